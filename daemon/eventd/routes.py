@@ -1,0 +1,115 @@
+"""A route: where the events of an agent go. Plain data, made from the configuration."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .secret import Secret
+
+EMBEDDED = "embedded"
+"""The `url` that stands for the nats-server that eventd runs itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS material of a connection; paths to PEM files."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to log in. At most one of the four ways is set; none means an open server."""
+
+    user: str | None = None
+    password: Secret | None = None
+    token: Secret | None = None
+    creds_file: Path | None = None
+    nkey_seed: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A NATS server or cluster and how to log in.
+
+    Attributes:
+        urls: `nats://host:port` or `tls://host:port`, without credentials; `("embedded",)` for our own.
+    """
+
+    urls: tuple[str, ...]
+    credentials: Credentials = field(default_factory=Credentials)
+    tls: Tls | None = None
+    js_domain: str | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the server that eventd runs itself."""
+        return self.urls == (EMBEDDED,)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How a stream is made (and kept, with `manage`, when it is not ours). Times in seconds, sizes in bytes.
+
+    Attributes:
+        max_age: How long events are kept; 0 for ever. `memory.*` and `migration.*` never expire.
+        manage: Whether settings of a stream that eventd did not create may be changed.
+    """
+
+    max_age: float = 90 * 86400.0
+    max_bytes: int = -1
+    replicas: int = 1
+    duplicate_window: float = 120.0
+    manage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the events of one agent (or of all that have no entry of their own) go.
+
+    Attributes:
+        name: The agent's name, or `DEFAULT_ROUTE`.
+        enabled: Whether new events are taken; what was accepted before is shipped either way.
+    """
+
+    name: str
+    server: Server
+    stream: str
+    prefix: str
+    settings: StreamSettings = field(default_factory=StreamSettings)
+    enabled: bool = True
+
+
+DEFAULT_ROUTE = "*"
+"""Name of the route of agents without an entry; no agent can be called that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """All routes of a configuration: the default and one per agent with an entry."""
+
+    default: Route
+    by_agent: dict[str, Route] = field(default_factory=dict)
+
+    def of(self, agent: str) -> Route:
+        """Return the route of an agent."""
+        return self.by_agent.get(agent, self.default)
+
+    def all(self) -> list[Route]:
+        """Return every route, the default first."""
+        return [self.default, *self.by_agent.values()]
+
+    def overlapping(self) -> bool:
+        """Whether an agent's subjects lie below the default prefix on the same server.
+
+        Accounts cannot be told from here, so two users of one server count as the same account:
+        a default stream with narrow subjects is right in both cases.
+        """
+        return any(
+            route.server.urls == self.default.server.urls
+            and route.stream != self.default.stream
+            and route.prefix.startswith(self.default.prefix + ".")
+            for route in self.by_agent.values()
+        )
