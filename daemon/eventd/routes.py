@@ -110,6 +110,6 @@ class Routes:
         return any(
             route.server.urls == self.default.server.urls
             and route.stream != self.default.stream
-            and route.prefix.startswith(self.default.prefix + ".")
+            and f"{route.prefix}.".startswith(f"{self.default.prefix}.")
             for route in self.by_agent.values()
         )

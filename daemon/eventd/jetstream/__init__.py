@@ -1,0 +1,1 @@
+"""The NATS side: connections that are watched, the JetStream API, and ways to publish."""

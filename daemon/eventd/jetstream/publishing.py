@@ -1,0 +1,292 @@
+"""Three ways to publish rows, all in order, all ending in the same account of what happened.
+
+`atomic`: one batch (ADR-50), all or nothing; the normal way. `pipeline`: for streams without batches; each
+publish names the message before it (`Nats-Expected-Last-Msg-Id`), so a failure stops everything behind it.
+`single`: one in flight; names the bad row when a batch was refused, and lets the server drop what it has.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import nats.aio.msg
+import nats.errors
+
+from ..errors import LinkLost, NatsError
+from ..outbox.model import Row
+from .refusals import Verdict, verdict
+from .session import ApiError, NoResponders, RequestTimeout, Session, decode_answer
+from .streams import Stream
+
+logger = logging.getLogger(__name__)
+
+BATCH_ROWS = 1000  # messages; nats-server's own limit for an atomic batch (ADR-50)
+BATCH_BYTES = 4 * 1024 * 1024  # bytes of bodies in one batch; bounds memory on both sides
+PIPELINE_ROWS = 256  # publishes in flight when batches are not possible
+ACK_TIMEOUT = 10.0  # seconds for the ack of a batch or a publish
+SEND_TIMEOUT = 20.0  # seconds for handing a whole batch to the socket
+HEADER_BYTES = 320  # bytes that our own headers take at the most, beside the message id
+RETRIES = 3  # tries of one row that meets a passing refusal, before the route is told to wait
+RETRY_PAUSE = 0.2  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Rows `[first, first + count)` of the input are in the stream from `stream_seq` on.
+
+    Attributes:
+        repeated: The stream had it before; nothing new was stored.
+    """
+
+    first: int
+    count: int
+    stream_seq: int
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Row `index` of the input can never be stored."""
+
+    index: int
+    reason: str
+    code: int
+
+
+@dataclass(slots=True)
+class Published:
+    """What became of the first `done` rows of the input; the rest was not stored, or nobody knows.
+
+    Attributes:
+        verdict: Why it stopped before the end; None when everything is done.
+        reason: The same for a person.
+    """
+
+    done: int = 0
+    stored: list[Stored] = field(default_factory=list)
+    dead: list[Dead] = field(default_factory=list)
+    verdict: Verdict | None = None
+    reason: str = ""
+
+    def store(self, stream_seq: int, *, repeated: bool = False) -> None:
+        """Account for the next row as stored; contiguous ones become one entry."""
+        last = self.stored[-1] if self.stored else None
+        if (
+            last
+            and not repeated
+            and not last.repeated
+            and last.first + last.count == self.done
+            and last.stream_seq + last.count == stream_seq
+        ):
+            self.stored[-1] = Stored(last.first, last.count + 1, last.stream_seq)
+        else:
+            self.stored.append(Stored(self.done, 1, stream_seq, repeated))
+        self.done += 1
+
+    def bury(self, reason: str, code: int) -> None:
+        """Account for the next row as dead."""
+        self.dead.append(Dead(self.done, reason, code))
+        self.done += 1
+
+    def stop(self, why: Verdict, reason: str) -> "Published":
+        """Say why the rest was left."""
+        self.verdict = why
+        self.reason = reason
+        return self
+
+
+def too_large(row: Row, session: Session, stream: Stream) -> str:
+    """Return why this row can never be published here, or ""."""
+    size = len(row.body) + len(row.msg_id.encode()) + HEADER_BYTES
+    if size > session.max_payload:
+        return f"{len(row.body)} bytes, and the server takes messages up to {session.max_payload}"
+    if 0 <= stream.max_message < size:
+        return f"{len(row.body)} bytes, and stream {stream.name} takes messages up to {stream.max_message}"
+    return ""
+
+
+async def publish_atomic(session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
+    """Publish up to `BATCH_ROWS` rows as one batch, all or nothing.
+
+    Raises:
+        RequestTimeout: No ack; the batch is in the stream or it is not.
+        LinkLost: The same, and the connection is gone.
+    """
+    result = Published()
+    batch = secrets.token_hex(8)
+    last = len(rows) - 1
+    try:
+        with anyio.fail_after(SEND_TIMEOUT):
+            for i, row in enumerate(rows):
+                headers = _headers(row, stream)
+                headers["Nats-Batch-Id"] = batch
+                headers["Nats-Batch-Sequence"] = str(i + 1)
+                if i == 0:
+                    headers["Nats-Expected-Stream"] = stream.name
+                if i < last:
+                    await session.publish(row.subject, row.body, headers)
+    except TimeoutError as error:
+        session.mark_lost(f"a batch could not be sent within {SEND_TIMEOUT:g} s")
+        raise LinkLost(f"connection to {session.url} lost: {session.reason}") from error
+    headers["Nats-Batch-Commit"] = "1"
+    try:
+        ack = await _ack(session, row, headers)
+    except ApiError as error:
+        return result.stop(verdict(error.err_code), str(error))
+    except NoResponders as error:
+        return result.stop(Verdict.RECONCILE, str(error))
+    if ack.get("count") != len(rows):
+        # A server that does not know batches would store each message by itself and say nothing of a count.
+        raise NatsError(f"stream {stream.name} acknowledged {ack.get('count')} of {len(rows)} batched rows")
+    result.stored.append(Stored(0, len(rows), int(ack["seq"]) - len(rows) + 1))
+    result.done = len(rows)
+    return result
+
+
+async def publish_single(session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
+    """Publish rows one by one, each after the ack of the one before.
+
+    Raises:
+        RequestTimeout, LinkLost: As for `publish_atomic`, for the row behind those already done; these
+            are lost to the account, and are found again as repeated.
+    """
+    result = Published()
+    for row in rows:
+        refusal = await _publish_one(session, stream, row, result)
+        if refusal is not None:
+            return refusal
+    return result
+
+
+async def _publish_one(session: Session, stream: Stream, row: Row, result: Published) -> Published | None:
+    reason = too_large(row, session, stream)
+    if reason:
+        result.bury(reason, 0)
+        return None
+    for attempt in range(RETRIES):
+        try:
+            ack = await _ack(session, row, _headers(row, stream) | {"Nats-Expected-Stream": stream.name})
+        except ApiError as error:
+            decision = verdict(error.err_code)
+            if decision is Verdict.DEAD:
+                result.bury(str(error), error.err_code)
+                return None
+            if decision is not Verdict.RETRY or attempt == RETRIES - 1:
+                return result.stop(decision, str(error))
+            await anyio.sleep(RETRY_PAUSE)
+        except NoResponders as error:
+            return result.stop(Verdict.RECONCILE, str(error))
+        except RequestTimeout as error:
+            if row.subject in session.denied or not result.done:
+                raise
+            return result.stop(Verdict.RECONCILE, str(error))  # keep what is certain
+        else:
+            result.store(int(ack["seq"]), repeated=bool(ack.get("duplicate")))
+            return None
+    raise AssertionError("unreachable: the last attempt returns")
+
+
+async def publish_pipelined(session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
+    """Publish rows without waiting between them; a failure stops all that come after it.
+
+    The first row has no condition. Every other one is stored only if the stream's last message is the
+    row before it, so nothing can overtake a row that failed, and somebody else's message in between
+    merely ends this round.
+
+    Raises:
+        RequestTimeout, LinkLost: As for `publish_atomic`.
+    """
+    result = Published()
+    sendable = list(_until_too_large(rows, session, stream))
+    if not sendable:
+        result.bury(too_large(rows[0], session, stream), 0)
+        return result
+    inbox = session.new_inbox()
+    inbound = await session.subscribe(f"{inbox}.*", max_messages=2 * len(sendable))
+    try:
+        with anyio.fail_after(SEND_TIMEOUT):
+            previous = ""
+            for i, row in enumerate(sendable):
+                headers = _headers(row, stream)
+                headers["Nats-Expected-Stream"] = stream.name
+                if previous:
+                    headers["Nats-Expected-Last-Msg-Id"] = previous
+                await session.publish(row.subject, row.body, headers, reply=f"{inbox}.{i}")
+                previous = row.msg_id
+        answers = await _collect(inbound, len(sendable))
+    except TimeoutError as error:
+        session.mark_lost(f"rows could not be sent within {SEND_TIMEOUT:g} s")
+        raise LinkLost(f"connection to {session.url} lost: {session.reason}") from error
+    finally:
+        with anyio.move_on_after(1.0, shield=True):
+            if not session.lost.is_set():
+                try:
+                    await inbound.unsubscribe()
+                except nats.errors.Error as error:
+                    logger.debug("unsubscribing: %s", error, extra={"action": "nats_unsubscribe_failed"})
+    return _account(result, answers, len(sendable))
+
+
+def _account(result: Published, answers: dict[int, nats.aio.msg.Msg], sent: int) -> Published:
+    """Go through the answers in row order, up to the first that is missing or a refusal."""
+    for i in range(sent):
+        answer = answers.get(i)
+        if answer is None:
+            if result.done:
+                return result.stop(Verdict.RECONCILE, "an ack is missing")
+            raise RequestTimeout(f"no ack within {ACK_TIMEOUT:g} s")
+        if (answer.headers or {}).get("Status") == "503":
+            return result.stop(Verdict.RECONCILE, "no stream takes the subject")
+        try:
+            ack = decode_answer(answer.data)
+        except ApiError as error:
+            decision = verdict(error.err_code)
+            if decision is Verdict.DEAD:
+                result.bury(str(error), error.err_code)
+                return result.stop(Verdict.RETRY, "the rows behind a dead letter are sent again")
+            if error.err_code == WRONG_LAST_MSG_ID and i:
+                return result.stop(Verdict.RETRY, "another writer's message came in between")
+            return result.stop(decision, str(error))
+        result.store(int(ack["seq"]), repeated=bool(ack.get("duplicate")))
+    return result
+
+
+WRONG_LAST_MSG_ID = 10070
+
+
+async def _collect(inbound: Any, count: int) -> dict[int, nats.aio.msg.Msg]:
+    """Return the answers that came within `ACK_TIMEOUT` of each other, by row."""
+    answers: dict[int, nats.aio.msg.Msg] = {}
+    while len(answers) < count:
+        try:
+            with anyio.fail_after(ACK_TIMEOUT):
+                answer = await inbound.next_msg(timeout=ACK_TIMEOUT + 1)
+        except (TimeoutError, nats.errors.Error):
+            break
+        answers[int(answer.subject.rpartition(".")[2])] = answer
+    return answers
+
+
+def _until_too_large(rows: Sequence[Row], session: Session, stream: Stream) -> Iterator[Row]:
+    for row in rows[:PIPELINE_ROWS]:
+        if too_large(row, session, stream):
+            return
+        yield row
+
+
+def _headers(row: Row, stream: Stream) -> dict[str, str]:
+    headers = {"Nats-Msg-Id": row.msg_id}
+    if row.never_expires and stream.ttl:
+        headers["Nats-TTL"] = "never"
+    return headers
+
+
+async def _ack(session: Session, row: Row, headers: dict[str, str]) -> dict[str, Any]:
+    answer = await session.request(row.subject, row.body, headers, timeout=ACK_TIMEOUT)
+    ack = decode_answer(answer.data)
+    if "seq" not in ack:
+        raise ApiError(0, f"an answer that is no publish ack: {answer.data[:80]!r}")
+    return ack

@@ -1,0 +1,214 @@
+"""Reading a stream: one message by sequence, or page by page through a short-lived pull consumer.
+
+No durable consumer is ever made: hosts would share it. The legacy ordered push consumer is not used either,
+since it stays stuck after a broker restart (nats.py issue 510).
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import nats.aio.msg
+import nats.errors
+
+from ..errors import LinkLost
+from .session import ApiError, RequestTimeout, Session
+
+PAGE = 500  # messages asked for at once
+PAGE_TIMEOUT = 10.0  # seconds for the next message of a page that was asked for
+IDLE_WAIT = 5.0  # seconds that an empty pull waits at the server when following
+INACTIVE = 60.0  # seconds after which the server removes a consumer that nobody asks
+NANOSECONDS = 1_000_000_000
+
+NO_MESSAGE = 10037
+SEQUENCE_NOT_FOUND = 10043
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A stored message. `time` is Unix milliseconds; `pending` is how many follow it for this reader."""
+
+    seq: int
+    subject: str
+    time: int
+    headers: Mapping[str, str]
+    body: bytes
+    pending: int = 0
+
+    @property
+    def msg_id(self) -> str:
+        """Its `Nats-Msg-Id`, "" without one."""
+        return self.headers.get("Nats-Msg-Id", "")
+
+
+async def get_message(session: Session, stream: str, seq: int) -> Message | None:
+    """Return the message at a sequence, from the stream's leader; None where there is none (any more)."""
+    try:
+        answer = await session.api(f"STREAM.MSG.GET.{stream}", {"seq": seq})
+    except ApiError as error:
+        if error.err_code in (NO_MESSAGE, SEQUENCE_NOT_FOUND):
+            return None
+        raise
+    message = answer["message"]
+    return Message(
+        seq=int(message["seq"]),
+        subject=str(message["subject"]),
+        time=parse_time(message["time"]),
+        headers=parse_headers(base64.b64decode(message.get("hdrs", ""))),
+        body=base64.b64decode(message.get("data", "")),
+    )
+
+
+class Reader:
+    """Pages of messages of one stream, oldest first. Made by `open_reader`."""
+
+    def __init__(self, session: Session, stream: str, consumer: str, pending: int, inbox: str, inbound: Any):
+        self._session = session
+        self._pull = f"{session.api_prefix}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox = inbox
+        self._inbound = inbound
+        self.pending = pending
+        """Messages not yet delivered, as of the last page."""
+
+    async def page(self, limit: int = PAGE, wait: float = 0.0) -> list[Message]:
+        """Return up to `limit` messages; an empty list when there are no more now.
+
+        Args:
+            limit: Most messages in the page.
+            wait: Seconds to wait for the first message when there is none yet.
+
+        Raises:
+            RequestTimeout: The server announced messages but does not send them.
+            LinkLost: The connection is gone.
+        """
+        if self.pending == 0 and wait == 0.0:
+            return []
+        ask: dict[str, Any] = {"batch": limit}
+        if wait:
+            ask["expires"] = int(wait * NANOSECONDS)
+        else:
+            ask["no_wait"] = True
+        await self._session.publish(self._pull, json.dumps(ask).encode(), reply=self._inbox)
+        messages: list[Message] = []
+        while len(messages) < limit:
+            raw = await self._next(wait + PAGE_TIMEOUT)
+            status = (raw.headers or {}).get("Status")
+            if status is not None:
+                if status in ("404", "408"):  # nothing (more) there; the wait is over
+                    self.pending = 0 if not messages else messages[-1].pending
+                    break
+                if status == "100":
+                    continue
+                raise ApiError(0, f"reading stopped: {(raw.headers or {}).get('Description', status)}")
+            messages.append(_delivered(raw))
+            self.pending = messages[-1].pending
+            if self.pending == 0 and wait == 0.0:
+                break
+        return messages
+
+    async def _next(self, timeout: float) -> nats.aio.msg.Msg:
+        try:
+            with anyio.fail_after(timeout):
+                message: nats.aio.msg.Msg = await self._inbound.next_msg(timeout=timeout + 1)
+                return message
+        except (TimeoutError, nats.errors.TimeoutError) as error:
+            raise RequestTimeout(f"the stream did not send what it announced within {timeout:g} s") from error
+        except nats.errors.Error as error:
+            raise LinkLost(f"connection to {self._session.url} lost while reading") from error
+
+
+@asynccontextmanager
+async def open_reader(
+    session: Session,
+    stream: str,
+    *,
+    start_seq: int | None = None,
+    start_time: int | None = None,
+    subjects: Sequence[str] = (),
+    headers_only: bool = False,
+) -> AsyncIterator[Reader]:
+    """Read a stream from a sequence or a time (Unix ms), else from its beginning.
+
+    Args:
+        session: A live connection.
+        stream: Name of the stream.
+        start_seq: First sequence wanted.
+        start_time: First time wanted, where `start_seq` is not given.
+        subjects: Only messages with one of these subjects.
+        headers_only: Leave out the bodies.
+
+    Raises:
+        ApiError: JetStream refused.
+    """
+    name = f"eventd_{secrets.token_hex(8)}"
+    config: dict[str, Any] = {
+        "name": name,
+        "ack_policy": "none",
+        "deliver_policy": "all",
+        "replay_policy": "instant",
+        "mem_storage": True,
+        "num_replicas": 1,
+        "inactive_threshold": int(INACTIVE * NANOSECONDS),
+        "headers_only": headers_only,
+    }
+    if start_seq is not None:
+        config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, start_seq)}
+    elif start_time is not None:
+        moment = datetime.fromtimestamp(start_time / 1000, UTC).isoformat().replace("+00:00", "Z")
+        config |= {"deliver_policy": "by_start_time", "opt_start_time": moment}
+    if len(subjects) == 1:
+        config["filter_subject"] = subjects[0]
+    elif subjects:
+        config["filter_subjects"] = list(subjects)
+    verb = f"CONSUMER.CREATE.{stream}.{name}"
+    info = await session.api(verb, {"stream_name": stream, "config": config})
+    inbox = session.new_inbox()
+    inbound = await session.subscribe(inbox, max_messages=4 * PAGE)
+    try:
+        yield Reader(session, stream, name, int(info.get("num_pending", 0)), inbox, inbound)
+    finally:
+        with anyio.move_on_after(2.0, shield=True):
+            if not session.lost.is_set():
+                try:
+                    await inbound.unsubscribe()
+                    await session.publish(f"{session.api_prefix}.CONSUMER.DELETE.{stream}.{name}", b"")
+                except (nats.errors.Error, LinkLost):
+                    pass  # the server removes it after INACTIVE
+
+
+def _delivered(raw: nats.aio.msg.Msg) -> Message:
+    """Decode a delivery; its reply subject ends in `.stream seq.consumer seq.time.pending`[`.token`].
+
+    Source: nats-server's `ackReplySubject`: 9 tokens, or 11 and more with domain and account first.
+    """
+    tokens = raw.reply.split(".")
+    at = 5 if len(tokens) == 9 else 7
+    return Message(
+        seq=int(tokens[at]),
+        subject=raw.subject,
+        time=int(tokens[at + 2]) // 1_000_000,
+        headers=raw.headers or {},
+        body=raw.data,
+        pending=int(tokens[at + 3]),
+    )
+
+
+def parse_headers(raw: bytes) -> dict[str, str]:
+    """Decode a NATS header block (`NATS/1.0` line, then `Name: value` lines)."""
+    headers: dict[str, str] = {}
+    for line in raw.decode("utf-8", "replace").split("\r\n")[1:]:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers[name] = value.strip()
+    return headers
+
+
+def parse_time(text: str) -> int:
+    """Turn JetStream's RFC 3339 time, which has up to nine decimals, into Unix milliseconds."""
+    return int(datetime.fromisoformat(text).timestamp() * 1000)

@@ -1,0 +1,321 @@
+"""One NATS connection, from its login to its loss. A lost session is never revived: `Link` makes a new one.
+
+nats-py is supervised, not trusted. Its own reconnecting is switched off, because it can stop for good (after
+any -ERR, after 60 attempts, when a callback raises) while it looks alive; its callbacks are wrapped; every
+wait has our own deadline; and a dead read loop, which leaves `is_connected` true for minutes, is found by
+`Session.probe`.
+"""
+
+import json
+import logging
+import math
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import nats.aio.client
+import nats.aio.msg
+import nats.aio.subscription
+import nats.errors
+
+from ..errors import ConfigError, LinkLost, NatsError
+from .endpoint import Endpoint
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 5.0  # seconds for one server to accept and to log us in
+REQUEST_TIMEOUT = 10.0  # seconds for an answer of the JetStream API or for a publish ack
+CLOSE_TIMEOUT = 2.0  # seconds for closing; a black-holed connection never finishes by itself
+PROBE_TIMEOUT = 5.0  # seconds for one PING to come back
+OUTGOING_BUFFER = 4 * 1024 * 1024  # bytes nats-py may hold before publishing waits for the socket
+NEVER = 10**9  # seconds; nats-py's own pings are off, `Session.probe` replaces them
+
+_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"?([^\"'\s]+)", re.IGNORECASE)
+
+
+class ApiError(NatsError):
+    """JetStream refused a request.
+
+    Attributes:
+        err_code: JetStream's own number, as in nats-server's `errors.json`; 0 when it gave none.
+    """
+
+    def __init__(self, err_code: int, description: str, *, hint: str = "") -> None:
+        super().__init__(f"{description} (JetStream error {err_code})", hint=hint)
+        self.err_code = err_code
+        self.description = description
+
+
+class NoResponders(NatsError):
+    """Nobody listens on the subject: no stream takes it, or JetStream is off or has no leader now."""
+
+
+class RequestTimeout(NatsError):
+    """No answer within the deadline; the request may have been carried out."""
+
+
+class Session:
+    """A live connection and the requests that can be made on it.
+
+    Attributes:
+        lost: Set once the connection is gone.
+        reason: Why it is gone, for a person; "" before.
+        denied: Subjects that the server refused us, with the last time's text. A denied publish or
+            subscription shows nowhere else: the request just times out.
+    """
+
+    def __init__(self, client: nats.aio.client.Client, url: str, js_domain: str | None) -> None:
+        self._client = client
+        self.url = url
+        self.api_prefix = f"$JS.{js_domain}.API" if js_domain else "$JS.API"
+        self.lost = anyio.Event()
+        self.reason = ""
+        self.denied: dict[str, str] = {}
+        self.last_error = ""
+
+    @property
+    def server_version(self) -> tuple[int, int, int]:
+        """Version of the connected server; (0, 0, 0) when it does not look like one."""
+        match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", str(self._client._server_info.get("version", "")))
+        return (int(match[1]), int(match[2]), int(match[3])) if match else (0, 0, 0)
+
+    @property
+    def max_payload(self) -> int:
+        """Largest message in bytes, headers included, that the server takes."""
+        return self._client.max_payload
+
+    async def publish(
+        self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, reply: str = ""
+    ) -> None:
+        """Hand a message to the connection's buffer; it says nothing about arrival.
+
+        Raises:
+            LinkLost: The connection is gone.
+            NatsError: nats-py refuses the message itself (subject, headers, size).
+        """
+        try:
+            await self._client.publish(subject, body, reply, headers=dict(headers) if headers else None)
+        except _GONE as error:
+            raise self._link_lost() from error
+        except nats.errors.Error as error:
+            raise NatsError(f"cannot publish to {subject}: {error}") from error
+
+    async def request(
+        self,
+        subject: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = REQUEST_TIMEOUT,
+    ) -> nats.aio.msg.Msg:
+        """Send a request and return its answer.
+
+        Raises:
+            NoResponders: Nobody listens.
+            RequestTimeout: No answer within `timeout` seconds; it may have been carried out.
+            LinkLost: The connection is gone.
+        """
+        try:
+            with anyio.fail_after(timeout + 1.0):  # nats-py's own limit does not cover its sending
+                return await self._client.request(
+                    subject, body, timeout=timeout, headers=dict(headers) if headers else None
+                )
+        except nats.errors.NoRespondersError as error:
+            raise NoResponders(f"nobody answers on {subject}") from error
+        except (TimeoutError, nats.errors.TimeoutError) as error:
+            if self.lost.is_set():
+                raise self._link_lost() from error
+            denied = self.denied.get(subject)
+            hint = f"the server said: {denied}" if denied else ""
+            raise RequestTimeout(f"no answer on {subject} within {timeout:g} s", hint=hint) from error
+        except _GONE as error:
+            raise self._link_lost() from error
+        except nats.errors.Error as error:
+            raise NatsError(f"cannot send the request {subject}: {error}") from error
+
+    async def api(
+        self, verb: str, body: Mapping[str, Any] | None = None, timeout: float = REQUEST_TIMEOUT
+    ) -> dict[str, Any]:
+        """Call the JetStream API, e.g. `api("STREAM.INFO.events")`, and return the decoded answer.
+
+        Raises:
+            ApiError: JetStream refused.
+            NoResponders, RequestTimeout, LinkLost: As for `request`.
+        """
+        payload = json.dumps(body).encode() if body is not None else b""
+        answer = await self.request(f"{self.api_prefix}.{verb}", payload, timeout=timeout)
+        return decode_answer(answer.data)
+
+    async def subscribe(self, subject: str, *, max_messages: int) -> nats.aio.subscription.Subscription:
+        """Subscribe; at most `max_messages` wait in memory."""
+        try:
+            return await self._client.subscribe(subject, pending_msgs_limit=max_messages)
+        except _GONE as error:
+            raise self._link_lost() from error
+
+    def new_inbox(self) -> str:
+        """Return a fresh reply subject below this connection's own inbox prefix."""
+        return str(self._client.new_inbox())
+
+    async def probe(self, timeout: float = PROBE_TIMEOUT) -> float:
+        """Do one PING/PONG round trip and return its seconds.
+
+        Raises:
+            LinkLost: No PONG within `timeout` seconds: the connection is dead, whatever it looks like.
+        """
+        start = anyio.current_time()
+        try:
+            with anyio.fail_after(timeout):
+                await self._client.flush(timeout=math.ceil(timeout) + 1)
+        except (TimeoutError, nats.errors.Error, OSError) as error:
+            self.mark_lost(f"no PONG within {timeout:g} s")
+            raise self._link_lost() from error
+        if self.lost.is_set() or not self._client.is_connected:
+            self.mark_lost("connection closed")
+            raise self._link_lost()
+        return anyio.current_time() - start
+
+    def mark_lost(self, reason: str) -> None:
+        """Declare the connection gone; the first reason stays."""
+        if not self.lost.is_set():
+            self.reason = reason
+            self.lost.set()
+
+    async def close(self) -> None:
+        """Close the connection, within a deadline, whatever state it is in."""
+        self.mark_lost("closed by us")
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            try:
+                await self._client.close()
+            except Exception as error:  # noqa: BLE001 - nats-py raises anything here, and it is over anyway
+                logger.debug("closing a connection: %s", error, extra={"action": "nats_close_failed"})
+
+    def note_error(self, error: Exception) -> None:
+        """Take in what nats-py reports outside of a call."""
+        text = redact(str(error))
+        match = _DENIED.search(text)
+        if match:
+            self.denied[match[2]] = text
+            logger.warning("NATS permission missing: %s", text, extra={"action": "nats_denied", "url": self.url})
+        else:
+            self.last_error = text
+            logger.debug("nats-py reports: %s", text, extra={"action": "nats_error", "url": self.url})
+
+    def _link_lost(self) -> LinkLost:
+        return LinkLost(f"connection to {self.url} lost: {self.reason or self.last_error or 'closed'}")
+
+
+_GONE = (
+    nats.errors.ConnectionClosedError,
+    nats.errors.ConnectionDrainingError,
+    nats.errors.StaleConnectionError,
+    nats.errors.OutboundBufferLimitError,
+    ConnectionError,
+)
+
+
+def decode_answer(data: bytes) -> dict[str, Any]:
+    """Decode an answer of the JetStream API or a publish ack.
+
+    Raises:
+        ApiError: It is a refusal, or no JSON object.
+    """
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise ApiError(0, f"JetStream sent something that is not JSON: {data[:80]!r}") from error
+    if not isinstance(answer, dict):
+        raise ApiError(0, f"JetStream sent something that is not an object: {data[:80]!r}")
+    refusal = answer.get("error")
+    if refusal:
+        raise ApiError(
+            int(refusal.get("err_code", 0)),
+            str(refusal.get("description") or f"status {refusal.get('code')}"),
+        )
+    return answer
+
+
+_URL_LOGIN = re.compile(r"://[^/@\s]*@")
+
+
+def redact(text: str) -> str:
+    """Take credentials out of URLs in a text that somebody else wrote."""
+    return _URL_LOGIN.sub("://", text)
+
+
+def inbox_prefix(name: str) -> str:
+    """Return the reply subjects' prefix of a connection: its own, so that it alone can be permitted.
+
+    It lies below `_INBOX.`, which operators who permit inboxes at all have permitted.
+    """
+    return "_INBOX." + re.sub(r"[^A-Za-z0-9_-]", "_", name)
+
+
+@asynccontextmanager
+async def open_session(endpoint: Endpoint, name: str) -> AsyncIterator[Session]:
+    """Connect to the first server of `endpoint` that accepts us; close on leaving.
+
+    Args:
+        endpoint: Where and as whom.
+        name: Shown in the server's connection list.
+
+    Raises:
+        NatsError: No server accepted; the message says why, for each.
+        ConfigError: A secret or TLS file cannot be read.
+    """
+    options = await endpoint.options()
+    failures = []
+    for url in endpoint.urls:
+        try:
+            session = await _connect(url, endpoint, name, options)
+        except NatsError as error:
+            failures.append(str(error))
+            continue
+        try:
+            yield session
+        finally:
+            await session.close()
+        return
+    raise NatsError("; ".join(failures), hint="is nats-server running there, and are the credentials right?")
+
+
+async def _connect(url: str, endpoint: Endpoint, name: str, options: Mapping[str, Any]) -> Session:
+    client = nats.aio.client.Client()
+    session = Session(client, url, endpoint.js_domain)
+
+    # A callback that raises would end nats-py's own tasks for good, so these only take notes.
+    async def on_error(error: Exception) -> None:
+        session.note_error(error)
+
+    async def on_closed() -> None:
+        session.mark_lost(session.last_error or "closed by the server")
+
+    try:
+        with anyio.fail_after(CONNECT_TIMEOUT + 1.0):
+            await client.connect(
+                servers=[url],
+                name=name,
+                allow_reconnect=False,
+                max_reconnect_attempts=0,
+                connect_timeout=math.ceil(CONNECT_TIMEOUT),
+                ping_interval=NEVER,
+                pending_size=OUTGOING_BUFFER,
+                inbox_prefix=inbox_prefix(name),
+                error_cb=on_error,
+                closed_cb=on_closed,
+                disconnected_cb=on_closed,
+                **options,
+            )
+    except (OSError, TimeoutError, nats.errors.Error, ValueError) as error:
+        with anyio.CancelScope(shield=True):
+            await session.close()
+        if isinstance(error, ConfigError):
+            raise
+        reason = "no answer in time" if isinstance(error, TimeoutError) else redact(str(error))
+        raise NatsError(f"cannot connect to {url}: {reason or type(error).__name__}") from error
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await session.close()
+        raise
+    return session

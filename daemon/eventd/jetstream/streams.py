@@ -1,0 +1,323 @@
+"""The stream of a route: found, made when it is missing, and changed only when it is ours.
+
+A stream that eventd made carries `METADATA_KEY` in its metadata. Any other stream belongs to somebody
+else and is left as it is, unless the configuration says `manageStream: true`.
+
+Overlapping subjects: a default stream on `{prefix}.>` and an agent's own stream below that prefix cannot
+both exist in one account (JetStream error 10065). A default stream of ours then lists
+`{prefix}.{agent}.>` per agent ("narrow") and grows before an agent's first event. Below a wide stream that
+is not ours the agent's events go to the wide one, and `Stream.notes` says so.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import NatsError
+from ..routes import Route
+from .session import ApiError, Session
+
+logger = logging.getLogger(__name__)
+
+METADATA_KEY = "eventd"
+METADATA_VALUE = "made by eventd"
+NANOSECONDS = 1_000_000_000
+
+ATOMIC_SINCE = (2, 12, 1)  # 2.12.0 does not refuse repeated ids inside a batch
+TTL_SINCE = (2, 11, 0)
+METADATA_SINCE = (2, 10, 0)
+DIRECT_SINCE = (2, 9, 0)
+
+STREAM_NOT_FOUND = 10059
+SUBJECTS_OVERLAP = 10065
+NAME_EXISTS = 10058
+
+
+class StreamUnfit(NatsError):
+    """The stream exists but cannot take the route's events, and we may not change it."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """A stream as it was when last looked at.
+
+    Attributes:
+        name: Its name; differs from the route's where a wide stream of somebody else takes the subjects.
+        created: Creation time as JetStream tells it; another one means another stream.
+        ours: Whether eventd made it.
+        changeable: Whether eventd may change it.
+        atomic: Whether batches can be used, by server and stream.
+        ttl: Whether `Nats-TTL` can be used.
+        notes: What an operator should know.
+    """
+
+    name: str
+    created: str
+    first_seq: int
+    last_seq: int
+    subjects: list[str]
+    duplicate_window: float
+    max_message: int
+    ours: bool
+    changeable: bool
+    atomic: bool
+    ttl: bool
+    config: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def identity(self) -> str:
+        """Name and creation time: equal only for the very same stream."""
+        return f"{self.name} {self.created}"
+
+    def covers(self, subject: str) -> bool:
+        """Whether the stream takes a literal subject."""
+        return any(matches(pattern, subject) for pattern in self.subjects)
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Whether a NATS subject pattern (`*`, `>`) takes a subject.
+
+    The subject may itself be a pattern; then the answer is whether all it takes is taken.
+    """
+    theirs = subject.split(".")
+    tokens = pattern.split(".")
+    for i, token in enumerate(tokens):
+        if token == ">":
+            return len(theirs) > i
+        if i >= len(theirs) or theirs[i] == ">" or (token != "*" and token != theirs[i]):
+            return False
+    return len(tokens) == len(theirs)
+
+
+async def stream_info(session: Session, name: str) -> dict[str, Any]:
+    """Return JetStream's own description of a stream.
+
+    Raises:
+        ApiError: 10059 when there is none.
+    """
+    return await session.api(f"STREAM.INFO.{name}")
+
+
+async def stream_for_subject(session: Session, subject: str) -> str | None:
+    """Return the name of a stream that takes (part of) `subject`, if any."""
+    answer = await session.api("STREAM.NAMES", {"subject": subject})
+    names = answer.get("streams") or []
+    return str(names[0]) if names else None
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What a route's stream has to take.
+
+    Attributes:
+        wide: Everything the route may ever publish, e.g. `openclaw.events.>`.
+        needed: What it publishes now, a pattern per agent, e.g. `openclaw.events.main.>`.
+        narrow: Whether the stream must list agents, because another stream lives below `wide`.
+    """
+
+    wide: str
+    needed: tuple[str, ...] = ()
+    narrow: bool = False
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The subjects to ask for."""
+        return self.needed if self.narrow else (self.wide,)
+
+
+async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> Stream | None:
+    """Return the stream that takes a route's events; make or adapt it where that is allowed.
+
+    Returns None when it can only be made with the first event: a narrow stream lists agents, and none
+    has anything to publish yet.
+
+    Raises:
+        StreamUnfit: It does not take the subjects, and is not ours to change.
+        ApiError: JetStream refused.
+    """
+    try:
+        info = await stream_info(session, route.stream)
+    except ApiError as error:
+        if error.err_code != STREAM_NOT_FOUND:
+            raise
+        return await _create(session, route, subjects)
+    stream = _describe(session, route, info)
+    if stream.changeable:
+        return await _adapt(session, route, stream, subjects)
+    missing = _not_taken(stream, subjects.needed)
+    if missing:
+        raise StreamUnfit(
+            f"stream {stream.name} exists, was not made by eventd, and does not take {', '.join(missing)}",
+            hint=f"set manageStream: true, or add them: nats stream edit {stream.name} --subjects …",
+        )
+    _note_differences(route, stream)
+    return stream
+
+
+async def _create(session: Session, route: Route, subjects: Subjects) -> Stream | None:
+    if not subjects.wanted:
+        return None
+    config = _wanted(session, route) | {
+        "name": route.stream,
+        "subjects": list(subjects.wanted),
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "description": "Agent events, written by eventd",
+    }
+    if session.server_version >= METADATA_SINCE:
+        config["metadata"] = {METADATA_KEY: METADATA_VALUE}
+    try:
+        info = await session.api(f"STREAM.CREATE.{route.stream}", config)
+    except ApiError as error:
+        if error.err_code == NAME_EXISTS:  # somebody was faster
+            return await ensure_stream(session, route, subjects)
+        if error.err_code != SUBJECTS_OVERLAP:
+            raise
+        return await _resolve_overlap(session, route, subjects, error)
+    logger.info(
+        "made the stream %s", route.stream,
+        extra={"action": "stream_created", "route": route.name, "stream": route.stream},
+    )  # fmt: skip
+    return _describe(session, route, info)
+
+
+async def _resolve_overlap(
+    session: Session, route: Route, subjects: Subjects, cause: ApiError
+) -> Stream | None:
+    """Find room beside the stream in the way: below it, around it, or in it."""
+    in_the_way = None
+    for subject in subjects.wanted:
+        in_the_way = in_the_way or await stream_for_subject(session, subject)
+    if in_the_way is None:
+        raise cause
+    owner = _describe(session, route, await stream_info(session, in_the_way))
+    if not _not_taken(owner, subjects.wanted):
+        if owner.ours:  # a wide stream of ours around us: make it list its agents
+            await _narrow(session, owner, keep_out=subjects.wanted)
+            return await _create(session, route, subjects)
+        owner.notes.append(
+            f"events of route {route.name} go to stream {owner.name}: its subjects include theirs, so "
+            f"{route.stream} cannot exist beside it, and eventd did not make {owner.name}"
+        )
+        return owner
+    if not subjects.narrow:  # a stream inside of what we want: list our agents around it
+        return await _create(session, route, replace(subjects, narrow=True))
+    raise StreamUnfit(
+        f"stream {owner.name} takes part of the subjects of route {route.name} ({', '.join(subjects.wanted)})",
+        hint=f"let {owner.name} list other subjects, or give the route another subjectPrefix",
+    ) from cause
+
+
+async def _narrow(session: Session, stream: Stream, keep_out: Sequence[str]) -> None:
+    """Replace the wide patterns of a stream of ours by one per agent that it already holds."""
+    wide = [p for p in stream.subjects if any(matches(p, s) for s in keep_out)]
+    answer = await session.api(f"STREAM.INFO.{stream.name}", {"subjects_filter": ">"})
+    held = (answer.get("state") or {}).get("subjects") or {}
+    narrow = [p for p in stream.subjects if p not in wide]
+    for pattern in wide:
+        depth = len(pattern.split(".")) - 1
+        for subject in held:
+            tokens = subject.split(".")
+            agent = ".".join([*tokens[: depth + 1], ">"])
+            taken = any(matches(s, subject) for s in keep_out)
+            if matches(pattern, subject) and not taken and len(tokens) > depth + 1 and agent not in narrow:
+                narrow.append(agent)
+        if not narrow:  # a stream must take something; nothing is ever published below this name
+            narrow.append(f"{pattern.removesuffix('.>')}._.>")
+    await session.api(f"STREAM.UPDATE.{stream.name}", stream.config | {"subjects": narrow})
+    logger.info(
+        "stream %s now lists its agents, to leave room for another stream below its prefix", stream.name,
+        extra={"action": "stream_narrowed", "stream": stream.name, "subjects": narrow},
+    )  # fmt: skip
+
+
+async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subjects) -> Stream:
+    """Bring a stream that we may change to what the configuration says."""
+    change = {k: v for k, v in _wanted(session, route).items() if stream.config.get(k) != v}
+    if _not_taken(stream, subjects.wanted):
+        kept = [p for p in stream.subjects if not any(matches(w, p) for w in subjects.wanted)]
+        change["subjects"] = [*kept, *subjects.wanted]
+    if not change:
+        return stream
+    try:
+        info = await session.api(f"STREAM.UPDATE.{stream.name}", stream.config | change)
+    except ApiError as error:
+        if error.err_code != SUBJECTS_OVERLAP:
+            raise
+        if not subjects.narrow:  # another stream lives below: go on listing agents
+            return await _adapt(session, route, stream, replace(subjects, narrow=True))
+        raise StreamUnfit(
+            f"stream {stream.name} cannot take {', '.join(subjects.wanted)}: another stream has part of it",
+            hint="see `nats stream ls --subjects`; give the routes prefixes that do not overlap",
+        ) from error
+    logger.info(
+        "changed %s of stream %s", ", ".join(sorted(change)), stream.name,
+        extra={"action": "stream_updated", "stream": stream.name, "changed": sorted(change)},
+    )  # fmt: skip
+    return _describe(session, route, info)
+
+
+def _not_taken(stream: Stream, patterns: Iterable[str]) -> list[str]:
+    return [p for p in patterns if not any(matches(taken, p) for taken in stream.subjects)]
+
+
+def _wanted(session: Session, route: Route) -> dict[str, Any]:
+    """Return the settings, in JetStream's words, that a stream of ours has on this server."""
+    settings = route.settings
+    window = settings.duplicate_window
+    if settings.max_age:
+        window = min(window, settings.max_age)  # JetStream refuses a longer one
+    wanted: dict[str, Any] = {
+        "max_age": int(settings.max_age * NANOSECONDS),
+        "max_bytes": settings.max_bytes,
+        "num_replicas": settings.replicas,
+        "duplicate_window": int(window * NANOSECONDS),
+    }
+    version = session.server_version
+    if version >= DIRECT_SINCE:
+        wanted["allow_direct"] = True
+    if version >= TTL_SINCE:
+        wanted["allow_msg_ttl"] = True
+    if version >= ATOMIC_SINCE:
+        wanted["allow_atomic"] = True
+    return wanted
+
+
+def _describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
+    config: dict[str, Any] = info["config"]
+    state: dict[str, Any] = info["state"]
+    ours = METADATA_KEY in (config.get("metadata") or {})
+    version = session.server_version
+    return Stream(
+        name=str(config["name"]),
+        created=str(info["created"]),
+        first_seq=int(state["first_seq"]),
+        last_seq=int(state["last_seq"]),
+        subjects=list(config.get("subjects") or []),
+        duplicate_window=config.get("duplicate_window", 0) / NANOSECONDS,
+        max_message=int(config.get("max_msg_size", -1)),
+        ours=ours,
+        changeable=ours or (route.settings.manage and config["name"] == route.stream),
+        atomic=bool(config.get("allow_atomic")) and version >= ATOMIC_SINCE,
+        ttl=bool(config.get("allow_msg_ttl")) and version >= TTL_SINCE,
+        config=config,
+    )
+
+
+def _note_differences(route: Route, stream: Stream) -> None:
+    if not stream.atomic:
+        stream.notes.append(
+            f"stream {stream.name} takes no atomic batches, so shipping is slower; to allow them: "
+            "nats-server 2.12.1 or newer and allow_atomic, or manageStream: true"
+        )
+    if not stream.ttl:
+        stream.notes.append(
+            f"stream {stream.name} takes no per-message TTL, so memory.* and migration.* events expire with "
+            "the rest; allow_msg_ttl (nats-server 2.11 or newer) keeps them"
+        )
+    if stream.config.get("max_age", 0) != int(route.settings.max_age * NANOSECONDS):
+        age = stream.config.get("max_age", 0) / NANOSECONDS / 86400
+        stream.notes.append(f"stream {stream.name} keeps events for {age:g} days, which is not what is configured")

@@ -1,0 +1,229 @@
+"""What to believe after a (re)connect: whether the stream still holds what we settled, and what was sent unknown to us.
+
+**Rollback.** A publish ack is no proof of disk: a broker may come back without its last acknowledged writes
+(Jepsen, NATS 2.12.1; fsync every 2 minutes by default). The stream shows it: its last sequence is below ours,
+another message stands at our sequence, or the stream was created anew. Then the newest retained row that
+the stream still holds becomes the watermark, and the normal shipper goes on from there. A message that is
+missing while the stream went on beyond it was deleted (age, purge, forget) and is never brought back.
+
+**Maybe sent.** Rows of the last batch before a break may be in the stream without our knowing. Young ones
+are simply sent again, the server drops the repeats; those older than the duplicate window are looked up.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..jetstream.publishing import BATCH_BYTES, BATCH_ROWS
+from ..jetstream.reading import Message, get_message, open_reader
+from ..jetstream.session import Session
+from ..jetstream.streams import Stream
+from ..outbox.model import Position, Row, Run
+from ..outbox.outbox import Outbox
+
+logger = logging.getLogger(__name__)
+
+CLOCK_SLACK = 600_000  # ms that the server's clock may be behind ours when we look by time
+WINDOW_SHARE = 0.75  # of the duplicate window: rows younger than that are sent again without a look-up
+MAX_FILTERS = 32  # subjects in one consumer filter; more are filtered here
+FILTERS_SINCE = (2, 10, 0)  # nats-server that takes several filter subjects
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A rollback that was found and is being repaired.
+
+    Attributes:
+        reason: What gave it away.
+        reopened: Rows that are shipped again.
+        lost_before: Messages that may be missing from before the oldest retained row, beyond repair.
+    """
+
+    reason: str
+    reopened: int
+    lost_before: int
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """The starting point for shipping.
+
+    Attributes:
+        position: Watermark and last sequence.
+        present: Pending rows that the stream holds already: outbox number to stream sequence.
+        repair: Set when a rollback was found.
+    """
+
+    position: Position
+    present: dict[int, int] = field(default_factory=dict)
+    repair: Repair | None = None
+
+
+async def reconcile(session: Session, stream: Stream, outbox: Outbox, route: int, now: int) -> Reconciled:
+    """Compare a stream with what the outbox knows of it; set the watermark back where that is needed.
+
+    Args:
+        session: A live connection.
+        stream: The stream as it is now.
+        outbox: Holds the route's position and rows.
+        route: Number of the route.
+        now: Unix milliseconds.
+    """
+    position = await outbox.position(route)
+    known = position.stream_created
+    if known and known.partition(" ")[0] != stream.name:
+        # The route goes to another stream now. What was settled stays where it is.
+        await outbox.rewind(route, to=position.settled, stream_seq=0)
+        known = ""
+    repair = None
+    if known:
+        repair = await _repair(session, stream, outbox, route, position)
+    if known != stream.identity:
+        await outbox.note_stream(route, stream.identity)
+    position = await outbox.position(route)
+    rows = await outbox.pending(route, after=position.settled, limit=BATCH_ROWS, max_bytes=BATCH_BYTES)
+    present: dict[int, int] = {}
+    if repair is not None:
+        present = await _present(session, stream, outbox, route, position, None)
+    elif rows and now - rows[0].accepted_at > stream.duplicate_window * 1000 * WINDOW_SHARE:
+        present = await _present(session, stream, outbox, route, position, rows)
+    return Reconciled(position, present, repair)
+
+
+async def _repair(
+    session: Session, stream: Stream, outbox: Outbox, route: int, position: Position
+) -> Repair | None:
+    runs = await outbox.runs(route)
+    recreated = position.stream_created != stream.identity
+    reason = await _rollback(session, stream, outbox, route, position, runs)
+    if not reason:
+        return None
+    to, stream_seq, lost = await _newest_held(session, stream, outbox, route, runs, position, recreated)
+    reopened = await outbox.rewind(route, to=to, stream_seq=stream_seq)
+    logger.warning(
+        "stream %s lost acknowledged events (%s): shipping %d again", stream.name, reason, reopened,
+        extra={
+            "action": "rollback_repaired", "stream": stream.name, "reason": reason,
+            "reopened": reopened, "lost_before": lost,
+        },
+    )  # fmt: skip
+    return Repair(reason, reopened, lost)
+
+
+async def _rollback(
+    session: Session, stream: Stream, outbox: Outbox, route: int, position: Position, runs: Sequence[Run]
+) -> str:
+    """Return how the stream shows that it went back, or ""."""
+    if position.stream_created != stream.identity:
+        return "the stream was created anew"
+    if stream.last_seq < position.stream_seq:
+        return f"its last sequence is {stream.last_seq}, {position.stream_seq} was acknowledged"
+    if runs:
+        newest = runs[-1]
+        _, msg_id = await outbox.row_in_run(route, newest, newest.count - 1)
+        sequence = newest.stream_seq + newest.count - 1
+        message = await get_message(session, stream.name, sequence)
+        if message is not None and message.msg_id != msg_id:
+            return f"another message stands at sequence {sequence}"
+    return ""
+
+
+async def _newest_held(
+    session: Session,
+    stream: Stream,
+    outbox: Outbox,
+    route: int,
+    runs: Sequence[Run],
+    position: Position,
+    recreated: bool,
+) -> tuple[int, int, int]:
+    """Return the newest retained row that the stream holds, its sequence, and how many were lost before.
+
+    A restored stream is an older copy of itself, so what it holds is a prefix: a binary search finds its
+    end with one look per step.
+    """
+
+    async def held(run: Run, offset: int) -> bool:
+        sequence = run.stream_seq + offset
+        if sequence > stream.last_seq:
+            return False
+        message = await get_message(session, stream.name, sequence)
+        if message is None:  # deleted after it was stored; in a stream made anew nothing of ours ever was
+            return not recreated
+        _, msg_id = await outbox.row_in_run(route, run, offset)
+        return message.msg_id == msg_id
+
+    low, high = 0, len(runs)  # runs before `low` are held whole, runs from `high` on are not
+    while low < high:
+        middle = (low + high) // 2
+        if await held(runs[middle], runs[middle].count - 1):
+            low = middle + 1
+        else:
+            high = middle
+    if low < len(runs):
+        run = runs[low]
+        first, last = 0, run.count - 1  # the same within the run that is held in part; its last row is not
+        while first < last:
+            middle = (first + last) // 2
+            if await held(run, middle):
+                first = middle + 1
+            else:
+                last = middle
+        if first:
+            seq, _ = await outbox.row_in_run(route, run, first - 1)
+            return seq, run.stream_seq + first - 1, 0
+    if low:
+        run = runs[low - 1]
+        return run.last, run.stream_seq + run.count - 1, 0
+    if not runs:
+        lost = position.stream_seq - stream.last_seq if not recreated else position.stream_seq
+        return position.settled, 0 if recreated else stream.last_seq, max(0, lost)
+    begin = runs[0].stream_seq - 1
+    if recreated:
+        return runs[0].first - 1, 0, begin
+    return runs[0].first - 1, min(begin, stream.last_seq), max(0, begin - stream.last_seq)
+
+
+async def _present(
+    session: Session,
+    stream: Stream,
+    outbox: Outbox,
+    route: int,
+    position: Position,
+    rows: Sequence[Row] | None,
+) -> dict[int, int]:
+    """Return which pending rows (`rows`, or all) the stream already holds, by reading headers only."""
+    subjects = {row.subject for row in rows or ()}
+    few = 0 < len(subjects) <= (MAX_FILTERS if session.server_version >= FILTERS_SINCE else 1)
+    missing = {row.msg_id for row in rows} if rows is not None else None
+    start_seq = position.stream_seq + 1 if position.stream_seq or rows is None else None
+    if start_seq is not None and start_seq > stream.last_seq:
+        return {}
+    present: dict[int, int] = {}
+    async with open_reader(
+        session,
+        stream.name,
+        start_seq=start_seq,
+        start_time=rows[0].accepted_at - CLOCK_SLACK if rows else None,
+        subjects=sorted(subjects) if few else (),
+        headers_only=True,
+    ) as reader:
+        while page := await reader.page():
+            found = await _ours(outbox, route, position, page)
+            present |= found
+            if missing is not None:
+                missing -= {message.msg_id for message in page}
+                if not missing:
+                    break
+    if present:
+        logger.info(
+            "%d rows were in stream %s already", len(present), stream.name,
+            extra={"action": "rows_found_in_stream", "stream": stream.name, "rows": len(present)},
+        )  # fmt: skip
+    return present
+
+
+async def _ours(outbox: Outbox, route: int, position: Position, page: Sequence[Message]) -> dict[int, int]:
+    by_id = {message.msg_id: message.seq for message in page if message.msg_id}
+    rows = await outbox.find(route, list(by_id))
+    return {seq: by_id[msg_id] for msg_id, seq in rows.items() if seq > position.settled}

@@ -1,0 +1,116 @@
+"""Sessions against a real nats-server and a proxy that misbehaves."""
+
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from eventd.errors import LinkLost, NatsError
+from eventd.jetstream.endpoint import Endpoint
+from eventd.jetstream.session import ApiError, NoResponders, RequestTimeout, open_session, redact
+from eventd.routes import Credentials
+from eventd.secret import Secret
+from support.nats import NatsServer
+from support.proxy import Proxy
+
+pytestmark = pytest.mark.anyio
+
+NatsFactory = Callable[..., NatsServer]
+
+RESTRICTED = """
+authorization { users: [
+  { user: agent, password: right, permissions: { publish: ["allowed.>", "$JS.API.INFO"], subscribe: ["_INBOX.>"] } }
+] }
+"""
+LOGIN = Credentials(user="agent", password=Secret("right"))
+
+
+async def test_a_session_asks_jetstream(nats_server: NatsServer) -> None:
+    async with open_session(Endpoint((nats_server.url,)), "test") as session:
+        assert (await session.api("INFO"))["streams"] == 0
+        assert session.server_version >= (2, 12, 1)
+        assert session.max_payload == 1024 * 1024
+        assert await session.probe() > 0
+
+
+async def test_a_refusal_carries_jetstreams_code(nats_server: NatsServer) -> None:
+    async with open_session(Endpoint((nats_server.url,)), "test") as session:
+        with pytest.raises(ApiError) as caught:
+            await session.api("STREAM.INFO.none")
+    assert caught.value.err_code == 10059
+
+
+async def test_a_subject_that_nobody_takes_is_told_apart_from_silence(nats_server: NatsServer) -> None:
+    async with open_session(Endpoint((nats_server.url,)), "test") as session:
+        with pytest.raises(NoResponders):
+            await session.request("nobody.here")
+
+
+async def test_the_next_server_is_tried_when_the_first_is_away(nats_server: NatsServer) -> None:
+    async with open_session(Endpoint(("nats://127.0.0.1:1", nats_server.url)), "test") as session:
+        assert session.url == nats_server.url
+
+
+async def test_wrong_credentials_are_named_without_being_shown(nats_factory: NatsFactory) -> None:
+    server = nats_factory(config=RESTRICTED)
+    wrong = Credentials(user="agent", password=Secret("hunter2"))
+    with pytest.raises(NatsError, match="(?i)authorization") as caught:
+        async with open_session(Endpoint((server.url,), wrong), "test"):
+            pytest.fail("the server let us in")
+    assert "hunter2" not in str(caught.value) + repr(caught.value.__cause__)
+
+
+async def test_a_denied_subject_is_learned_from_the_error_callback(nats_factory: NatsFactory) -> None:
+    """The server answers a denied publish with silence; the reason comes beside it."""
+    server = nats_factory(config=RESTRICTED)
+    async with open_session(Endpoint((server.url,), LOGIN), "test") as session:
+        with pytest.raises(RequestTimeout) as caught:
+            await session.request("forbidden.subject", timeout=1.0)
+        assert "permissions violation" in caught.value.hint
+        assert list(session.denied) == ["forbidden.subject"]
+        assert not session.lost.is_set()
+
+
+async def test_a_server_that_dies_is_noticed_at_once(nats_server: NatsServer) -> None:
+    async with open_session(Endpoint((nats_server.url,)), "test") as session:
+        nats_server.kill()
+        with anyio.fail_after(5):
+            await session.lost.wait()
+        with pytest.raises(LinkLost):
+            await session.request("$JS.API.INFO")
+
+
+async def test_a_black_hole_is_found_by_the_probe(nats_server: NatsServer) -> None:
+    """The socket stays open and says nothing: only a round trip tells."""
+    with Proxy(nats_server.port) as proxy:
+        async with open_session(Endpoint((proxy.url,)), "test") as session:
+            proxy.black_hole()
+            with pytest.raises(LinkLost, match="no PONG"):
+                await session.probe(timeout=0.3)
+            assert session.lost.is_set()
+
+
+async def test_a_dead_read_loop_is_found_by_the_probe(nats_server: NatsServer) -> None:
+    """nats-py goes on saying "connected" when an exception ended its read loop."""
+    async with open_session(Endpoint((nats_server.url,)), "test") as session:
+        client = session._client
+        client._reading_task.cancel()
+        with pytest.raises(LinkLost):
+            await session.probe(timeout=0.3)
+
+
+async def test_a_cancelled_connect_leaves_no_connection_behind(nats_server: NatsServer) -> None:
+    with Proxy(nats_server.port) as proxy:
+        proxy.black_hole()
+        with anyio.move_on_after(0.3) as scope:
+            async with open_session(Endpoint((proxy.url,)), "test"):
+                pytest.fail("nobody answered")
+        assert scope.cancelled_caught
+        proxy.resume()
+        with anyio.fail_after(5):
+            while proxy.connections:
+                await anyio.sleep(0.01)
+
+
+def test_credentials_in_somebody_elses_text_are_taken_out() -> None:
+    assert redact("cannot reach nats://user:secret@host:4222!") == "cannot reach nats://host:4222!"
