@@ -73,6 +73,7 @@ class Reader:
         self._pull = f"{session.api_prefix}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = inbox
         self._inbound = inbound
+        self._pulls = 0
         self.pending = pending
         """Messages not yet delivered, as of the last page."""
 
@@ -89,17 +90,23 @@ class Reader:
         """
         if self.pending == 0 and wait == 0.0:
             return []
+        if wait and self.pending == 0:
+            limit = 1  # a pull of more would hold the first message back until all have come
         ask: dict[str, Any] = {"batch": limit}
         if wait:
             ask["expires"] = int(wait * NANOSECONDS)
         else:
             ask["no_wait"] = True
-        await self._session.publish(self._pull, json.dumps(ask).encode(), reply=self._inbox)
+        self._pulls += 1
+        inbox = f"{self._inbox}.{self._pulls}"
+        await self._session.publish(self._pull, json.dumps(ask).encode(), reply=inbox)
         messages: list[Message] = []
         while len(messages) < limit:
             raw = await self._next(wait + PAGE_TIMEOUT)
             status = (raw.headers or {}).get("Status")
             if status is not None:
+                if raw.subject != inbox:  # the late end of an earlier pull
+                    continue
                 if status in ("404", "408"):  # nothing (more) there; the wait is over
                     self.pending = 0 if not messages else messages[-1].pending
                     break
@@ -169,7 +176,7 @@ async def open_reader(
     verb = f"CONSUMER.CREATE.{stream}.{name}"
     info = await session.api(verb, {"stream_name": stream, "config": config})
     inbox = session.new_inbox()
-    inbound = await session.subscribe(inbox, max_messages=4 * PAGE)
+    inbound = await session.subscribe(f"{inbox}.*", max_messages=4 * PAGE)
     try:
         yield Reader(session, stream, name, int(info.get("num_pending", 0)), inbox, inbound)
     finally:

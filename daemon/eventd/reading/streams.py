@@ -1,0 +1,164 @@
+"""`get` and `tail`: finds the stream that is meant and reads it."""
+
+import json
+import uuid
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from ..errors import NatsError
+from ..jetstream.reading import IDLE_WAIT, Message, get_message, open_reader
+from ..jetstream.session import ApiError, Session
+from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
+from ..routes import Routes
+from ..shipping.fleet import Fleet
+from ..subjects import agent_prefix
+
+CLOCK_SLACK = 600_000  # ms that the server's clock may be behind the one that made an id
+FIRST_LOOK_BACK = 4  # times as many messages as are wanted are looked at first, for the last ones of an agent
+
+
+class NoSuchStream(NatsError):
+    """The stream that was asked for is not one of the configured routes, or does not exist yet."""
+
+
+class StreamReads:
+    """Reads the streams of the configured routes.
+
+    Args:
+        routes: Which agent's events are in which stream.
+        fleet: Owns the connections; reading shares them with shipping.
+    """
+
+    def __init__(self, routes: Routes, fleet: Fleet) -> None:
+        self._routes = routes
+        self._fleet = fleet
+
+    async def by_sequence(self, seq: int, stream: str | None, agent: str | None) -> tuple[str, Message] | None:
+        """Return the stream's name and the message at a sequence, or None where there is none.
+
+        Raises:
+            NatsError: The stream cannot be read now.
+        """
+        session, name = self._open(stream, agent)
+        message = await get_message(session, name, seq)
+        return (name, message) if message else None
+
+    async def by_id(
+        self, event_id: str, stream: str | None, agent: str | None
+    ) -> tuple[str, Message] | None:
+        """Return the stream's name and the message of an event, or None where there is none.
+
+        A UUIDv7 says when it was made, so only what was stored since then is read; for any other id
+        the whole stream is.
+
+        Raises:
+            NatsError: The stream cannot be read now.
+        """
+        session, name = self._open(stream, agent)
+        made = _made_at(event_id)
+        start = made - CLOCK_SLACK if made is not None else None
+        async with open_reader(session, name, start_time=start, subjects=self._subjects(name, agent)) as reader:
+            while page := await reader.page():
+                for message in page:
+                    if _is_event(message, event_id):
+                        return name, message
+        return None
+
+    async def tail(
+        self, *, last: int | None, since: int | None, follow: bool, stream: str | None, agent: str | None
+    ) -> AsyncGenerator[tuple[str, Message]]:
+        """Yield stored events in stream order; with `follow`, go on with new ones for ever.
+
+        Args:
+            last: Begin so many events before the end.
+            since: Begin at this time, Unix ms, where `last` is not given.
+
+        Raises:
+            NatsError: The stream cannot be read (any more).
+        """
+        session, name = self._open(stream, agent)
+        subjects = self._subjects(name, agent)
+        try:
+            state = (await stream_info(session, name))["state"]
+        except ApiError as error:
+            if error.err_code != STREAM_NOT_FOUND:
+                raise
+            raise NoSuchStream(
+                f"stream {name} does not exist yet", hint="it is made with its first event"
+            ) from error
+        first, end = int(state["first_seq"]), int(state["last_seq"])
+        start: int | None = None
+        if last is not None:
+            start = await self._start_of_last(session, name, subjects, last, first, end)
+        async with open_reader(
+            session, name, start_seq=start, start_time=since if start is None else None, subjects=subjects
+        ) as reader:
+            while True:
+                page = await reader.page(wait=IDLE_WAIT if follow and reader.pending == 0 else 0.0)
+                for message in page:
+                    yield name, message
+                if not page and not follow:
+                    return
+
+    async def _start_of_last(
+        self, session: Session, name: str, subjects: list[str], last: int, first: int, end: int
+    ) -> int:
+        """Return the sequence of the `last`-th message from the end."""
+        if not subjects or last == 0:
+            return max(first, end - last + 1)
+        look_back = last * FIRST_LOOK_BACK
+        while True:
+            start = max(first, end - look_back + 1)
+            found: deque[int] = deque(maxlen=last)
+            async with open_reader(
+                session, name, start_seq=start, subjects=subjects, headers_only=True
+            ) as reader:
+                while page := await reader.page():
+                    found.extend(message.seq for message in page)
+            if len(found) == last or start == first:
+                return found[0] if found else end + 1
+            look_back *= FIRST_LOOK_BACK
+
+    def _open(self, stream: str | None, agent: str | None) -> tuple[Session, str]:
+        route = self._routes.of(agent) if agent else self._routes.default
+        for shipper in self._fleet.shippers.values():
+            names = {shipper.route.stream, shipper.status.stream}
+            if (stream in names) if stream else (shipper.route == route):
+                session = shipper.link.session
+                if session is None:
+                    raise NatsError(
+                        f"no connection to NATS for stream {stream or shipper.route.stream}: "
+                        f"{shipper.link.status.last_error or 'connecting'}",
+                        hint="see `eventd status`; events are still accepted and are shipped later",
+                    )
+                return session, stream or shipper.status.stream or shipper.route.stream
+        raise NoSuchStream(
+            f"no configured route uses the stream {stream}", hint="`eventd status` lists the routes"
+        )
+
+    def _subjects(self, stream: str, agent: str | None) -> list[str]:
+        if agent is None:
+            return []
+        return [f"{agent_prefix(self._routes.of(agent).prefix, agent)}.>"]
+
+
+def _made_at(event_id: str) -> int | None:
+    """Return the Unix milliseconds that a UUIDv7 carries; None for any other id."""
+    try:
+        parsed = uuid.UUID(event_id)
+    except ValueError:
+        return None
+    return parsed.int >> 80 if parsed.version == 7 else None
+
+
+def _is_event(message: Message, event_id: str) -> bool:
+    """Whether a message is the event; other writers' messages carry no id in their headers."""
+    if message.msg_id:
+        return message.msg_id.partition(":")[2] == event_id or message.msg_id == event_id
+    if event_id.encode() not in message.body:
+        return False
+    try:
+        event = json.loads(message.body)
+    except ValueError:
+        return False
+    return isinstance(event, dict) and event.get("id") == event_id

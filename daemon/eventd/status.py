@@ -1,0 +1,200 @@
+"""How the daemon is: one document for `eventd status`, and one word of health with its reasons.
+
+`ok`: everything accepted is stored or on its way. `degraded`: events are safe but something needs a look.
+`failing`: new events are refused.
+"""
+
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .config.settings import Config
+from .embedded.server import EmbeddedServer
+from .outbox.outbox import Outbox
+from .server.stats import ServerStats
+from .shipping.fleet import Fleet
+from .shipping.shipper import Shipper, State
+
+GRACE = 10_000  # ms that a route may take to connect before that counts as trouble
+FULL_SHARE = 0.9  # of outbox.maxBytes; above it the outbox counts as nearly full
+
+
+class Health(StrEnum):
+    """The one word."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILING = "failing"
+
+
+@dataclass(slots=True)
+class Reasons:
+    """Collects what is wrong; the worst of it gives the word."""
+
+    degraded: list[str] = field(default_factory=list)
+    failing: list[str] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """Return `{state, reasons}`."""
+        state = Health.FAILING if self.failing else Health.DEGRADED if self.degraded else Health.OK
+        return {"state": state.value, "reasons": [*self.failing, *self.degraded]}
+
+
+class StatusReport:
+    """Gathers the state of all parts; cheap enough to be asked every second.
+
+    Args:
+        config: The configuration in force.
+        socket: Where the daemon listens.
+        outbox, fleet, server: The parts that are reported on.
+        embedded: The embedded server, where one is run.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        socket: Path,
+        outbox: Outbox,
+        fleet: Fleet,
+        server: ServerStats,
+        embedded: EmbeddedServer | None,
+    ) -> None:
+        self._config = config
+        self._socket = socket
+        self._outbox = outbox
+        self._fleet = fleet
+        self._server = server
+        self._embedded = embedded
+        self._started = time.monotonic()
+
+    def document(self) -> dict[str, Any]:
+        """Return the whole status. It holds no secrets: URLs come without credentials."""
+        now = time.time_ns() // 1_000_000
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "health": self.health(now),
+            "socket": str(self._socket),
+            "config": str(self._config.source) if self._config.source else None,
+            "data_dir": str(self._config.data_dir),
+            "server": asdict(self._server),
+            "outbox": self._outbox_document(now),
+            "routes": [self._route_document(shipper, now) for shipper in self._fleet.shippers.values()],
+            "embedded": asdict(self._embedded.status) if self._embedded else None,
+        }
+
+    def health(self, now: int) -> dict[str, Any]:
+        """Return the word and the reasons for it."""
+        reasons = Reasons()
+        stats = self._outbox.stats
+        if stats.disk_full:
+            reasons.failing.append("the disk is full: new events are refused until there is room")
+        held = sum(route.pending_bytes + route.dead_bytes for route in stats.routes.values())
+        limit = self._config.outbox.max_bytes
+        if held >= limit:
+            reasons.failing.append("the outbox is full: new events are refused until some are shipped")
+        elif held >= limit * FULL_SHARE:
+            reasons.degraded.append(f"the outbox is {held * 100 // limit} % full")
+        if stats.lost_events:
+            reasons.degraded.append(
+                f"{stats.lost_events} acknowledged events were lost with a damaged outbox; see its quarantine"
+            )
+        for shipper in self._fleet.shippers.values():
+            trouble = _trouble(shipper, now)
+            if trouble:
+                reasons.degraded.append(f"route {shipper.link.name}: {trouble}")
+            dead = stats.routes[shipper.number].dead_rows if shipper.number in stats.routes else 0
+            if dead:
+                reasons.degraded.append(
+                    f"route {shipper.link.name}: {dead} dead letters; see `eventd deadletter list`"
+                )
+        if self._embedded is not None and self._embedded.status.state in ("stalled", "waiting"):
+            reasons.degraded.append(
+                f"the embedded nats-server is {self._embedded.status.state}: "
+                f"{self._embedded.status.problem or self._embedded.status.last_exit}"
+            )
+        return reasons.document()
+
+    def _outbox_document(self, now: int) -> dict[str, Any]:
+        stats = self._outbox.stats
+        routes = stats.routes.values()
+        oldest = [r.oldest_pending_at for r in routes if r.oldest_pending_at is not None]
+        retained = [r.retained_since for r in routes if r.retained_since is not None]
+        return {
+            "rows": sum(r.pending_rows for r in routes),
+            "bytes": sum(r.pending_bytes for r in routes),
+            "max_bytes": self._config.outbox.max_bytes,
+            "oldest_age_s": _age(min(oldest, default=None), now),
+            "retained_rows": sum(r.retained_rows for r in routes),
+            "retained_bytes": sum(r.retained_bytes for r in routes),
+            "retained_span_s": _age(min(retained, default=None), now),
+            "dead_rows": sum(r.dead_rows for r in routes),
+            "accepted": stats.accepted,
+            "repeated": stats.repeated,
+            "refused": dict(stats.refused),
+            "commits": stats.commits,
+            "commit_ms": round(stats.commit_ms, 3),
+            "file_bytes": stats.file_bytes,
+            "wal_bytes": stats.wal_bytes,
+            "disk_free": shutil.disk_usage(self._config.data_dir).free,
+            "disk_full": stats.disk_full,
+            "ledger_ids": stats.ledger_ids,
+            "lost_events": stats.lost_events,
+            "quarantines": stats.quarantines,
+            "sqlite": stats.sqlite,
+        }
+
+    def _route_document(self, shipper: Shipper, now: int) -> dict[str, Any]:
+        status, link = shipper.status, shipper.link.status
+        stats = self._outbox.stats.routes.get(shipper.number)
+        return {
+            "name": shipper.link.name,
+            "stream": status.stream or shipper.route.stream,
+            "prefix": shipper.route.prefix,
+            "enabled": shipper.route.enabled,
+            "state": status.state.value,
+            "reason": status.reason,
+            "since": status.since,
+            "mode": status.mode,
+            "connected": link.connected,
+            "url": link.url,
+            "server_version": link.server_version,
+            "pending_rows": stats.pending_rows if stats else 0,
+            "pending_bytes": stats.pending_bytes if stats else 0,
+            "oldest_age_s": _age(stats.oldest_pending_at, now) if stats else None,
+            "shipped": status.shipped,
+            "dead": stats.dead_rows if stats else 0,
+            "repeated": status.repeated,
+            "batches": status.batches,
+            "last_ack_at": status.last_ack_at,
+            "repairs": status.repairs,
+            "lost_by_server": status.lost_by_server,
+            "connects": link.connects,
+            "disconnects": link.disconnects,
+            "rtt_ms": link.rtt_ms,
+            "last_error": link.last_error,
+            "denied": list(link.denied),
+            "notes": list(status.notes),
+        }
+
+
+def _trouble(shipper: Shipper, now: int) -> str:
+    """Return what keeps a route from shipping, or ""."""
+    status = shipper.status
+    if status.state is State.STALLED:
+        return f"stalled: {status.reason}"
+    if status.state is State.CONNECTING and now - status.since > GRACE:
+        return f"not connected: {shipper.link.status.last_error or 'still trying'}"
+    if status.lost_by_server:
+        return f"the server lost {status.lost_by_server} acknowledged events that were no longer retained"
+    return ""
+
+
+def _age(moment: int | None, now: int) -> float | None:
+    return None if moment is None else round(max(0, now - moment) / 1000, 1)
