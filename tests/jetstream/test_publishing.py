@@ -13,7 +13,7 @@ from eventd.jetstream.publishing import (
     publish_atomic,
     publish_pipelined,
     publish_single,
-    too_large,
+    unpublishable,
 )
 from eventd.jetstream.reading import get_message, open_reader
 from eventd.jetstream.refusals import VERDICTS, Verdict, verdict
@@ -85,7 +85,9 @@ async def test_a_stream_without_ttl_still_takes_memory(session: Session, way: Wa
     assert result.done == 1
 
 
-async def test_a_batch_with_a_repeated_id_is_refused_whole_and_its_rows_go_one_by_one(session: Session) -> None:
+async def test_a_batch_with_a_repeated_id_is_refused_whole_and_its_rows_go_one_by_one(
+    session: Session,
+) -> None:
     stream = await make(session)
     await publish_single(session, stream, rows(2))
     refused = await publish_atomic(session, stream, rows(1, 2, 3))
@@ -112,13 +114,13 @@ async def test_a_row_too_large_for_the_server_dies_without_being_sent(session: S
     """Sending it would end the connection."""
     stream = await make(session)
     big = Row(1, "main:1", "ev.main.custom", False, 0, b"x" * session.max_payload)
-    assert "server takes" in too_large(big, session, stream)
+    assert "server takes" in unpublishable(big, session, stream)
     result = await way(session, stream, [big])
     assert (result.done, len(result.dead)) == (1, 1)
     assert not session.lost.is_set()
 
 
-async def test_the_pipeline_stops_before_a_row_that_is_too_large(session: Session) -> None:
+async def test_the_pipeline_stops_before_a_row_that_is_unpublishable(session: Session) -> None:
     stream = await make(session)
     big = Row(3, "main:3", "ev.main.custom", False, 0, b"x" * session.max_payload)
     result = await publish_pipelined(session, stream, [*rows(1, 2), big])
@@ -185,6 +187,15 @@ async def test_an_ack_that_does_not_come_leaves_the_rows_in_doubt(
             proxy.drop_replies()
             with pytest.raises(RequestTimeout):
                 await way(session, stream, rows(1, 2))
+
+
+@pytest.mark.parametrize("subject", ["ev..x", "ev.*", "ev.>", "ev. x", "", "ev." + "x" * 3000])
+async def test_a_bad_subject_dies_without_being_sent(session: Session, subject: str) -> None:
+    """A row of an older configuration, say; the server would end the connection."""
+    stream = await make(session)
+    result = await publish_single(session, stream, [Row(1, "main:1", subject, False, 0, b"{}"), *rows(2)])
+    assert [dead.index for dead in result.dead] == [0]
+    assert await stored(session, stream) == ["main:2"]
 
 
 def test_what_the_table_does_not_name_is_a_stall() -> None:

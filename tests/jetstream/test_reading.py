@@ -99,7 +99,10 @@ async def test_a_message_that_is_not_there_is_none(session: Session) -> None:
 
 
 def test_a_header_block_is_decoded() -> None:
-    assert parse_headers(b"NATS/1.0\r\nNats-Msg-Id: a:b\r\nX:  y \r\n\r\n") == {"Nats-Msg-Id": "a:b", "X": "y"}
+    assert parse_headers(b"NATS/1.0\r\nNats-Msg-Id: a:b\r\nX:  y \r\n\r\n") == {
+        "Nats-Msg-Id": "a:b",
+        "X": "y",
+    }
 
 
 def test_jetstreams_nanoseconds_are_read_as_milliseconds() -> None:

@@ -12,6 +12,7 @@ from eventd.routes import Credentials
 from eventd.secret import Secret
 from support.nats import NatsServer
 from support.proxy import Proxy
+from support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +20,8 @@ NatsFactory = Callable[..., NatsServer]
 
 RESTRICTED = """
 authorization { users: [
-  { user: agent, password: right, permissions: { publish: ["allowed.>", "$JS.API.INFO"], subscribe: ["_INBOX.>"] } }
+  { user: agent, password: right,
+    permissions: { publish: ["allowed.>", "$JS.API.INFO"], subscribe: ["_INBOX.>"] } }
 ] }
 """
 LOGIN = Credentials(user="agent", password=Secret("right"))
@@ -54,7 +56,7 @@ async def test_the_next_server_is_tried_when_the_first_is_away(nats_server: Nats
 async def test_wrong_credentials_are_named_without_being_shown(nats_factory: NatsFactory) -> None:
     server = nats_factory(config=RESTRICTED)
     wrong = Credentials(user="agent", password=Secret("hunter2"))
-    with pytest.raises(NatsError, match="(?i)authorization") as caught:
+    with pytest.raises(NatsError, match=r"(?i)authorization") as caught:
         async with open_session(Endpoint((server.url,), wrong), "test"):
             pytest.fail("the server let us in")
     assert "hunter2" not in str(caught.value) + repr(caught.value.__cause__)
@@ -107,9 +109,7 @@ async def test_a_cancelled_connect_leaves_no_connection_behind(nats_server: Nats
                 pytest.fail("nobody answered")
         assert scope.cancelled_caught
         proxy.resume()
-        with anyio.fail_after(5):
-            while proxy.connections:
-                await anyio.sleep(0.01)
+        await wait_until_async(lambda: not proxy.connections, 5.0)
 
 
 def test_credentials_in_somebody_elses_text_are_taken_out() -> None:

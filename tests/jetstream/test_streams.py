@@ -112,7 +112,9 @@ async def test_manage_stream_lets_us_change_it(session: Session) -> None:
     assert stream.config["description"] == "kept"
 
 
-async def test_a_stream_of_somebody_else_without_our_subjects_is_named_with_the_remedy(session: Session) -> None:
+async def test_a_stream_of_somebody_else_without_our_subjects_is_named_with_the_remedy(
+    session: Session,
+) -> None:
     await session.api("STREAM.CREATE.openclaw-events", {"name": "openclaw-events", "subjects": ["other.>"]})
     with pytest.raises(StreamUnfit, match=r"does not take openclaw\.events\.main\.>") as caught:
         await ensure_stream(session, DEFAULT, replace(WIDE, needed=("openclaw.events.main.>",)))
@@ -131,7 +133,9 @@ async def test_a_narrow_stream_is_made_with_its_first_agent_and_grows(session: S
 
 
 @pytest.mark.parametrize("order", ["default first", "agent first"])
-async def test_the_overlapping_full_options_come_to_work_in_either_order(session: Session, order: str) -> None:
+async def test_the_overlapping_full_options_come_to_work_in_either_order(
+    session: Session, order: str
+) -> None:
     """The document's "Full Options" in one account: both streams exist, and none takes the other's events."""
     main = replace(WIDE, needed=("openclaw.events.main.>",), narrow=True)
     steps = [(DEFAULT, main), (OWN, BELOW)]

@@ -16,7 +16,9 @@ logger = logging.getLogger(__name__)
 
 BACKOFF_FIRST = 0.1  # seconds before the second attempt
 BACKOFF_MAX = 5.0  # seconds; short enough to heal well within the promised minute
-PROBE_INTERVAL = 5.0  # seconds between round trips on a quiet link; with the probe's own 5 s a dead link shows in 10 s
+PROBE_INTERVAL = (
+    5.0  # seconds between round trips on a quiet link; with the probe's own 5 s a dead link shows in 10 s
+)
 
 Serve = Callable[[Session], Awaitable[None]]
 

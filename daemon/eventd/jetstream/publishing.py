@@ -6,6 +6,7 @@ publish names the message before it (`Nats-Expected-Last-Msg-Id`), so a failure 
 """
 
 import logging
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +30,12 @@ PIPELINE_ROWS = 256  # publishes in flight when batches are not possible
 ACK_TIMEOUT = 10.0  # seconds for the ack of a batch or a publish
 SEND_TIMEOUT = 20.0  # seconds for handing a whole batch to the socket
 HEADER_BYTES = 320  # bytes that our own headers take at the most, beside the message id
+MAX_SUBJECT = 2048  # characters; with a reply subject well within the server's control line of 4096 bytes
 RETRIES = 3  # tries of one row that meets a passing refusal, before the route is told to wait
 RETRY_PAUSE = 0.2  # seconds
+WRONG_LAST_MSG_ID = 10070
+
+_SUBJECT = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")  # literal tokens, none of them empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,13 @@ class Published:
         return self
 
 
-def too_large(row: Row, session: Session, stream: Stream) -> str:
-    """Return why this row can never be published here, or ""."""
+def unpublishable(row: Row, session: Session, stream: Stream) -> str:
+    """Return why this row can never be published here, or "".
+
+    Sending it all the same would end the connection, and so hold up every row behind it for ever.
+    """
+    if len(row.subject) > MAX_SUBJECT or not _SUBJECT.fullmatch(row.subject):
+        return f"bad subject {row.subject[:80]!r}"
     size = len(row.body) + len(row.msg_id.encode()) + HEADER_BYTES
     if size > session.max_payload:
         return f"{len(row.body)} bytes, and the server takes messages up to {session.max_payload}"
@@ -162,7 +172,7 @@ async def publish_single(session: Session, stream: Stream, rows: Sequence[Row]) 
 
 
 async def _publish_one(session: Session, stream: Stream, row: Row, result: Published) -> Published | None:
-    reason = too_large(row, session, stream)
+    reason = unpublishable(row, session, stream)
     if reason:
         result.bury(reason, 0)
         return None
@@ -180,7 +190,7 @@ async def _publish_one(session: Session, stream: Stream, row: Row, result: Publi
         except NoResponders as error:
             return result.stop(Verdict.RECONCILE, str(error))
         except RequestTimeout as error:
-            if row.subject in session.denied or not result.done:
+            if not result.done:
                 raise
             return result.stop(Verdict.RECONCILE, str(error))  # keep what is certain
         else:
@@ -200,9 +210,9 @@ async def publish_pipelined(session: Session, stream: Stream, rows: Sequence[Row
         RequestTimeout, LinkLost: As for `publish_atomic`.
     """
     result = Published()
-    sendable = list(_until_too_large(rows, session, stream))
+    sendable = list(_publishable(rows, session, stream))
     if not sendable:
-        result.bury(too_large(rows[0], session, stream), 0)
+        result.bury(unpublishable(rows[0], session, stream), 0)
         return result
     inbox = session.new_inbox()
     inbound = await session.subscribe(f"{inbox}.*", max_messages=2 * len(sendable))
@@ -254,9 +264,6 @@ def _account(result: Published, answers: dict[int, nats.aio.msg.Msg], sent: int)
     return result
 
 
-WRONG_LAST_MSG_ID = 10070
-
-
 async def _collect(inbound: Any, count: int) -> dict[int, nats.aio.msg.Msg]:
     """Return the answers that came within `ACK_TIMEOUT` of each other, by row."""
     answers: dict[int, nats.aio.msg.Msg] = {}
@@ -270,9 +277,9 @@ async def _collect(inbound: Any, count: int) -> dict[int, nats.aio.msg.Msg]:
     return answers
 
 
-def _until_too_large(rows: Sequence[Row], session: Session, stream: Stream) -> Iterator[Row]:
+def _publishable(rows: Sequence[Row], session: Session, stream: Stream) -> Iterator[Row]:
     for row in rows[:PIPELINE_ROWS]:
-        if too_large(row, session, stream):
+        if unpublishable(row, session, stream):
             return
         yield row
 

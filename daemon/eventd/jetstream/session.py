@@ -20,7 +20,7 @@ import nats.aio.msg
 import nats.aio.subscription
 import nats.errors
 
-from ..errors import ConfigError, LinkLost, NatsError
+from ..errors import LinkLost, NatsError
 from .endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
@@ -99,8 +99,8 @@ class Session:
             await self._client.publish(subject, body, reply, headers=dict(headers) if headers else None)
         except _GONE as error:
             raise self._link_lost() from error
-        except nats.errors.Error as error:
-            raise NatsError(f"cannot publish to {subject}: {error}") from error
+        except Exception as error:
+            raise NatsError(f"cannot publish to {subject}: {redact(str(error))}") from error
 
     async def request(
         self,
@@ -131,8 +131,8 @@ class Session:
             raise RequestTimeout(f"no answer on {subject} within {timeout:g} s", hint=hint) from error
         except _GONE as error:
             raise self._link_lost() from error
-        except nats.errors.Error as error:
-            raise NatsError(f"cannot send the request {subject}: {error}") from error
+        except Exception as error:  # a fault within nats-py ends this connection, never the daemon
+            raise NatsError(f"cannot send the request {subject}: {redact(str(error))}") from error
 
     async def api(
         self, verb: str, body: Mapping[str, Any] | None = None, timeout: float = REQUEST_TIMEOUT
@@ -151,7 +151,7 @@ class Session:
         """Subscribe; at most `max_messages` wait in memory."""
         try:
             return await self._client.subscribe(subject, pending_msgs_limit=max_messages)
-        except _GONE as error:
+        except Exception as error:
             raise self._link_lost() from error
 
     def new_inbox(self) -> str:
@@ -168,7 +168,7 @@ class Session:
         try:
             with anyio.fail_after(timeout):
                 await self._client.flush(timeout=math.ceil(timeout) + 1)
-        except (TimeoutError, nats.errors.Error, OSError) as error:
+        except Exception as error:
             self.mark_lost(f"no PONG within {timeout:g} s")
             raise self._link_lost() from error
         if self.lost.is_set() or not self._client.is_connected:
@@ -188,7 +188,7 @@ class Session:
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             try:
                 await self._client.close()
-            except Exception as error:  # noqa: BLE001 - nats-py raises anything here, and it is over anyway
+            except Exception as error:  # nats-py raises anything here, and it is over anyway
                 logger.debug("closing a connection: %s", error, extra={"action": "nats_close_failed"})
 
     def note_error(self, error: Exception) -> None:
@@ -197,7 +197,9 @@ class Session:
         match = _DENIED.search(text)
         if match:
             self.denied[match[2]] = text
-            logger.warning("NATS permission missing: %s", text, extra={"action": "nats_denied", "url": self.url})
+            logger.warning(
+                "NATS permission missing: %s", text, extra={"action": "nats_denied", "url": self.url}
+            )
         else:
             self.last_error = text
             logger.debug("nats-py reports: %s", text, extra={"action": "nats_error", "url": self.url})
@@ -307,15 +309,11 @@ async def _connect(url: str, endpoint: Endpoint, name: str, options: Mapping[str
                 disconnected_cb=on_closed,
                 **options,
             )
-    except (OSError, TimeoutError, nats.errors.Error, ValueError) as error:
-        with anyio.CancelScope(shield=True):
-            await session.close()
-        if isinstance(error, ConfigError):
-            raise
+    except Exception as error:  # whatever a server can make nats-py raise is this server's failure
+        await session.close()
         reason = "no answer in time" if isinstance(error, TimeoutError) else redact(str(error))
         raise NatsError(f"cannot connect to {url}: {reason or type(error).__name__}") from error
     except BaseException:
-        with anyio.CancelScope(shield=True):
-            await session.close()
+        await session.close()
         raise
     return session

@@ -320,4 +320,6 @@ def _note_differences(route: Route, stream: Stream) -> None:
         )
     if stream.config.get("max_age", 0) != int(route.settings.max_age * NANOSECONDS):
         age = stream.config.get("max_age", 0) / NANOSECONDS / 86400
-        stream.notes.append(f"stream {stream.name} keeps events for {age:g} days, which is not what is configured")
+        stream.notes.append(
+            f"stream {stream.name} keeps events for {age:g} days, which is not what is configured"
+        )

@@ -33,7 +33,9 @@ class StreamReads:
         self._routes = routes
         self._fleet = fleet
 
-    async def by_sequence(self, seq: int, stream: str | None, agent: str | None) -> tuple[str, Message] | None:
+    async def by_sequence(
+        self, seq: int, stream: str | None, agent: str | None
+    ) -> tuple[str, Message] | None:
         """Return the stream's name and the message at a sequence, or None where there is none.
 
         Raises:
@@ -43,9 +45,7 @@ class StreamReads:
         message = await get_message(session, name, seq)
         return (name, message) if message else None
 
-    async def by_id(
-        self, event_id: str, stream: str | None, agent: str | None
-    ) -> tuple[str, Message] | None:
+    async def by_id(self, event_id: str, stream: str | None, agent: str | None) -> tuple[str, Message] | None:
         """Return the stream's name and the message of an event, or None where there is none.
 
         A UUIDv7 says when it was made, so only what was stored since then is read; for any other id
@@ -57,7 +57,9 @@ class StreamReads:
         session, name = self._open(stream, agent)
         made = _made_at(event_id)
         start = made - CLOCK_SLACK if made is not None else None
-        async with open_reader(session, name, start_time=start, subjects=self._subjects(name, agent)) as reader:
+        async with open_reader(
+            session, name, start_time=start, subjects=self._subjects(name, agent)
+        ) as reader:
             while page := await reader.page():
                 for message in page:
                     if _is_event(message, event_id):

@@ -1,7 +1,8 @@
-"""All shippers together: one per route of the configuration, and one per route that only has a backlog left."""
+"""All shippers together: one per configured route, and one per route that only has a backlog left."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import anyio
 
@@ -13,45 +14,55 @@ from .shipper import Shipper
 logger = logging.getLogger(__name__)
 
 
+async def register_routes(outbox: Outbox, routes: Routes) -> dict[str, int]:
+    """Return the outbox's number of each route, by the route's name."""
+    return {
+        route.name: await outbox.register_route(route.name, route.stream, route.prefix)
+        for route in routes.all()
+    }
+
+
 class Fleet:
     """Owns the shippers.
 
     Args:
+        routes: Those of the configuration.
+        numbers: From `register_routes`.
         outbox: Where all of them ship from.
         resolve: How a server's address is found (the embedded one may have to be waited for).
-        on_limit: Told the largest body that a route's server takes: route number, bytes.
+        on_limit: Told the largest message that a route's server takes: route number, bytes.
+
+    Attributes:
+        shippers: By route number.
     """
 
     def __init__(
         self,
+        routes: Routes,
+        numbers: Mapping[str, int],
         outbox: Outbox,
         resolve: Callable[[Server], Resolve],
         on_limit: Callable[[int, int], None],
     ) -> None:
-        self._outbox = outbox
-        self._resolve = resolve
-        self._on_limit = on_limit
         self.shippers: dict[int, Shipper] = {}
 
-    async def register(self, routes: Routes) -> dict[str, int]:
-        """Make a shipper for each route; return the outbox numbers by route name."""
+        def add(route: Route, number: int, *, narrow: bool = False) -> None:
+            self.shippers[number] = Shipper(
+                route, number, outbox, resolve(route.server), narrow=narrow, on_limit=on_limit
+            )
+
         narrow = routes.overlapping()
-        numbers = {}
         for route in routes.all():
-            number = await self._outbox.register_route(route.name, route.stream, route.prefix)
-            numbers[route.name] = number
-            self._add(route, number, narrow=narrow and route is routes.default)
-        for number, stats in self._outbox.stats.routes.items():
-            if number not in self.shippers and stats.pending_rows:
-                # The configuration no longer has this route: its backlog still goes where it was accepted for.
-                logger.warning(
-                    "route %s is no longer configured; its %d waiting events go to stream %s", stats.name,
-                    stats.pending_rows, stats.stream, extra={"action": "orphan_route", "route": stats.name},
-                )  # fmt: skip
-                server = routes.of(stats.name).server
-                settings = routes.of(stats.name).settings
-                self._add(Route(stats.name, server, stats.stream, stats.prefix, settings), number)
-        return numbers
+            add(route, numbers[route.name], narrow=narrow and route is routes.default)
+        for number, left in outbox.stats.routes.items():
+            if number in self.shippers or not left.pending_rows:
+                continue
+            # The configuration no longer has this route: its backlog still goes where it was accepted for.
+            logger.warning(
+                "route %s is no longer configured; its %d waiting events go to stream %s", left.name,
+                left.pending_rows, left.stream, extra={"action": "orphan_route", "route": left.name},
+            )  # fmt: skip
+            add(replace(routes.of(left.name), name=left.name, stream=left.stream, prefix=left.prefix), number)
 
     async def run(self) -> None:
         """Run every shipper until cancelled."""
@@ -63,13 +74,3 @@ class Fleet:
         """Wait until every accepted row is settled; the caller sets the limit."""
         for shipper in self.shippers.values():
             await shipper.wait_drained()
-
-    def _add(self, route: Route, number: int, *, narrow: bool = False) -> None:
-        self.shippers[number] = Shipper(
-            route,
-            number,
-            self._outbox,
-            self._resolve(route.server),
-            narrow=narrow,
-            on_limit=self._on_limit,
-        )

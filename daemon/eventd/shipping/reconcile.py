@@ -1,4 +1,4 @@
-"""What to believe after a (re)connect: whether the stream still holds what we settled, and what was sent unknown to us.
+"""What to believe after a (re)connect: does the stream still hold what we settled, and what more?
 
 **Rollback.** A publish ack is no proof of disk: a broker may come back without its last acknowledged writes
 (Jepsen, NATS 2.12.1; fsync every 2 minutes by default). The stream shows it: its last sequence is below ours,
@@ -24,7 +24,7 @@ from ..outbox.outbox import Outbox
 logger = logging.getLogger(__name__)
 
 CLOCK_SLACK = 600_000  # ms that the server's clock may be behind ours when we look by time
-WINDOW_SHARE = 0.75  # of the duplicate window: rows younger than that are sent again without a look-up
+RESEND_TIME = 35.0  # seconds that sending a batch once more can take; it must end within the duplicate window
 MAX_FILTERS = 32  # subjects in one consumer filter; more are filtered here
 FILTERS_SINCE = (2, 10, 0)  # nats-server that takes several filter subjects
 
@@ -85,7 +85,7 @@ async def reconcile(session: Session, stream: Stream, outbox: Outbox, route: int
     present: dict[int, int] = {}
     if repair is not None:
         present = await _present(session, stream, outbox, route, position, None)
-    elif rows and now - rows[0].accepted_at > stream.duplicate_window * 1000 * WINDOW_SHARE:
+    elif rows and now - rows[0].accepted_at > (stream.duplicate_window - RESEND_TIME) * 1000:
         present = await _present(session, stream, outbox, route, position, rows)
     return Reconciled(position, present, repair)
 

@@ -20,7 +20,7 @@ from ..jetstream.publishing import (
     publish_atomic,
     publish_pipelined,
     publish_single,
-    too_large,
+    unpublishable,
 )
 from ..jetstream.refusals import Verdict
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
@@ -35,6 +35,10 @@ logger = logging.getLogger(__name__)
 
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALL_PAUSE_MAX = 5.0  # seconds; a route goes on within this time once the cause is gone
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class State(enum.StrEnum):
@@ -53,7 +57,7 @@ class ShipperStatus:
 
     state: State = State.CONNECTING
     reason: str = ""
-    since: int = field(default_factory=lambda: _now())
+    since: int = field(default_factory=_now)
     """When `state` began, Unix milliseconds."""
     stream: str = ""
     mode: str = ""
@@ -184,9 +188,10 @@ class Shipper:
                 case None:
                     self._stall.reset()
                     self._enter(State.SHIPPING)
-                case Verdict.RETRY:
-                    await anyio.sleep(self._stall.next() if not result.done else 0)
-                case Verdict.RECONCILE:
+                case Verdict.RETRY if result.done:
+                    pass
+                case Verdict.RETRY | Verdict.RECONCILE:
+                    # Looked at again each time: while we wait, rows outgrow the duplicate window.
                     await anyio.sleep(self._stall.next())
                     return
                 case _:
@@ -204,9 +209,7 @@ class Shipper:
             await added.wait()
 
     async def _read(self, after: int) -> Sequence[Row]:
-        return await self._outbox.pending(
-            self.number, after=after, limit=BATCH_ROWS, max_bytes=BATCH_BYTES
-        )
+        return await self._outbox.pending(self.number, after=after, limit=BATCH_ROWS, max_bytes=BATCH_BYTES)
 
     def _uniform(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the longest beginning of rows that are all known to be in the stream, or all not."""
@@ -228,7 +231,7 @@ class Shipper:
             return await self._pipeline(session, stream, rows)
         sendable = 0
         for row in rows:
-            if too_large(row, session, stream):
+            if unpublishable(row, session, stream):
                 break
             sendable += 1
         if sendable < 2:
@@ -284,7 +287,10 @@ class Shipper:
         for death in deaths:
             logger.error(
                 "an event can never be published: %s", death.reason,
-                extra={"action": "dead_letter", "route": self.link.name, "number": death.seq, "code": death.code},
+                extra={
+                    "action": "dead_letter", "route": self.link.name,
+                    "number": death.seq, "code": death.code,
+                },
             )  # fmt: skip
 
     async def _wait_stalled(self, reason: str, hint: str) -> None:
@@ -312,8 +318,3 @@ def _agent_pattern(subject: str) -> str:
 def _base(route: Route) -> str:
     """Return what all subjects of the route begin with."""
     return route.prefix if route.name == DEFAULT_ROUTE else agent_prefix(route.prefix, route.name)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-

@@ -1,0 +1,212 @@
+"""The daemon: builds the parts, starts them in order, and ends them in order.
+
+Everything runs in one task group: a crash of any part is everybody's crash, then a clean exit that the
+service manager answers with a restart.
+"""
+
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+
+from eventd_ipc.messages import DeadLetters, Result, Status
+from eventd_ipc.paths import server_socket
+
+from . import __version__
+from .config.settings import Config
+from .deadletters import dead_letters_handler
+from .embedded.server import EmbeddedServer
+from .errors import EmbeddedServerError, EventdError
+from .ingest.admission import Admission
+from .jetstream.endpoint import Endpoint, Resolve, fixed
+from .outbox.outbox import Outbox
+from .paths import embedded_folder, outbox_file
+from .reading.handlers import add_handlers
+from .reading.streams import StreamReads
+from .routes import Server as NatsServer
+from .server.context import Context
+from .server.listener import Listener
+from .server.operations import Operations, Responder
+from .server.server import Server
+from .server.settings import ServerSettings
+from .server.stats import ServerStats
+from .shipping.fleet import Fleet, register_routes
+from .status import StatusReport
+
+logger = logging.getLogger(__name__)
+
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyInfo:
+    """What a person may want to know once the daemon takes events.
+
+    Attributes:
+        server: Where events are shipped to, without credentials.
+    """
+
+    socket: Path
+    data_dir: Path
+    server: str
+    config: Path | None
+
+
+OnReady = Callable[[ReadyInfo], None]
+
+
+def run(config: Config, on_ready: OnReady = lambda _info: None) -> None:
+    """Run the daemon until SIGTERM or SIGINT; return once everything has ended in order.
+
+    A second signal ends the process at once; nothing that was acknowledged is lost by it.
+
+    Args:
+        on_ready: Called once the socket takes connections.
+
+    Raises:
+        EventdError: The daemon cannot start, or cannot go on; the message says why.
+    """
+    try:
+        anyio.run(Daemon(config, on_ready).run, backend="asyncio", backend_options={"use_uvloop": True})
+    except BaseExceptionGroup as group:
+        raise _cause(group) from group
+
+
+class Daemon:
+    """One life of the daemon."""
+
+    def __init__(self, config: Config, on_ready: OnReady) -> None:
+        self._config = config
+        self._on_ready = on_ready
+        self._embedded: EmbeddedServer | None = None
+        self._embedded_problem: EmbeddedServerError | None = None
+
+    async def run(self) -> None:
+        """Start, serve, and stop at the first signal."""
+        config = self._config
+        for warning in config.warnings:
+            logger.warning("%s", warning, extra={"action": "config_warning"})
+        async with Outbox.open(outbox_file(config.data_dir), config.outbox) as outbox:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(outbox.watch_failure, name="outbox")
+                await self._start_embedded(tasks)
+                await self._serve(tasks, outbox)
+                tasks.cancel_scope.cancel()
+        logger.info("stopped", extra={"action": "stopped"})
+
+    async def _serve(self, tasks: TaskGroup, outbox: Outbox) -> None:
+        config = self._config
+        settings = ServerSettings(
+            max_frame=config.socket.max_frame,
+            max_events=config.socket.max_events,
+            max_in_flight=config.socket.max_in_flight,
+            max_connections=config.socket.max_connections,
+            hello_timeout=config.socket.hello_timeout,
+        )
+        numbers = await register_routes(outbox, config.routes)
+        admission = Admission(config.routes, numbers, settings.limits)
+        fleet = Fleet(config.routes, numbers, outbox, self._resolve, admission.set_max_payload)
+
+        listener = await Listener.bind(config.socket.path or server_socket())
+        assert listener.path is not None  # noqa: S101 - it was bound to one
+        stats = ServerStats()
+        report = StatusReport(config, listener.path, outbox, fleet, stats, self._embedded)
+        operations = Operations()
+        operations.add(Status, _status_handler(report))
+        operations.add(DeadLetters, dead_letters_handler(outbox))
+        add_handlers(operations, StreamReads(config.routes, fleet))
+        server = Server(
+            listener, Context(settings, admission, outbox, operations, stats, f"eventd {__version__}")
+        )
+        served = anyio.Event()
+
+        async def serve() -> None:
+            await server.run()
+            served.set()
+
+        tasks.start_soon(fleet.run, name="shipping")
+        tasks.start_soon(serve, name="server")
+        logger.info(
+            "eventd %s takes events on %s", __version__, listener.path,
+            extra={"action": "ready", "socket": str(listener.path)},
+        )  # fmt: skip
+        self._on_ready(ReadyInfo(listener.path, config.data_dir, self._destination(), config.source))
+        await _first_signal()
+        await self._stop(server, served, fleet)
+
+    async def _stop(self, server: Server, served: anyio.Event, fleet: Fleet) -> None:
+        """Take nothing more, let commits and acks finish, then ship for as long as the budget lasts."""
+        budget = self._config.shutdown_timeout
+        logger.info("stopping: shipping for up to %g s", budget, extra={"action": "stopping"})
+        with anyio.move_on_after(budget) as scope:
+            server.stop_intake(budget)
+            await served.wait()
+            await fleet.drain()
+        await served.wait()
+        if scope.cancelled_caught:
+            logger.info(
+                "some events were not shipped in time; they are kept and go first at the next start",
+                extra={"action": "stopped_with_backlog"},
+            )
+
+    async def _start_embedded(self, tasks: TaskGroup) -> None:
+        config = self._config
+        if not config.uses_embedded:
+            return
+        store = config.embedded.store_dir or embedded_folder(config.data_dir)
+        self._embedded = EmbeddedServer(config.embedded, store)
+        try:
+            await tasks.start(self._embedded.run, name="embedded server")
+        except EmbeddedServerError as error:
+            # Without a server events are still accepted; they are shipped once there is one.
+            self._embedded_problem = error
+            logger.error(
+                "no embedded NATS server: %s", error, extra={"action": "embedded_missing", "hint": error.hint}
+            )
+
+    def _resolve(self, server: NatsServer) -> Resolve:
+        if not server.embedded:
+            return fixed(server)
+
+        async def resolve() -> Endpoint:
+            assert self._embedded is not None  # noqa: S101 - `uses_embedded` looked at the same routes
+            if self._embedded_problem is not None:
+                raise self._embedded_problem
+            ready = await self._embedded.wait_ready()
+            return Endpoint(ready.urls, ready.credentials)
+
+        return resolve
+
+    def _destination(self) -> str:
+        server = self._config.routes.default.server
+        return "the embedded NATS server" if server.embedded else ", ".join(server.urls)
+
+
+def _status_handler(report: StatusReport) -> Callable[[Status, Responder], Awaitable[None]]:
+    async def status(request: Status, responder: Responder) -> None:
+        await responder.send(Result(request.id, report.document()))
+
+    return status
+
+
+async def _first_signal() -> None:
+    """Wait for the first signal; from then on the next one ends the process, whatever it is doing."""
+    with anyio.open_signal_receiver(*STOPPING) as signals:
+        async for number in signals:
+            logger.info("got %s", number.name, extra={"action": "signal"})
+            break
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one exception that matters: an error of ours if there is one, else the first."""
+    ours = group.subgroup(EventdError)
+    error: BaseException = ours or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
