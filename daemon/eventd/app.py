@@ -90,12 +90,14 @@ class Daemon:
         config = self._config
         for warning in config.warnings:
             logger.warning("%s", warning, extra={"action": "config_warning"})
-        async with Outbox.open(outbox_file(config.data_dir), config.outbox) as outbox:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(outbox.watch_failure, name="outbox")
-                await self._start_embedded(tasks)
-                await self._serve(tasks, outbox)
-                tasks.cancel_scope.cancel()
+        async with (
+            Outbox.open(outbox_file(config.data_dir), config.outbox) as outbox,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(outbox.watch_failure, name="outbox")
+            await self._start_embedded(tasks)
+            await self._serve(tasks, outbox)
+            tasks.cancel_scope.cancel()
         logger.info("stopped", extra={"action": "stopped"})
 
     async def _serve(self, tasks: TaskGroup, outbox: Outbox) -> None:
@@ -111,7 +113,7 @@ class Daemon:
         admission = Admission(config.routes, numbers, settings.limits)
         fleet = Fleet(config.routes, numbers, outbox, self._resolve, admission.set_max_payload)
 
-        listener = await Listener.bind(config.socket.path or server_socket())
+        listener = Listener.bind(config.socket.path or server_socket())
         assert listener.path is not None  # noqa: S101 - it was bound to one
         stats = ServerStats()
         report = StatusReport(config, listener.path, outbox, fleet, stats, self._embedded)

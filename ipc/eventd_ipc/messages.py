@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, rename="camel", frozen=True):
 # Requests: client to server.
 
 
-class Hello(msgspec.Struct, tag="hello", tag_field="op"):
+class Hello(msgspec.Struct, tag="hello", tag_field="op", omit_defaults=True):
     """First message of every connection."""
 
     protocol: int

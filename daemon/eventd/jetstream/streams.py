@@ -82,13 +82,13 @@ def matches(pattern: str, subject: str) -> bool:
     The subject may itself be a pattern; then the answer is whether all it takes is taken.
     """
     theirs = subject.split(".")
-    tokens = pattern.split(".")
-    for i, token in enumerate(tokens):
-        if token == ">":
+    ours = pattern.split(".")
+    for i, name in enumerate(ours):
+        if name == ">":
             return len(theirs) > i
-        if i >= len(theirs) or theirs[i] == ">" or (token != "*" and token != theirs[i]):
+        if i >= len(theirs) or theirs[i] == ">" or name not in ("*", theirs[i]):
             return False
-    return len(tokens) == len(theirs)
+    return len(ours) == len(theirs)
 
 
 async def stream_info(session: Session, name: str) -> dict[str, Any]:
@@ -206,7 +206,7 @@ async def _resolve_overlap(
     if not subjects.narrow:  # a stream inside of what we want: list our agents around it
         return await _create(session, route, replace(subjects, narrow=True))
     raise StreamUnfit(
-        f"stream {owner.name} takes part of the subjects of route {route.name} ({', '.join(subjects.wanted)})",
+        f"stream {owner.name} takes part of what route {route.name} publishes ({', '.join(subjects.wanted)})",
         hint=f"let {owner.name} list other subjects, or give the route another subjectPrefix",
     ) from cause
 

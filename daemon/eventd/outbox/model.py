@@ -190,6 +190,6 @@ class OutboxStats:
     disk_full: bool = False
     ledger_ids: int = 0
     lost_events: int = 0
-    """Acked events that salvage could not save, since this outbox began; they are listed in the quarantine."""
+    """Acked events that damage destroyed, since this outbox began; the quarantine's reports list them."""
     quarantines: int = 0
     routes: dict[int, RouteStats] = field(default_factory=dict)

@@ -1,0 +1,8 @@
+"""`python -m eventd` is the `eventd` command."""
+
+import sys
+
+from eventd.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

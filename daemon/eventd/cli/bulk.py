@@ -1,0 +1,274 @@
+"""`eventd emit --stdin`: many events, several frames of them under way at a time.
+
+The events are stored in the order of their lines. Only where the daemon refuses some may those that were
+under way behind them be stored first.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from eventd_ipc.builders import stamp
+from eventd_ipc.errors import (
+    CODES,
+    UNKNOWN_CODE,
+    ClientAction,
+    ConnectionLost,
+    EventdClientError,
+    MalformedEvent,
+    NotRunning,
+    Refused,
+    TimedOut,
+)
+
+from .emit import Defaults
+from .exits import ExitCode
+from .lines import MAX_LINE, Line, LineReader, decode_event
+from .place import Place
+from .results import Results
+
+if TYPE_CHECKING:
+    from eventd_ipc.blocking import Client
+    from eventd_ipc.session import Exchange
+
+BATCH = 250  # events of one frame; more is hardly faster, and delays what a slow writer has written
+BATCH_BYTES = 256 * 1024  # bytes of one frame, unless one event alone is larger
+WINDOW = 8  # frames without an ack; few enough that their acks never fill the socket unread
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
+
+_DROPS = (ClientAction.DROP_EVENT, ClientAction.DROP_EMIT)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Item(NamedTuple):
+    """An event on its way.
+
+    Attributes:
+        size: Bytes of `raw`.
+        raw: As it is sent; its id and timestamp are in it, so that sending it again is a repeat.
+    """
+
+    line: Line
+    event_id: str
+    size: int
+    raw: msgspec.Raw
+
+
+def emit_lines(place: Place, fd: int, defaults: Defaults, *, wait: float, as_json: bool) -> ExitCode:
+    """Store the events of a file descriptor's lines, and tell which were not taken.
+
+    Args:
+        wait: Seconds without progress after which a daemon that is full or away is given up.
+
+    Raises:
+        EventdClientError: The daemon was not there, or was away or full for longer than that.
+    """
+    reader = LineReader(fd)
+    with place.connect(defaults.agent) as client, Results(reader.size, as_json=as_json) as results:
+        sender = Sender(place, client, defaults.agent, results, wait)
+        try:
+            for lines in reader:
+                sender.send(_items(lines, defaults, results))
+                if not reader.has_more():
+                    sender.flush()
+            sender.flush()
+        finally:
+            sender.close()
+    return ExitCode.REFUSED if results.refused else ExitCode.OK
+
+
+def _items(lines: Iterable[Line], defaults: Defaults, results: Results) -> Iterable[Item]:
+    for line in lines:
+        if line.text is None:
+            results.refuse(line, "too_large", f"a line has at most {MAX_LINE} bytes")
+            continue
+        try:
+            event = stamp(defaults.complete(decode_event(line.text)))
+            data = _encode(event)
+        except MalformedEvent as error:
+            results.refuse(line, error.code, str(error.args[0]))
+        except OverflowError:
+            results.refuse(line, MalformedEvent.code, "an integer is larger than 64 bits")
+        else:
+            yield Item(line, event.id or "", len(data), msgspec.Raw(data))
+
+
+class Sender:
+    """Sends events in frames, takes their acks, and sends again what may be taken later.
+
+    Args:
+        client: Connected; closed by `close`, as are its successors.
+        wait: Seconds without progress after which it gives up.
+    """
+
+    def __init__(
+        self, place: Place, client: "Client", agent: str | None, results: Results, wait: float
+    ) -> None:
+        self._place = place
+        self._client = client
+        self._agent = agent
+        self._results = results
+        self._wait = wait
+        self._waiting: deque[Item] = deque()
+        self._under_way: deque[tuple[list[Item], Exchange | EventdClientError]] = deque()
+        self._batch = BATCH
+        self._stuck_since: float | None = None
+        self._pause = FIRST_PAUSE
+
+    def close(self) -> None:
+        """Close the connection, and tell where the input was left when not all of it was sent."""
+        self._client.close()
+        left = [item.line.number for items, _ in self._under_way for item in items]
+        left += [item.line.number for item in self._waiting]
+        if left:
+            self._results.stopped_at(min(left))
+
+    def send(self, items: Iterable[Item]) -> None:
+        """Send events; returns when all are sent, with the last frames still without their acks."""
+        for item in items:
+            self._waiting.append(item)
+            if len(self._waiting) >= self._batch:
+                self._send_waiting()
+        self._send_waiting()
+
+    def flush(self) -> None:
+        """Wait until everything that was sent is stored or refused."""
+        while self._under_way:
+            self._settle_oldest()
+            self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        while self._waiting:
+            if len(self._under_way) >= WINDOW:
+                self._settle_oldest()
+                continue
+            items = self._next_batch()
+            sent: Exchange | EventdClientError
+            try:
+                sent = self._client.start_emit([item.raw for item in items])
+            except EventdClientError as error:
+                sent = error
+            self._under_way.append((items, sent))
+            if isinstance(sent, EventdClientError):
+                self._settle_oldest()
+
+    def _next_batch(self) -> list[Item]:
+        limits = self._client.welcome.limits
+        room = min(BATCH_BYTES, limits.max_frame // 2)
+        most = min(self._batch, limits.max_events)
+        items: list[Item] = []
+        while self._waiting and len(items) < most:
+            room -= self._waiting[0].size
+            if items and room < 0:
+                break
+            items.append(self._waiting.popleft())
+        return items
+
+    def _settle_oldest(self) -> None:
+        """Take the ack of the oldest frame.
+
+        After a failure the others are settled as well before anything else is sent, so that what is sent
+        again comes behind as few others as possible.
+        """
+        failures: list[EventdClientError] = []
+        again: list[Item] = []
+        while self._under_way:
+            items, sent = self._under_way.popleft()
+            failure = self._failure(sent)
+            if failure is None:
+                self._take_as_stored(items)
+                if not failures:
+                    return
+            else:
+                failures.append(failure)
+                again += self._judge(items, failure)
+        self._waiting.extendleft(reversed(again))
+        self._recover(failures)
+
+    def _failure(self, sent: "Exchange | EventdClientError") -> EventdClientError | None:
+        """Wait for the ack of a frame; return why there is none."""
+        if isinstance(sent, EventdClientError):
+            return sent
+        try:
+            self._client.acked(sent)
+        except Refused as error:
+            return error
+        except EventdClientError as error:
+            self._client.close()  # so that nobody waits for the other acks either
+            return error
+        return None
+
+    def _take_as_stored(self, items: list[Item]) -> None:
+        self._results.store([(item.line, item.event_id) for item in items])
+        self._batch = min(BATCH, self._batch * 2)
+        self._stuck_since = None
+        self._pause = FIRST_PAUSE
+
+    def _judge(self, items: list[Item], failure: EventdClientError) -> list[Item]:
+        """Drop what spoiled a frame; return what is sent again."""
+        if not isinstance(failure, Refused) or _action(failure) not in _DROPS:
+            return items
+        spoiler = failure.index if failure.index is not None else 0 if len(items) == 1 else None
+        if spoiler is None or not 0 <= spoiler < len(items):
+            self._batch = 1  # so that the next refusal names it
+            return items
+        # Where one event is bad others may be, and each costs a frame.
+        self._batch = max(1, self._batch // 4)
+        self._results.refuse(items[spoiler].line, failure.code, failure.message)
+        return items[:spoiler] + items[spoiler + 1 :]
+
+    def _recover(self, failures: list[EventdClientError]) -> None:
+        """Wait, or connect again, as the failures ask for.
+
+        Raises:
+            EventdClientError: One that a person has to see to, or that has lasted too long.
+        """
+        by_action = {_action(failure): failure for failure in failures}
+        if (failure := by_action.get(ClientAction.RECONNECT_LATER)) is not None:
+            raise failure
+        if (failure := by_action.get(ClientAction.RECONNECT)) is not None:
+            self._reconnect(failure)
+        elif (failure := by_action.get(ClientAction.RETRY)) is not None:
+            self._rest(failure)
+
+    def _reconnect(self, failure: EventdClientError) -> None:
+        while True:
+            self._rest(failure)
+            try:
+                client = self._place.connect(self._agent)
+            except (ConnectionLost, NotRunning, TimedOut, Refused) as error:
+                if isinstance(error, Refused) and not error.retryable:
+                    raise
+                failure = error
+            else:
+                self._client.close()
+                self._client = client
+                return
+
+    def _rest(self, failure: EventdClientError) -> None:
+        """Wait a little before the next try.
+
+        Raises:
+            EventdClientError: The failure, when it has lasted too long.
+        """
+        now = time.monotonic()
+        if self._stuck_since is None:
+            self._stuck_since = now
+            self._results.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
+        left = self._stuck_since + self._wait - now
+        if left <= 0:
+            raise failure
+        asked = failure.retry_after if isinstance(failure, Refused) else None
+        time.sleep(min(left, max(self._pause, asked or 0.0)))
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+
+def _action(failure: EventdClientError) -> ClientAction:
+    if not isinstance(failure, Refused):
+        return ClientAction.RECONNECT
+    if failure.code == "frame_too_large":
+        return ClientAction.DROP_EVENT  # found here, before it was sent
+    return CODES.get(failure.code, UNKNOWN_CODE).action

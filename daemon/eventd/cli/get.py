@@ -1,0 +1,46 @@
+"""`eventd get`: one stored event."""
+
+import click
+
+from .options import json_option, option
+from .output import print_bytes, print_json, print_line
+from .place import Place
+
+EPILOG = """\b
+Examples:
+  eventd get 42
+  eventd get 019ac0de-0000-7000-8000-000000000002 --json
+  eventd get 7 --stream events-my-agent --raw | jq .payload
+"""
+
+
+@click.command("get", epilog=EPILOG)
+@click.argument("target", metavar="SEQ|ID")
+@option("--id", "is_id", is_flag=True, help="It is an id, although it is a number.")
+@option("--stream", help="Stream that holds it.  [default: the agent's, else the default one]")
+@option("--agent", metavar="NAME", help="Agent whose stream holds it.")
+@json_option
+@option("--raw", is_flag=True, help="Print the stored bytes and nothing else.")
+@click.pass_obj
+def command(
+    place: Place, target: str, is_id: bool, stream: str | None, agent: str | None, as_json: bool, raw: bool
+) -> None:
+    """Show one stored event, by its sequence in the stream or by its id.
+
+    It is read from JetStream, byte for byte as it was stored.
+    """
+    from . import views
+
+    if as_json and raw:
+        raise click.UsageError("--json and --raw exclude each other")
+    is_seq = target.isascii() and target.isdigit() and not is_id
+    with place.connect() as client:
+        stored = client.get(
+            None if is_seq else target, seq=int(target) if is_seq else None, stream=stream, agent=agent
+        )
+    if raw:
+        print_bytes(stored.body + b"\n")
+    elif as_json:
+        print_json(views.as_json(stored))
+    else:
+        print_line(views.as_page(stored))

@@ -1,0 +1,155 @@
+"""The status document as lines for a person. What an older or newer daemon leaves out is left out."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from .figures import size, span
+from .output import neutral
+
+HEALTH_COLOURS = {"ok": "green", "degraded": "yellow", "failing": "red", "away": "red"}
+NOTHING = "-"
+
+Tree = Mapping[str, Any]
+
+_ROUTE_HEADS = ("route", "stream", "state", "waiting", "oldest", "shipped", "dead", "how", "server")
+
+
+def status_lines(document: Tree) -> list[str]:
+    """Return the lines; the first one is the health and the reasons for it."""
+    health = _tree(document.get("health"))
+    reasons = [neutral(str(reason)) for reason in health.get("reasons", ())]
+    lines = [neutral(str(health.get("state", "unknown"))) + (f": {reasons[0]}" if reasons else "")]
+    lines += [f"  {reason}" for reason in reasons[1:]]
+    facts = [(label, fact) for label, fact in _facts(document) if fact]
+    if facts:
+        lines += ["", *_columns(facts)]
+    routes = [_tree(route) for route in document.get("routes") or ()]
+    if routes:
+        table = _columns([_ROUTE_HEADS, *map(_route, routes)])
+        lines += ["", table[0]]
+        for line, route in zip(table[1:], routes, strict=True):
+            lines += [line, *(f"  ! {remark}" for remark in _remarks(route) if remark)]
+    return lines
+
+
+def _facts(document: Tree) -> Iterable[tuple[str, str]]:
+    yield (
+        "eventd",
+        _joined(
+            _part(document, "version"),
+            _part(document, "pid", "pid {}"),
+            _part(document, "uptime_s", "up {}", span),
+        ),
+    )
+    for key, label in (("socket", "socket"), ("data_dir", "data"), ("config", "config")):
+        if key in document:
+            yield label, _part(document, key) or "none, the defaults are used"
+    yield "clients", _clients(_tree(document.get("server")))
+    yield "outbox", _outbox(_tree(document.get("outbox")))
+    yield "disk", _disk(_tree(document.get("outbox")))
+    yield "nats", _embedded(_tree(document.get("embedded")))
+
+
+def _clients(server: Tree) -> str:
+    return _joined(
+        _part(server, "connections", "{} connected", _number),
+        _part(server, "events", "{} events received", _number),
+        *(
+            f"{number:,} refused as {neutral(str(code))}"
+            for code, number in _tree(server.get("refused")).items()
+        ),
+    )
+
+
+def _outbox(outbox: Tree) -> str:
+    room = _part(outbox, "bytes", "{}", size) + _part(outbox, "max_bytes", " of {}", size)
+    kept = _joined(
+        _part(outbox, "retained_bytes", "{}", size), _part(outbox, "retained_span_s", "{}", span), mark=", "
+    )
+    return _joined(
+        _part(outbox, "rows", "{} waiting", _number),
+        room,
+        _part(outbox, "oldest_age_s", "oldest {}", span),
+        _part(outbox, "retained_rows", "{} retained" + (f" ({kept})" if kept else ""), _number),
+        _some(outbox, "dead_rows", "{} dead letters"),
+        _some(outbox, "lost_events", "{} lost"),
+        _some(outbox, "quarantines", "{} quarantines"),
+    )
+
+
+def _disk(outbox: Tree) -> str:
+    return _joined(
+        "FULL" if outbox.get("disk_full") else "",
+        _part(outbox, "disk_free", "{} free", size),
+        _part(outbox, "file_bytes", "outbox.db {}", size),
+        _part(outbox, "wal_bytes", "its log {}", size),
+    )
+
+
+def _embedded(embedded: Tree) -> str:
+    if not embedded:
+        return ""
+    return _joined(
+        f"embedded {_part(embedded, 'version')}".rstrip(),
+        _part(embedded, "state"),
+        _part(embedded, "port", "port {}"),
+        _part(embedded, "pid", "pid {}"),
+        _some(embedded, "restarts", "started again {} times"),
+    )
+
+
+def _route(route: Tree) -> tuple[str, ...]:
+    return (
+        _part(route, "name"),
+        _part(route, "stream"),
+        _part(route, "state"),
+        _part(route, "pending_rows", "{}", _number),
+        _part(route, "oldest_age_s", "{}", span),
+        _part(route, "shipped", "{}", _number),
+        _part(route, "dead", "{}", _number),
+        _part(route, "mode"),
+        _joined(_part(route, "url"), _part(route, "server_version"), mark=" "),
+    )
+
+
+def _remarks(route: Tree) -> Iterable[str]:
+    if route.get("enabled") is False:
+        yield "not enabled: new events are refused"
+    yield _part(route, "reason")
+    if not route.get("connected", True):
+        yield _part(route, "last_error")
+    yield _some(route, "repairs", "repaired {} times: the server had lost events that it had taken")
+    yield _some(route, "lost_by_server", "{} events that the server lost could not be repaired")
+    yield from (neutral(str(note)) for note in route.get("notes") or ())
+
+
+def _part(tree: Tree, key: str, form: str = "{}", show: Callable[[Any], str] = str) -> str:
+    """Return a value in words; nothing for one that is not there."""
+    value = tree.get(key)
+    return "" if value is None or value == "" else form.format(neutral(show(value)))
+
+
+def _some(tree: Tree, key: str, form: str) -> str:
+    """Return a figure in words, unless it is none or 0."""
+    return _part(tree, key, form, _number) if tree.get(key) else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:,}"
+
+
+def _joined(*parts: str, mark: str = " · ") -> str:
+    return mark.join(filter(None, parts))
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Line the columns up; the last one is as wide as it likes."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell or NOTHING:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _tree(value: object) -> Tree:
+    return value if isinstance(value, Mapping) else {}

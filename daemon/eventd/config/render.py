@@ -1,0 +1,100 @@
+"""The configuration as it takes effect, for `eventd config show`: every value with its unit, no secret."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec.inspect as kinds
+import yaml
+
+from ..routes import Route
+from ..secret import MASK, Secret
+from ..units import format_duration, format_size
+from .problems import ROOT
+from .schema import (
+    EmbeddedSection,
+    LogSection,
+    OutboxSection,
+    Section,
+    SocketSection,
+    StreamSection,
+    TlsSection,
+)
+from .settings import Config
+
+Tree = dict[str, Any]
+
+
+def render(config: Config) -> str:
+    """Return the configuration as the YAML of a config file.
+
+    Where all secrets stand in files of their own, it can be loaded again and means the same.
+    """
+    return yaml.safe_dump(effective(config), sort_keys=False, allow_unicode=True)
+
+
+def effective(config: Config) -> Tree:
+    """Return the configuration as plain data, for JSON; in the form of the config file."""
+    node = _route(config.routes.default) | {
+        "agents": {name: _route(route) for name, route in config.routes.by_agent.items()},
+        "outbox": _section(config.outbox, OutboxSection),
+        "embedded": _section(config.embedded, EmbeddedSection) | {"storeDir": str(config.embedded_store)},
+        "socket": _section(config.socket, SocketSection),
+        "dataDir": str(config.data_dir),
+        "shutdownTimeout": format_duration(config.shutdown_timeout),
+        "log": _section(config.log, LogSection),
+    }
+    for key in reversed(ROOT):
+        node = {key: node}
+    return node
+
+
+def _route(route: Route) -> Tree:
+    server, login = route.server, route.server.credentials
+    tree: Tree = {
+        "enabled": route.enabled,
+        "url": ",".join(server.urls),
+        "streamName": route.stream,
+        "subjectPrefix": route.prefix,
+        "user": login.user,
+        **_secret("password", login.password),
+        **_secret("token", login.token),
+        "credsFile": _plain(login.creds_file, None),
+        **_secret("nkeySeed", login.nkey_seed),
+        "tls": _section(server.tls, TlsSection) if server.tls else None,
+        "jsDomain": server.js_domain,
+        "manageStream": route.settings.manage,
+        "stream": _section(route.settings, StreamSection),
+    }
+    return {key: value for key, value in tree.items() if value is not None}
+
+
+def _secret(key: str, secret: Secret | None) -> Tree:
+    if secret is None:
+        return {}
+    return {key: MASK} if secret.path is None else {f"{key}File": str(secret.path)}
+
+
+def _section(settings: object, section: type[Section]) -> Tree:
+    """Return settings under the keys, and with the units, that the schema has for them."""
+    info = kinds.type_info(section)
+    assert isinstance(info, kinds.StructType)  # noqa: S101 - for the type checker
+    tree: Tree = {}
+    for field in info.fields:
+        value = getattr(settings, field.name)
+        if value is not None:
+            tree[field.encode_name] = _plain(value, _unit(field.type))
+    return tree
+
+
+def _unit(kind: kinds.Type) -> str | None:
+    members = kind.types if isinstance(kind, kinds.UnionType) else (kind,)
+    units = ((member.extra or {}).get("unit") for member in members if isinstance(member, kinds.Metadata))
+    return next(units, None)
+
+
+def _plain(value: Any, unit: str | None) -> Any:
+    if unit == "duration":
+        return format_duration(value)
+    if unit == "size":
+        return format_size(max(value, 0))  # JetStream's -1 is "without limit", in the file 0
+    return str(value) if isinstance(value, Path) else value

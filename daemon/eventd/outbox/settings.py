@@ -1,0 +1,23 @@
+"""The bounds of an outbox: those that operators set, and those that are fixed but for tests."""
+
+from dataclasses import dataclass
+
+from ..config.settings import MIB, OutboxSettings
+
+__all__ = ["OutboxSettings", "Tuning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Sizes in bytes.
+
+    Attributes:
+        wal_max: Largest write-ahead log; one emit that is larger than half of it may exceed it. The reserve
+            file has this size too, because that is what a checkpoint can need on a full disk.
+        group_rows: About how many rows are committed together at most.
+        vfs: SQLite's VFS; "" is the platform's own. Tests inject faults by it.
+    """
+
+    wal_max: int = 16 * MIB
+    group_rows: int = 2000
+    vfs: str = ""

@@ -1,0 +1,332 @@
+"""The writer: the one thread that touches the database, and group commit.
+
+It takes everything that is queued, makes one transaction of it, and reports results only once that is
+on disk. While one group is being synced the next one gathers, so the group grows with the load by itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import apsw
+
+from ..errors import DiskFailure, EventdError, OutboxError
+from .appending import append, refuse
+from .connection import PAGE_SIZE, DamagedOutbox, is_damage
+from .model import Done, Submission
+from .room import Room, is_full
+from .store import Store, now_ms
+from .upkeep import Chore, Prune, Sweep, Trim
+
+logger = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds between looks at the chores when nothing happens
+CHORE_PAUSE = 0.02  # seconds between steps of the chores while there is other work
+
+Work = Callable[[Store], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Append:
+    """Submissions to store, and whom to tell."""
+
+    submissions: list[Submission]
+    done: Done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A function to run on the store.
+
+    Attributes:
+        writes: Run inside the group's transaction; else after it.
+    """
+
+    work: Work
+    future: asyncio.Future[Any]
+    writes: bool
+
+
+@dataclass(slots=True)
+class Group:
+    """What is committed together, and what is read after it."""
+
+    appends: list[Append] = field(default_factory=list)
+    writes: list[Call] = field(default_factory=list)
+    reads: list[Call] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+    stop: bool = False
+
+
+Result = tuple[Call, Any, BaseException | None]
+
+
+class Writer:
+    """Owns the thread.
+
+    Attributes:
+        commits: Number of group commits so far.
+        commit_ms: Duration of the last one.
+        failure: Why the writer stopped, if it failed.
+    """
+
+    def __init__(self, open_store: Callable[[], Store], on_rows: Callable[[set[int]], None]) -> None:
+        """Prepare the thread.
+
+        Args:
+            open_store: Opens the outbox; runs on the thread.
+            on_rows: Called on the event loop with the routes that got pending rows.
+        """
+        self.commits = 0
+        self.commit_ms = 0.0
+        self.failure: EventdError | None = None
+        self._open_store = open_store
+        self._on_rows = on_rows
+        self._queue: queue.SimpleQueue[Append | Call | None] = queue.SimpleQueue()
+        self._carried: Append | None = None  # taken from the queue, but too much for the last group
+        self._group = Group()
+        self._postponed: list[Call] = []  # writes that found no room on the disk
+        self._trim = Trim()
+        self._chores: tuple[Chore, ...] = (Prune(), Sweep(), self._trim)
+        self._chores_left = False
+        self._chores_at = 0.0
+        # asyncio, because anyio has no way to call into a loop from a thread without waiting for it.
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[Store] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._main, name="outbox", daemon=True)
+
+    # On the event loop
+
+    async def start(self) -> Store:
+        """Start the thread and open the outbox.
+
+        Raises:
+            EventdError: It cannot be opened.
+        """
+        self._thread.start()
+        with anyio.CancelScope(shield=True):  # what was opened must be handed over to be closed
+            store = await self._opened
+        return store
+
+    def append(self, submissions: list[Submission], done: Done) -> None:
+        """Queue submissions; `done` is never called for them if the writer fails first."""
+        if self.failure is None:
+            self._queue.put(Append(submissions, done))
+
+    async def call(self, work: Work, *, writes: bool) -> Any:
+        """Run a function on the thread: in the next group's transaction or after it; return its result.
+
+        Cancelling the caller does not stop it once it is queued.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self._ended.done():
+            raise OutboxError("the outbox is closed")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._queue.put(Call(work, future, writes))
+        return await future
+
+    async def ended(self) -> None:
+        """Wait until the thread has ended."""
+        await asyncio.shield(self._ended)
+
+    async def stop(self) -> None:
+        """Finish what is queued, then close the outbox."""
+        self._queue.put(None)
+        with anyio.CancelScope(shield=True):
+            await self.ended()
+        self._thread.join()
+
+    def _deliver(self, appends: Sequence[Append], results: Sequence[Result], awake: set[int]) -> None:
+        for item in appends:
+            try:
+                item.done(item.submissions)
+            except Exception:
+                logger.exception("an acknowledgement failed", extra={"action": "ack_failed"})
+        for call, value, error in results:
+            if call.future.done():
+                continue  # nobody waits any more
+            if error is not None:
+                call.future.set_exception(error)
+            else:
+                call.future.set_result(value)
+        if awake:
+            self._on_rows(awake)
+
+    def _finish(self, failure: EventdError | None) -> None:
+        self.failure = failure
+        left = [*self._group.writes, *self._group.reads, *self._postponed]
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if isinstance(item, Call):
+                    left.append(item)
+        self._deliver(
+            [], [(call, None, failure or OutboxError("the outbox is closed")) for call in left], set()
+        )
+        self._ended.set_result(None)
+
+    # On the thread
+
+    def _main(self) -> None:
+        try:
+            store = self._open_store()
+        except BaseException as error:
+            self._post(self._opened.set_exception, error)
+            return
+        self._post(self._opened.set_result, store)
+        failure: EventdError | None = None
+        try:
+            room = Room(store)
+            self._serve(store, room)
+            room.checkpoint(truncate=True)
+            store.mark.sync()
+        except BaseException as error:
+            failure = _explain(store, error)
+        with contextlib.suppress(apsw.Error):
+            store.close()
+        self._post(self._finish, failure)
+
+    def _post(self, function: Callable[..., object], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _serve(self, store: Store, room: Room) -> None:
+        while not self._group.stop:
+            group = self._group = self._gather(store)
+            if group.appends or group.writes or self._postponed:
+                self._commit(store, room, group)
+            if group.reads:
+                results = [_run(store, call) for call in group.reads]
+                self._post(self._deliver, (), results, set())
+            self._tend(store, room)
+
+    def _gather(self, store: Store) -> Group:
+        """Wait for something to do; take it and what else is queued, up to a group's bounds."""
+        group = Group()
+        most_rows, most_bytes = store.tuning.group_rows, store.tuning.wal_max // 8
+        item: Append | Call | None = self._carried
+        self._carried = None
+        try:
+            if item is None:
+                item = self._queue.get(block=not self._chores_left, timeout=TICK)
+            while True:
+                if item is None:
+                    group.stop = True
+                    return group
+                if isinstance(item, Append):
+                    rows = sum(len(submission.rows) for submission in item.submissions)
+                    size = sum(len(row.body) for submission in item.submissions for row in submission.rows)
+                    if group.appends and (group.rows + rows > most_rows or group.bytes + size > most_bytes):
+                        self._carried = item
+                        return group
+                    group.rows += rows
+                    group.bytes += size
+                    group.appends.append(item)
+                else:
+                    (group.writes if item.writes else group.reads).append(item)
+                item = self._queue.get_nowait()
+        except queue.Empty:
+            return group
+
+    def _commit(self, store: Store, room: Room, group: Group) -> None:
+        """Commit a group and report it. Without room only the appends suffer: the rest frees some."""
+        started = time.perf_counter()
+        submissions = [submission for item in group.appends for submission in item.submissions]
+        if submissions and (refusal := room.refusal()):
+            refuse(store, submissions, refusal)
+            submissions = []
+        writes, self._postponed = [*self._postponed, *group.writes], []
+        try:
+            results, awake = self._transact(store, submissions, writes)
+        except apsw.Error as error:
+            if not is_full(store, error):
+                raise
+            store.rollback()
+            refuse(store, submissions, room.run_out(error))
+            try:
+                results, awake = self._transact(store, [], writes)
+            except apsw.FullError:
+                store.rollback()
+                results, awake, self._postponed = [], set(), writes
+        self.commits += 1
+        self.commit_ms = (time.perf_counter() - started) * 1000
+        self._post(self._deliver, group.appends, results, awake)
+
+    @staticmethod
+    def _transact(
+        store: Store, submissions: Sequence[Submission], writes: Sequence[Call]
+    ) -> tuple[list[Result], set[int]]:
+        if not submissions and not writes:
+            return [], set()
+        store.begin()
+        if submissions:
+            append(store, submissions, now_ms())
+        results = [_run(store, call) for call in writes]
+        return results, store.commit()
+
+    def _tend(self, store: Store, room: Room) -> None:
+        """Keep the log short, and do a step of each chore when it is time."""
+        if store.wal_pages * PAGE_SIZE >= store.tuning.wal_max // 2:
+            room.checkpoint()
+        now = time.monotonic()
+        if now < self._chores_at and not (self._chores_left and self._queue.empty()):
+            return
+        room.look()
+        self._trim.eager = room.full
+        try:
+            self._chores_left = False
+            for chore in self._chores:
+                self._chores_left |= chore.step(store)
+        except apsw.Error as error:
+            if not is_full(store, error):
+                raise
+            room.run_out(error)
+            self._chores_left = False
+        self._chores_at = now + (CHORE_PAUSE if self._chores_left else TICK)
+
+
+def _run(store: Store, call: Call) -> Result:
+    """Run one call; its own errors are its caller's, the disk's and the file's are everybody's."""
+    try:
+        if not call.writes:
+            return call, call.work(store), None
+        with store.savepoint():
+            return call, call.work(store), None
+    except (apsw.Error, DamagedOutbox, DiskFailure, UnicodeDecodeError):
+        raise
+    except Exception as error:
+        return call, None, error
+
+
+def _explain(store: Store, error: BaseException) -> EventdError:
+    """Return what the daemon is told about an error that ends the writer, the cause kept."""
+    failure: EventdError
+    if is_damage(error) or isinstance(error, DamagedOutbox):
+        with contextlib.suppress(OSError):
+            store.files.damaged.write_text(str(error), encoding="utf-8")
+        failure = DiskFailure(
+            f"the outbox {store.files.db} is damaged: {error}",
+            hint="the next start moves it to the quarantine and salvages what can be read",
+        )
+    elif isinstance(error, EventdError):
+        return error
+    elif isinstance(error, (apsw.Error, OSError)):
+        failure = DiskFailure(
+            f"the disk did not confirm a write to {store.files.db}: {error}",
+            hint="nothing that was not written has been acknowledged; look at the disk, then start again",
+        )
+    else:
+        failure = OutboxError(f"the outbox stopped: {error!r}")
+    failure.__cause__ = error
+    logger.error("%s", failure, extra={"action": "outbox_failed", "hint": failure.hint}, exc_info=error)
+    return failure

@@ -1,0 +1,341 @@
+"""One client: hello, then its requests, until it goes, breaks the protocol, or the daemon stops.
+
+Two tasks serve it: one reads and admits, one sends replies. No task, future or event is made for an emit:
+the outbox reports many of them at once, in their order. Nothing that a client does raises out of here.
+"""
+
+import enum
+import logging
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import msgspec
+
+from eventd_ipc.codec import NEED_DATA, FrameDecoder, decode_request, encode
+from eventd_ipc.errors import ProtocolError, RequestInvalid
+from eventd_ipc.messages import (
+    PROTOCOL,
+    Ack,
+    Cancel,
+    Credit,
+    Emit,
+    Error,
+    Hello,
+    Ping,
+    Pong,
+    Request,
+    Welcome,
+)
+from eventd_ipc.strict import agent_fault
+
+from ..ingest.admission import Admission
+from ..ingest.refusal import refusal
+from ..outbox.model import Refusal, Submission
+from .changes import Changes
+from .context import Context
+from .outgoing import Outgoing
+from .peer import Peer
+from .requests import Requests, internal_error
+from .stream import PeerStalled, Stream
+
+logger = logging.getLogger(__name__)
+
+RECEIVE = 256 * 1024  # bytes asked from the socket at once
+MAX_HELLO = 16 * 1024  # bytes of the first frame, from somebody who has not said who they are
+PLACE_COST = 128  # bytes that an emit without an ack counts beside its frame
+FAREWELL_TIMEOUT = 1.0  # seconds for a client to read why it is closed
+
+
+class Phase(enum.Enum):
+    """Where a connection is in its life."""
+
+    GREETING = "greeting"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+class Connection:
+    """One client's connection.
+
+    Args:
+        number: Which one it is since the server began.
+        peer: Who it is, or None where the kernel does not say.
+    """
+
+    _requests: Requests
+
+    def __init__(self, number: int, stream: Stream, peer: Peer | None, context: Context) -> None:
+        self._settings = context.settings
+        self._stats = context.stats
+        self._context = context
+        self._stream = stream
+        self._peer = peer
+        self._agent = ""
+        self.number = number
+        self.phase = Phase.GREETING
+        self._decoder = FrameDecoder(MAX_HELLO)
+        self._changes = Changes()
+        self._outgoing = Outgoing(self._settings.max_outgoing, self._settings.stall_timeout, self._changes)
+        self._in_flight = 0  # bytes of emits without an ack
+        self._reading = anyio.CancelScope()
+        self._drain_timeout = self._settings.drain_timeout
+
+    def __repr__(self) -> str:
+        return (
+            f"<Connection {self.number} of {self._agent!r}, {self.phase.value}, "
+            f"{self._in_flight} bytes in flight, {self._outgoing.size} outgoing>"
+        )
+
+    @property
+    def outgoing_bytes(self) -> int:
+        """Bytes of replies that the client has not taken yet."""
+        return self._outgoing.size
+
+    async def serve(self, farewell: Error | None = None) -> None:
+        """Serve the client to its end; with a farewell, only tell it that and close."""
+        try:
+            with self._stream:
+                async with anyio.create_task_group() as tasks:
+                    self._requests = Requests(self._context, tasks, self._outgoing, self._changes)
+                    tasks.start_soon(self._send_replies, tasks.cancel_scope, name=f"{self.number} replies")
+                    await self._part(farewell or await self._converse())
+                    tasks.cancel_scope.cancel()
+        finally:
+            self.phase = Phase.CLOSED
+            self._stats.bytes_out += self._outgoing.sent
+            logger.info("client is gone", extra={"action": "connection_closed", **self._facts()})
+
+    def stop(self, drain_timeout: float) -> None:
+        """Read nothing more, let what is under way end within `drain_timeout` seconds, and close."""
+        self._drain_timeout = drain_timeout
+        self._reading.cancel()
+
+    # Greeting.
+
+    async def _converse(self) -> Error | None:
+        """Read to the end; return what the client must be told at last, None when it has left."""
+        with self._reading:
+            try:
+                await self._greet()
+                await self._read()
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return None
+            except ProtocolError as error:
+                return refusal(error.code, str(error))
+            except _Dismissed as dismissed:
+                return dismissed.farewell
+        return refusal("shutting_down", "eventd is stopping")
+
+    async def _greet(self) -> None:
+        with anyio.move_on_after(self._settings.hello_timeout):
+            while (frame := self._decoder.next_frame()) is NEED_DATA:
+                await self._receive()
+            self._welcome(_read_hello(frame))
+            return
+        raise _Dismissed("hello_timeout", f"no hello within {self._settings.hello_timeout:g} s")
+
+    def _welcome(self, hello: Hello) -> None:
+        self._agent = hello.agent
+        self._decoder.max_frame = self._settings.max_frame
+        self.phase = Phase.OPEN
+        self._stats.frames += 1
+        self._outgoing.put(
+            encode(
+                Welcome(
+                    protocol=PROTOCOL,
+                    server=self._context.name,
+                    limits=self._settings.limits,
+                    agent=hello.agent,
+                    can=self._context.operations.names,
+                )
+            )
+        )
+        facts = {"action": "connection_opened", "client": hello.client, **self._facts()}
+        logger.info("client has connected", extra=facts)
+
+    # Reading.
+
+    async def _read(self) -> None:
+        while True:
+            await self._changes.until(self._may_read)
+            if self._take_frames():
+                await self._receive()
+
+    async def _receive(self) -> None:
+        data = await self._stream.receive(RECEIVE)
+        self._stats.bytes_in += len(data)
+        self._decoder.feed(data)
+
+    def _may_read(self) -> bool:
+        """Whether the next request is taken; while it is not, it waits, and in the end so does the client."""
+        return (
+            self._in_flight < self._settings.max_in_flight
+            and self._outgoing.has_room()
+            and self._requests.has_room()
+        )
+
+    def _take_frames(self) -> bool:
+        """Take the frames that are there; False when a limit was reached before the last one."""
+        next_frame = self._decoder.next_frame
+        admission = self._context.admission
+        allowed = self._settings.max_in_flight - self._in_flight
+        batch: list[Submission] = []
+        frames = cost = 0
+        try:
+            while cost < allowed:
+                if (frame := next_frame()) is NEED_DATA:
+                    return True
+                frames += 1
+                size = len(frame) + PLACE_COST
+                try:
+                    request = decode_request(frame)
+                except RequestInvalid as error:
+                    if error.id is None:  # a hello: there is nothing that an answer could name
+                        raise _Dismissed(error.code, str(error)) from error
+                    refused = refusal(error.code, str(error), request=error.id)
+                    batch.append(Submission((), _Place(error.id, size, refused)))
+                    cost += size
+                    continue
+                if type(request) is Emit:
+                    batch.append(self._admit(admission, request, size))
+                    cost += size
+                else:
+                    self._dispatch(request)
+                    if not self._may_read():
+                        return False
+            return False
+        finally:
+            self._stats.frames += frames
+            if batch:
+                self._stats.emits += len(batch)
+                self._in_flight += cost
+                self._context.outbox.submit(batch, self._committed)
+
+    def _admit(self, admission: Admission, emit: Emit, size: int) -> Submission:
+        """Admit an emit; a refused one has no rows, yet keeps its place among the acks."""
+        try:
+            verdict = admission.admit(emit, self._agent)
+        except Exception as error:
+            verdict = internal_error(error, emit.id, "emit")
+        if isinstance(verdict, Error):
+            return Submission((), _Place(emit.id, size, verdict))
+        verdict.context = _Place(emit.id, size)
+        return verdict
+
+    def _committed(self, submissions: list[Submission]) -> None:
+        """Answer emits: what has no refusal by now is on disk."""
+        replies: list[bytes] = []
+        events = 0
+        for submission in submissions:
+            place: Any = submission.context  # a _Place; a cast would cost as much as the rest
+            self._in_flight -= place.size
+            refused = place.refused
+            if submission.refusal is not None:
+                refused = _refusal_of(submission.refusal, place.request)
+            if refused is None:
+                events += len(submission.rows)
+                replies.append(encode(Ack(place.request, [row.event_id for row in submission.rows])))
+            else:
+                self._stats.refused[refused.code] += 1
+                replies.append(encode(refused))
+        self._stats.events += events
+        self._outgoing.put(b"".join(replies))
+        self._changes.notify()
+
+    def _dispatch(self, request: Request) -> None:
+        match request:
+            case Ping():
+                self._outgoing.put(encode(Pong(request.id)))
+            case Credit():
+                self._requests.credit(request)
+            case Cancel():
+                self._requests.cancel(request)
+            case Hello():
+                raise _Dismissed("hello_required", "a second hello on the same connection")
+            case _:
+                self._requests.start(request, self._agent)
+
+    # Parting.
+
+    async def _part(self, farewell: Error | None) -> None:
+        """Let what is under way end, and the client know why it is closed."""
+        self.phase = Phase.DRAINING
+        self._requests.end_streams(farewell)
+        with anyio.move_on_after(self._drain_timeout):
+            await self._changes.until(self._is_quiet)
+        if farewell is not None:
+            self._requests.refuse(farewell)
+            facts = {"action": "connection_refused", "code": farewell.code, **self._facts()}
+            logger.info("client is dismissed: %s", farewell.message, extra=facts)
+        with anyio.move_on_after(FAREWELL_TIMEOUT):
+            await self._changes.until(lambda: not self._outgoing.size)
+            if farewell is not None:
+                await self._linger()
+
+    def _is_quiet(self) -> bool:
+        return not self._in_flight and not self._outgoing.size and self._requests.idle
+
+    async def _linger(self) -> None:
+        """Read on until the client closes: closing with unread bytes would cut off what it must read."""
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            self._stream.end()
+            while True:
+                await self._stream.receive(RECEIVE)
+
+    async def _send_replies(self, connection: anyio.CancelScope) -> None:
+        try:
+            await self._outgoing.send_to(self._stream)
+        except anyio.BrokenResourceError:
+            pass  # gone without waiting for its replies; what it emitted is stored all the same
+        except PeerStalled:
+            self._stats.stalled += 1
+            logger.warning(
+                "client takes no replies and is closed",
+                extra={"action": "connection_stalled", **self._facts()},
+            )
+        connection.cancel()
+
+    def _facts(self) -> dict[str, object]:
+        return {"connection": self.number, "agent": self._agent, "peer": str(self._peer)}
+
+
+class _Place(msgspec.Struct, gc=False):
+    """An emit's place in the order of acks, and what it is answered if it was refused before the outbox.
+
+    Attributes:
+        size: What it counts against `max_in_flight`.
+    """
+
+    request: int | None
+    size: int
+    refused: Error | None = None
+
+
+class _Dismissed(Exception):
+    """The client broke a rule after which nothing more is read from it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.farewell = refusal(code, message)
+
+
+def _read_hello(frame: bytes) -> Hello:
+    try:
+        hello = decode_request(frame)
+    except RequestInvalid as error:
+        raise _Dismissed(error.code, str(error)) from error
+    if not isinstance(hello, Hello):
+        raise _Dismissed("hello_required", "the first message is not a hello")
+    if hello.protocol != PROTOCOL:
+        raise _Dismissed(
+            "unsupported_protocol", f"protocol {hello.protocol} is asked for; this eventd speaks {PROTOCOL}"
+        )
+    if (fault := agent_fault(hello.agent)) is not None:
+        raise _Dismissed("unauthorised", f"hello names no agent: {fault}")
+    return hello
+
+
+def _refusal_of(verdict: Refusal, request: int) -> Error:
+    return refusal(verdict.code, verdict.message, request=request, index=verdict.index)

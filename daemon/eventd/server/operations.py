@@ -1,0 +1,129 @@
+"""Requests other than emit: the table of who answers them, and what the answers are written with."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from eventd_ipc.codec import encode
+from eventd_ipc.messages import End, Reply, Request, StoredEvent
+
+from ..errors import EventdError
+from .changes import Changes
+from .outgoing import Outgoing
+
+
+class RequestRefused(EventdError):
+    """Raised by a handler to answer its request with a typed error.
+
+    Attributes:
+        code: One of `eventd_ipc.errors.CODES`.
+        retry_after: Seconds that the client should wait.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class Responder:
+    """Writes the answer to one request.
+
+    Attributes:
+        request: Its id, which every reply carries.
+        agent: The name in the connection's hello.
+        answered: Whether a reply was given.
+    """
+
+    def __init__(self, request: int, agent: str, outgoing: Outgoing) -> None:
+        self.request = request
+        self.agent = agent
+        self.answered = False
+        self._outgoing = outgoing
+
+    async def send(self, reply: Reply) -> None:
+        """Send a reply; waits while the client does not take what it has been sent."""
+        await self._outgoing.put_patiently(encode(reply))
+        self.answered = True
+
+
+class StreamResponder(Responder):
+    """Writes a stream of `event` messages, no more of them than the client has given credit for.
+
+    `end` is sent when the handler returns, or is cancelled.
+
+    Attributes:
+        scope: Holds the handler; cancelled when the client or the server ends the stream.
+        last_word: What the client is told when the stream was cancelled.
+    """
+
+    def __init__(self, request: int, agent: str, outgoing: Outgoing, credit: int) -> None:
+        super().__init__(request, agent, outgoing)
+        self.scope = anyio.CancelScope()
+        self.last_word: Reply = End(request, cancelled=True)
+        self._credit = credit
+        self._credited = Changes()
+
+    def allow(self, events: int) -> None:
+        """Add credit."""
+        self._credit += max(0, events)
+        self._credited.notify()
+
+    async def send(self, reply: Reply) -> None:
+        """Send a reply; an event waits for credit."""
+        if isinstance(reply, StoredEvent):
+            await self._credited.until(lambda: self._credit > 0)
+            self._credit -= 1
+        await super().send(reply)
+
+
+Handler = Callable[[Any, Any], Awaitable[None]]
+"""`async (request, responder)`: sends the replies; raises `RequestRefused` to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A request that is answered by a handler.
+
+    Attributes:
+        stream: Whether the answer is a stream; its request has a `credit`.
+    """
+
+    name: str
+    handler: Handler
+    stream: bool
+
+
+class Operations:
+    """The handlers, by the request that they answer."""
+
+    def __init__(self) -> None:
+        self._by_type: dict[type[Request], Operation] = {}
+
+    def add(self, request: type[Request], handler: Handler, *, stream: bool = False) -> None:
+        """Let a handler answer a kind of request.
+
+        Args:
+            stream: The handler gets a `StreamResponder` rather than a `Responder`.
+
+        Raises:
+            ValueError: Another one does already.
+        """
+        name = str(request.__struct_config__.tag)
+        if request in self._by_type:
+            raise ValueError(f"the request {name!r} has a handler already")
+        self._by_type[request] = Operation(name, handler, stream)
+
+    def find(self, request: Request) -> Operation | None:
+        """Return who answers a request."""
+        return self._by_type.get(type(request))
+
+    @property
+    def names(self) -> list[str]:
+        """The requests that are answered, for `can` in welcome."""
+        names = {operation.name for operation in self._by_type.values()} | {"emit", "ping"}
+        if any(operation.stream for operation in self._by_type.values()):
+            names |= {"credit", "cancel"}
+        return sorted(names)

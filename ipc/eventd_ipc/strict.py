@@ -1,0 +1,299 @@
+"""What an event must be: the schema, and nothing that JSON cannot hold.
+
+Nearly all events are sound and shallow, so the usual way through is one decode in C, whose types refuse
+what JSON cannot hold, and a proof that it dropped nothing. Deep events take a walk in Python beside it. Only
+where one of these objects does an exact scanner read the bytes again; it decides, and names the place.
+"""
+
+import functools
+import json
+import math
+import re
+import struct
+import sys
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from .errors import MalformedEvent
+from .events import Event
+
+MAX_DEPTH: Final = (
+    64  # levels of maps and arrays, the event itself being the first; many JSON readers end here
+)
+MAX_TYPE: Final = 128  # bytes
+MAX_ID: Final = 128  # bytes
+MAX_AGENT: Final = 64  # bytes of UTF-8
+MAX_SESSION: Final = 512  # bytes of UTF-8
+MAX_TIMESTAMP: Final = 2**53  # the last integer that every JSON reader holds exactly
+
+_FLOAT_MAX: Final = sys.float_info.max
+_encode = msgspec.msgpack.Encoder().encode
+_is_type = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*").fullmatch
+_is_id = re.compile(rf"[!-~]{{1,{MAX_ID}}}").fullmatch
+_KNOWN = frozenset(Event.__struct_fields__)
+_is_plain_key = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*").fullmatch
+_SHOWN = 40  # characters of a key that a path shows
+_FLOAT32 = 0xCA  # lead byte
+
+# What JSON holds, for the decoder: msgspec has no recursive types, and each level doubles its table.
+_Finite = Annotated[float, msgspec.Meta(ge=-_FLOAT_MAX, le=_FLOAT_MAX)]  # NaN is outside of every range
+_Scalar = str | int | _Finite | bool | None
+_Json1 = _Scalar | list[_Scalar] | dict[str, _Scalar]
+_Json2 = _Scalar | list[_Json1] | dict[str, _Json1]
+_Json3 = _Scalar | list[_Json2] | dict[str, _Json2]
+_Json4 = _Scalar | list[_Json3] | dict[str, _Json3]
+_Json5 = _Scalar | list[_Json4] | dict[str, _Json4]
+
+
+class _ShallowEvent(Event, omit_defaults=True):
+    """An event whose payload and meta have few levels, and values that JSON holds."""
+
+    payload: dict[str, _Json5] = msgspec.field(default_factory=dict)
+    meta: dict[str, _Json5] = msgspec.field(default_factory=dict)
+
+
+_shallow_events = msgspec.msgpack.Decoder(_ShallowEvent)
+_events = msgspec.msgpack.Decoder(Event)
+
+
+def decode_event(raw: bytes | msgspec.Raw) -> Event:
+    """Return the event in its msgpack form.
+
+    Integers beyond 2**53 are kept. Unknown keys of the event itself are ignored, with all that they hold.
+
+    Raises:
+        MalformedEvent: NaN or an infinity, binary data, an extension or timestamp, a key that is no text or
+            occurs twice, text that is not UTF-8, too deep nesting, a wrong type, or a field against its rule.
+    """
+    data = bytes(raw)
+    try:
+        event: Event = _shallow_events.decode(data)
+        event.__class__ = Event  # the same fields; only the reading was different
+    except (ValueError, RecursionError):
+        event = _decode_deep(data)
+    # Encoding again never takes more bytes than the sender used, but for a float32, which grows. So where
+    # there is none, the same length proves that no key was repeated (or unknown) and dropped in decoding.
+    if len(_encode(event)) != len(data) or _FLOAT32 in data:
+        _scan(data)
+    check_fields(event)
+    return event
+
+
+def _decode_deep(data: bytes) -> Event:
+    """Decode an event that is deeper than usual, or not sound."""
+    try:
+        event = _events.decode(data)
+    except (ValueError, RecursionError) as error:
+        _scan(data)
+        raise _schema_fault(error) from error
+    if not (_is_json(event.payload, 2) and _is_json(event.meta, 2)):
+        _scan(data)
+    return event
+
+
+def check_fields(event: Event) -> None:
+    """Check the fields of an event, all but `payload` and `meta`.
+
+    Raises:
+        MalformedEvent: One is against its rule.
+    """
+    fault = _labels_fault(event.type, event.agent, event.session)
+    if fault is not None:
+        raise MalformedEvent(*fault)
+    if event.id is not None and _is_id(event.id) is None:
+        raise MalformedEvent("$.id", f"an id is 1 to {MAX_ID} printable ASCII characters without spaces")
+    if event.timestamp is not None and not 0 <= event.timestamp <= MAX_TIMESTAMP:
+        raise MalformedEvent("$.timestamp", "a timestamp is Unix milliseconds from 0 to 2^53")
+
+
+@functools.lru_cache(maxsize=1024)
+def _labels_fault(type_: str, agent: str | None, session: str | None) -> tuple[str, str] | None:
+    """Return path and fault of the fields that repeat from event to event."""
+    if (fault := type_fault(type_)) is not None:
+        return "$.type", fault
+    if agent is not None and (fault := agent_fault(agent)) is not None:
+        return "$.agent", fault
+    if session is not None and (fault := session_fault(session)) is not None:
+        return "$.session", fault
+    return None
+
+
+def type_fault(name: str) -> str | None:
+    """Say what is wrong with an event's type; None when nothing is."""
+    if len(name) > MAX_TYPE or _is_type(name) is None:
+        return f"a type is dotted lower-case words of a-z, 0-9 and _, at most {MAX_TYPE} bytes"
+    return None
+
+
+def agent_fault(name: str) -> str | None:
+    """Say what is wrong with an agent's name; None when nothing is.
+
+    It becomes a token of the subject and the part before the colon in `Nats-Msg-Id`, a header line, which
+    readers trim; `*` stands for all agents in the configuration.
+    """
+    if not 0 < _size(name) <= MAX_AGENT:
+        return f"an agent's name is 1 to {MAX_AGENT} bytes"
+    if not name.isprintable() or name != name.strip() or ":" in name or name == "*":
+        return "an agent's name is printable, without a colon, without spaces at its ends, and not '*'"
+    return None
+
+
+def session_fault(key: str) -> str | None:
+    """Say what is wrong with a session key; None when nothing is."""
+    if not 0 < _size(key) <= MAX_SESSION:
+        return f"a session key is 1 to {MAX_SESSION} bytes"
+    return None
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
+
+
+def _is_json(value: object, depth: int) -> bool:
+    """Tell whether JSON holds a decoded value exactly."""
+    match value:
+        case None | bool() | int() | str():
+            return True
+        case float():
+            return math.isfinite(value)
+        case list():
+            return depth <= MAX_DEPTH and all(_is_json(item, depth + 1) for item in value)
+        case dict():
+            return (
+                depth <= MAX_DEPTH
+                and all(isinstance(key, str) for key in value)
+                and all(_is_json(item, depth + 1) for item in value.values())
+            )
+    return False
+
+
+def _schema_fault(error: Exception) -> MalformedEvent:
+    """Turn msgspec's message, `Expected ... - at `$.x``, into path and reason."""
+    reason, _, place = str(error).partition(" - at ")
+    path = place.strip("`") or "$"
+    return MalformedEvent(path, reason)
+
+
+# The exact scanner.
+
+
+class _Form(NamedTuple):
+    """How the value after a lead byte is read.
+
+    Attributes:
+        kind: `int`, `float`, `str`, `bin`, `ext`, `array`, `map`, `nil`, `bool`, or `never`.
+        size: The value's length, or its number of items, where the lead byte tells it.
+        length: How to read that number where it follows the lead byte.
+    """
+
+    kind: str
+    size: int = 0
+    length: struct.Struct | None = None
+
+
+def _forms() -> tuple[_Form, ...]:
+    u8, u16, u32 = struct.Struct(">B"), struct.Struct(">H"), struct.Struct(">I")
+    return (
+        *(_Form("int") for _ in range(0x80)),
+        *(_Form("map", size) for size in range(16)),
+        *(_Form("array", size) for size in range(16)),
+        *(_Form("str", size) for size in range(32)),
+        _Form("nil"), _Form("never"), _Form("bool"), _Form("bool"),
+        _Form("bin", 0, u8), _Form("bin", 0, u16), _Form("bin", 0, u32),
+        _Form("ext", 1, u8), _Form("ext", 1, u16), _Form("ext", 1, u32),
+        _Form("float", 4), _Form("float", 8),
+        _Form("int", 1), _Form("int", 2), _Form("int", 4), _Form("int", 8),
+        _Form("int", 1), _Form("int", 2), _Form("int", 4), _Form("int", 8),
+        _Form("ext", 2), _Form("ext", 3), _Form("ext", 5), _Form("ext", 9), _Form("ext", 17),
+        _Form("str", 0, u8), _Form("str", 0, u16), _Form("str", 0, u32),
+        _Form("array", 0, u16), _Form("array", 0, u32),
+        _Form("map", 0, u16), _Form("map", 0, u32),
+        *(_Form("int") for _ in range(0x20)),
+    )  # fmt: skip
+
+
+_FORMS = _forms()
+_FLOATS = {4: struct.Struct(">f"), 8: struct.Struct(">d")}
+_REFUSED = {
+    "bin": "binary data has no JSON form (send text, e.g. base64)",
+    "ext": "msgpack extensions and timestamps have no JSON form (send Unix milliseconds or text)",
+}
+
+
+def _scan(data: bytes) -> None:
+    """Read an event byte by byte.
+
+    Raises:
+        MalformedEvent: The first thing, in the order of the bytes, that JSON cannot hold.
+    """
+    try:
+        end = _scan_value(data, 0, "$", 1, checked=True)
+    except (IndexError, struct.error) as error:
+        raise MalformedEvent("$", "not one whole msgpack value") from error
+    if end != len(data):
+        raise MalformedEvent("$", "bytes are left over after the msgpack value")
+
+
+def _scan_value(data: bytes, at: int, path: str, depth: int, *, checked: bool) -> int:
+    """Scan one value and return the offset behind it; unchecked ones are only skipped."""
+    kind, size, length = _FORMS[data[at]]
+    at += 1
+    if length is not None:
+        size += length.unpack_from(data, at)[0]
+        at += length.size
+    if kind in {"array", "map"}:
+        if depth > MAX_DEPTH:
+            raise MalformedEvent(path, f"nested deeper than {MAX_DEPTH} levels")
+        scan = _scan_array if kind == "array" else _scan_map
+        return scan(data, at, size, path, depth, checked=checked)
+    end = at + size
+    if end > len(data) or kind == "never":
+        raise MalformedEvent(path, "not one whole msgpack value")
+    if checked:
+        if kind == "str":
+            _text(data[at:end], path)
+        elif kind == "float":
+            (number,) = _FLOATS[size].unpack_from(data, at)
+            if not math.isfinite(number):
+                raise MalformedEvent(path, f"JSON has no {number} (send null or text)")
+        elif kind in _REFUSED:
+            raise MalformedEvent(path, _REFUSED[kind])
+    return end
+
+
+def _scan_array(data: bytes, at: int, size: int, path: str, depth: int, *, checked: bool) -> int:
+    for index in range(size):
+        at = _scan_value(data, at, f"{path}[{index}]", depth + 1, checked=checked)
+    return at
+
+
+def _scan_map(data: bytes, at: int, size: int, path: str, depth: int, *, checked: bool) -> int:
+    seen: set[str] = set()
+    for _ in range(size):
+        start = at
+        at = _scan_value(data, at, path, depth + 1, checked=False)
+        if not checked:
+            at = _scan_value(data, at, path, depth + 1, checked=False)
+            continue
+        kind, _, length = _FORMS[data[start]]
+        if kind != "str":
+            raise MalformedEvent(path, f"a key of a map is text, not {kind}")
+        key = _text(data[start + 1 + (length.size if length else 0) : at], path)
+        below = f"{path}.{key}" if _is_plain_key(key) and len(key) <= _SHOWN else f"{path}[{_quoted(key)}]"
+        if key in seen:
+            raise MalformedEvent(below, "the key is repeated")
+        seen.add(key)
+        at = _scan_value(data, at, below, depth + 1, checked=depth > 1 or key in _KNOWN)
+    return at
+
+
+def _text(data: bytes, path: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedEvent(path, "text is not UTF-8 (lone surrogates are not)") from error
+
+
+def _quoted(key: str) -> str:
+    return json.dumps(key if len(key) <= _SHOWN else key[: _SHOWN - 1] + "…", ensure_ascii=False)

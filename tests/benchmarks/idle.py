@@ -1,0 +1,58 @@
+"""The daemon that has nothing to do: memory and processor time, connected to a broker that is not counted."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from support.waiting import wait_until
+
+from .report import Sheet
+from .stage import Daemon, Options, broker, workspace
+
+NOTE = "connected to a broker of its own process, after one status request"
+
+RSS = "resident memory"
+CPU = "processor time, share of a core"
+SPAN = 20.0  # seconds of each round
+CONNECT_TIMEOUT = 30.0  # seconds
+SETTLE = 2.0  # seconds after the start that are not measured
+
+
+def measure(sheet: Sheet, options: Options) -> None:
+    """Look at the process twice, `SPAN` apart."""
+    sheet.note = NOTE
+    span = max(2.0, SPAN * options.scale)
+    for _ in range(options.rounds):
+        with (
+            workspace(options, "idle") as folder,
+            broker(folder / "nats") as server,
+            Daemon(folder / "eventd", server.url) as daemon,
+        ):
+            wait_until(lambda: _connected(daemon), CONNECT_TIMEOUT)
+            time.sleep(SETTLE)
+            before = _cpu_seconds(daemon.pid)
+            time.sleep(span)
+            sheet.add(CPU, 100 * (_cpu_seconds(daemon.pid) - before) / span, "%")
+            sheet.add(RSS, int(_ps(daemon.pid, "rss")) * 1024 / 1e6, "MB")
+
+
+def _connected(daemon: Daemon) -> bool:
+    return all(route["connected"] for route in daemon.status()["routes"])
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.exists():
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    minutes, _, seconds = _ps(pid, "time").rpartition(":")  # macOS: [hours:]minutes:seconds.hundredths
+    return float(seconds) + 60 * sum(int(part) * 60**i for i, part in enumerate(reversed(minutes.split(":"))))
+
+
+def _ps(pid: int, column: str) -> str:
+    listing = subprocess.run(
+        ["ps", "-o", f"{column}=", "-p", str(pid)], capture_output=True, check=True, text=True
+    )
+    return listing.stdout.strip()

@@ -1,0 +1,62 @@
+"""The targets of the design, and whether the figures meet them. Two cores, nats-server sharing them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from . import accept, backlog, command, idle, latency, sustained
+from .report import Sheet, number
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bound for one figure.
+
+    Attributes:
+        of: Whether the bound is for the figure's median or for its ratio to the control.
+    """
+
+    what: str
+    benchmark: str
+    figure: str
+    sense: Literal[">=", "<="]
+    bound: float
+    unit: str = ""
+    of: Literal["median", "ratio"] = "median"
+
+    def measured(self, sheets: Mapping[str, Sheet]) -> float | None:
+        """Return the value that is held against the bound, or None where it was not measured."""
+        sheet = sheets.get(self.benchmark)
+        figure = sheet.figures.get(self.figure) if sheet else None
+        if figure is None:
+            return None
+        return figure.ratio if self.of == "ratio" else figure.median
+
+    def verdict(self, value: float | None) -> str:
+        """Return `met`, `NOT MET` or `not measured`."""
+        if value is None:
+            return "not measured"
+        met = value >= self.bound if self.sense == ">=" else value <= self.bound
+        return "met" if met else "NOT MET"
+
+
+TARGETS = (
+    Target("accepted over the socket, fsynced", "accept", accept.SINGLES, ">=", 80_000, "events/s"),
+    Target("the same in batches of 20", "accept", accept.BATCHES, ">=", 150_000, "events/s"),
+    Target("ack latency, p50", "latency", latency.P50, "<=", 1.0, "ms"),
+    Target("ack latency, p99", "latency", latency.P99, "<=", 3.0, "ms"),
+    Target("shipping a backlog, server always syncs", "backlog", backlog.ALWAYS, ">=", 35_000, "events/s"),
+    Target("the same beside awaiting each publish", "backlog", backlog.ALWAYS, ">=", 8, "x", of="ratio"),
+    Target("socket to JetStream, both durable", "sustained", sustained.SINGLES, ">=", 20_000, "events/s"),
+    Target("eventd emit as a whole process", "command", command.EMIT, "<=", 100, "ms"),
+    Target("idle daemon, share of a core", "idle", idle.CPU, "<=", 1.0, "%"),
+    Target("idle daemon, RSS without the broker", "idle", idle.RSS, "<=", 80, "MB"),
+)
+
+
+def rows(sheets: Mapping[str, Sheet]) -> Iterator[tuple[str, ...]]:
+    """Return the table's rows: what, bound, measured, verdict."""
+    for target in TARGETS:
+        value = target.measured(sheets)
+        bound = f"{target.sense} {target.bound:,g} {target.unit}"
+        yield target.what, bound, "" if value is None else number(value), target.verdict(value)

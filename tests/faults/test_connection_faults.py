@@ -1,0 +1,120 @@
+"""G6: whatever is wrong with the connection shows in status within 30 s and heals within 60 s.
+
+These bounds are the only ones that tests assert. All other waits are bounds against hanging.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from support.accounts import Accounts
+from support.daemon import Daemon
+from support.jetstream import JetStream
+from support.load import Load, Shape, emit
+from support.nats import NatsServer
+from support.oracle import check
+from support.proxy import Proxy
+
+from .conftest import DaemonFactory
+
+pytestmark = pytest.mark.faults
+
+SLOWLY = Shape(pause=0.05)
+
+
+def login(password: str) -> str:
+    """Return the broker's configuration with one user."""
+    return f'authorization {{ users: [ {{ user: agents, password: "{password}" }} ] }}'
+
+
+def test_a_black_hole_is_noticed_and_left(
+    proxy: Proxy, daemon_factory: DaemonFactory, jetstream: JetStream
+) -> None:
+    """The connection stays open and nothing comes through: no error tells, only a question without answer."""
+    daemon = daemon_factory(proxy.url)
+    with Load(daemon.socket, shape=SLOWLY) as load:
+        load.wait_acked(50)
+        proxy.black_hole()
+        daemon.wait_troubled()
+        proxy.resume()
+        acked = load.finish()
+        daemon.wait_healed()
+    check(acked, jetstream.read())
+
+
+def test_a_black_hole_is_noticed_with_nothing_to_ship(proxy: Proxy, daemon_factory: DaemonFactory) -> None:
+    """Whoever looks at status before the next event wants the truth as well."""
+    daemon = daemon_factory(proxy.url)
+    daemon.wait_healed()
+    proxy.black_hole()
+    daemon.wait_troubled()
+    proxy.resume()
+    daemon.wait_healed()
+
+
+def test_a_password_is_changed_while_we_are_connected(
+    nats_factory: "type[NatsServer]", daemon_factory: DaemonFactory
+) -> None:
+    """The broker throws us out; the new password in its file lets us in again, without a restart."""
+    server = nats_factory(config=login("first"))
+    secret = server.folder / "password"
+    secret.write_text("first")
+    secret.chmod(0o600)
+    daemon = daemon_factory(server.url, user="agents", passwordFile=str(secret))
+    with Load(daemon.socket, shape=SLOWLY) as load:
+        load.wait_acked(50)
+        server.reload(login("second"))
+        daemon.wait_troubled()
+        secret.write_text("second")
+        acked = load.finish()
+        daemon.wait_healed()
+    check(acked, JetStream(server.url, user="agents", password="second").read())
+
+
+def test_a_wrong_password_at_the_start_is_put_right(
+    nats_factory: "type[NatsServer]", daemon_factory: DaemonFactory
+) -> None:
+    """Events are taken from the first moment; the secret shows nowhere."""
+    server = nats_factory(config=login("right"))
+    secret = server.folder / "password"
+    secret.write_text("hunter2")
+    secret.chmod(0o600)
+    daemon = daemon_factory(server.url, user="agents", passwordFile=str(secret))
+    acked = emit(daemon.socket, "main", range(1, 51))
+    trouble = daemon.wait_troubled()
+    assert "hunter2" not in str(trouble) + daemon.log_text
+    secret.write_text("right")
+    daemon.wait_healed()
+    check({"main": acked}, JetStream(server.url, user="agents", password="right").read())
+
+
+def test_credentials_expire_while_we_are_connected(
+    nats_factory: "type[NatsServer]", daemon_factory: DaemonFactory, short_tmp: Path
+) -> None:
+    """nats-py takes "User Authentication Expired" for the end of everything; fresh credentials heal it."""
+    accounts = Accounts()
+    server = nats_factory(config=accounts.server_config)
+    creds = short_tmp / "agents.creds"
+    accounts.write_creds(creds, valid=2)
+    daemon = daemon_factory(server.url, credsFile=str(creds))
+    with Load(daemon.socket, shape=SLOWLY) as load:
+        load.wait_acked(50)
+        daemon.wait_troubled()
+        accounts.write_creds(creds)
+        acked = load.finish()
+        daemon.wait_healed()
+    check(acked, JetStream(server.url, user_credentials=str(creds)).read())
+
+
+def test_a_jetstream_that_does_not_answer_is_noticed(
+    nats_factory: "type[NatsServer]", daemon_factory: DaemonFactory
+) -> None:
+    """The server is there and answers its pings; only JetStream is silent. Then it works."""
+    server = nats_factory()
+    hung = NatsServer(server.folder.parent / "hung", port=server.port)
+    with Proxy(server.port) as proxy:
+        daemon = daemon_factory(proxy.url)
+        acked = emit(daemon.socket, "main", range(1, 51))
+        daemon.wait_shipped()
+        proxy.black_hole()
+    del hung, acked

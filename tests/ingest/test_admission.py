@@ -1,0 +1,263 @@
+"""Admission: what becomes of an event, case by case."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from eventd.ingest.admission import HEADER_ROOM, Admission
+from eventd.outbox.model import NewRow, Submission
+from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
+from eventd_ipc.messages import Emit, Error, Limits
+
+NOW = 1_763_800_000_000
+SERVER = Server(("nats://127.0.0.1:4222",))
+NUMBERS = {DEFAULT_ROUTE: 1, "own": 2, "silent": 3}
+ID = "0192f3c1-7c5a-7000-8000-123456789abc"
+
+
+def make(limits: Limits | None = None, **options: Any) -> Admission:
+    routes = Routes(
+        Route(DEFAULT_ROUTE, SERVER, "openclaw-events", "openclaw.events"),
+        {
+            "own": Route("own", SERVER, "events-own", "openclaw.events.own"),
+            "silent": Route("silent", SERVER, "events-silent", "openclaw.events.silent", enabled=False),
+        },
+    )
+    limits = limits or Limits(max_frame=1 << 20, max_event=64 * 1024, max_events=4, max_in_flight=1 << 20)
+    options.setdefault("clock", lambda: NOW)
+    return Admission(routes, NUMBERS, limits, **options)
+
+
+def emit(*events: Any) -> Emit:
+    return Emit(5, [msgspec.Raw(msgspec.msgpack.encode(event)) for event in events])
+
+
+def rows_of(admission: Admission, *events: Any, hello: str = "hello-agent") -> list[NewRow]:
+    verdict = admission.admit(emit(*events), hello)
+    assert isinstance(verdict, Submission), verdict
+    return list(verdict.rows)
+
+
+def row_of(event: dict[str, Any], hello: str = "hello-agent", admission: Admission | None = None) -> NewRow:
+    (row,) = rows_of(admission or make(), event, hello=hello)
+    return row
+
+
+def refusal_of(*events: Any, admission: Admission | None = None) -> Error:
+    verdict = (admission or make()).admit(emit(*events), "hello-agent")
+    assert isinstance(verdict, Error), verdict
+    assert verdict.id == 5
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("event", "agent"),
+    [
+        ({"agent": "given", "session": "agent:main:x"}, "given"),
+        ({"session": "agent:main:x"}, "main"),
+        ({"session": "helper:matrix:room"}, "helper"),
+        ({"session": "main"}, "main"),
+        ({"session": "0192f3c1"}, "hello-agent"),
+        ({"session": "agent::x"}, "hello-agent"),
+        ({}, "hello-agent"),
+    ],
+)
+def test_whose_an_event_is(event: dict[str, Any], agent: str) -> None:
+    """The event's own agent, else the session's, else hello's."""
+    row = row_of({"type": "custom.thing", **event})
+    assert row.agent == agent
+    assert json.loads(row.body)["agent"] == agent
+    assert row.subject == f"openclaw.events.{agent}.custom_thing"
+
+
+@pytest.mark.parametrize(
+    ("agent", "number", "subject"),
+    [
+        ("main", 1, "openclaw.events.main.lifecycle_start"),
+        ("own", 2, "openclaw.events.own.lifecycle_start"),
+        ("Zoë", 1, "openclaw.events.Zo%C3%AB.lifecycle_start"),
+    ],
+)
+def test_where_an_event_goes(agent: str, number: int, subject: str) -> None:
+    """An agent with an entry has its own route; all others share the default one."""
+    row = row_of({"type": "lifecycle.start", "agent": agent})
+    assert (row.route, row.subject) == (number, subject)
+
+
+def test_what_is_absent_is_stamped_in_the_order_of_the_schema() -> None:
+    """The stored JSON always has all keys of the document's schema, in its order."""
+    row = row_of({"type": "custom"}, hello="main")
+    stored = json.loads(row.body)
+    assert list(stored) == ["id", "timestamp", "agent", "session", "type", "visibility", "payload", "meta"]
+    assert stored == {
+        "id": row.event_id,
+        "timestamp": NOW,
+        "agent": "main",
+        "session": "",
+        "type": "custom",
+        "visibility": "internal",
+        "payload": {},
+        "meta": {},
+    }
+    assert row.event_id[14] == "7", "a UUIDv7"
+    assert row_of({"type": "custom"}).event_id != row.event_id
+
+
+def test_what_is_given_is_stored_as_it_is() -> None:
+    """Nothing that the agent said is changed; large integers and all of Unicode included."""
+    event = {
+        "id": ID,
+        "timestamp": 17,
+        "agent": "main",
+        "session": "agent:main:main",
+        "type": "conversation.message.out",
+        "visibility": "secret",
+        "payload": {"text": 'quotes " and \\ and \u2028 and 😀', "n": 2**63, "f": 0.1, "deep": [{"x": None}]},
+        "meta": {"runId": "r", "seq": 3},
+    }
+    row = row_of(event)
+    assert json.loads(row.body) == event
+    assert list(json.loads(row.body)) == list(event)
+    assert row.event_id == ID
+
+
+@pytest.mark.parametrize(
+    ("event_type", "never_expires"),
+    [
+        ("memory.note", True),
+        ("memory.tombstone", True),
+        ("migration.file", True),
+        ("memory", False),
+        ("memories.note", False),
+        ("conversation.message.out", False),
+        ("custom.memory.note", False),
+    ],
+)
+def test_memory_does_not_expire(event_type: str, never_expires: bool) -> None:
+    """`memory.*` and `migration.*` outlive the stream's max_age."""
+    assert row_of({"type": event_type}).never_expires is never_expires
+
+
+def test_a_repeat_has_the_same_digest_although_the_clock_went_on() -> None:
+    """Stamps are not content: an event sent again later is the same event."""
+    event = {"type": "custom", "id": ID, "payload": {"text": ',"agent":'}}
+    later = make(clock=lambda: NOW + 60_000)
+    first, again = row_of(event), row_of(event, admission=later)
+    assert first.body != again.body
+    assert first.digest == again.digest
+
+
+def test_a_digest_is_an_integer_of_sqlite() -> None:
+    """64 bits with a sign."""
+    digests = [row_of({"type": "custom", "id": f"e{number}"}).digest for number in range(64)]
+    assert all(-(2**63) <= digest < 2**63 for digest in digests)
+    assert len(set(digests)) == 64
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"payload": {"text": "another", "agent": "x"}},
+        {"meta": {"seq": 1}},
+        {"timestamp": 17},
+        {"timestamp": NOW},
+        {"visibility": "public"},
+        {"type": "custom.other"},
+        {"agent": "main"},
+        {"session": "s"},
+    ],
+)
+def test_other_content_has_another_digest(other: dict[str, Any]) -> None:
+    """Whatever the agent changes, the daemon can tell it from a repeat."""
+    event = {"type": "custom", "id": ID, "payload": {"text": "one", "agent": "x"}}
+    assert row_of(event).digest != row_of(event | other).digest
+
+
+def test_given_timestamps_are_content() -> None:
+    """Two events that differ only in the time that the agent gave are two events."""
+    event = {"type": "custom", "id": ID}
+    assert row_of(event | {"timestamp": 1}).digest != row_of(event | {"timestamp": 2}).digest
+
+
+@pytest.mark.parametrize(
+    ("event", "place"),
+    [
+        ({"type": "Custom"}, "$.type"),
+        ({}, "type"),
+        ({"type": "custom", "id": "two words"}, "$.id"),
+        ({"type": "custom", "agent": "a:b"}, "$.agent"),
+        ({"type": "custom", "payload": {"x": [float("nan")]}}, "$.payload.x[0]"),
+        ({"type": "custom", "payload": {"x": b"bytes"}}, "$.payload.x"),
+        ({"type": "custom", "session": "agent: padded :x"}, "$.session"),
+        ({"type": "custom", "session": "agent:" + "ü" * 33 + ":x"}, "$.session"),
+        ("no map", "$"),
+    ],
+)
+def test_malformed_names_the_event_and_the_place(event: Any, place: str) -> None:
+    """`index` says which event spoiled the emit, the message where."""
+    error = refusal_of({"type": "custom"}, event, {"type": "custom"})
+    assert (error.code, error.index) == ("malformed", 1)
+    assert place in error.message
+
+
+def test_too_large_by_the_limit_of_an_event() -> None:
+    """What counts is the JSON that is stored, and the limit itself is allowed."""
+    admission = make(Limits(max_frame=1 << 20, max_event=300, max_events=4, max_in_flight=1 << 20))
+    event = {"type": "custom", "id": ID, "timestamp": NOW, "agent": "main", "payload": {"text": ""}}
+    event["payload"]["text"] = "x" * (300 - len(row_of(event).body))
+    assert len(row_of(event, admission=admission).body) == 300
+    event["payload"]["text"] += "x"
+    error = refusal_of({"type": "custom"}, event, admission=admission)
+    assert (error.code, error.index) == ("too_large", 1)
+
+
+def test_too_large_for_the_server_of_the_route() -> None:
+    """A server's max_payload counts headers too, and binds only its own route."""
+    admission = make()
+    admission.set_max_payload(2, HEADER_ROOM + 400)
+    event = {"type": "custom", "payload": {"text": "x" * 400}}
+    assert row_of(event | {"agent": "main"}, admission=admission)
+    assert refusal_of(event | {"agent": "own"}, admission=admission).code == "too_large"
+    admission.set_max_payload(2, 1 << 20)
+    assert row_of(event | {"agent": "own"}, admission=admission)
+
+
+def test_a_large_max_payload_does_not_lift_the_limit_of_an_event() -> None:
+    """The smaller of the two limits counts."""
+    admission = make()
+    admission.set_max_payload(1, 1 << 30)
+    event = {"type": "custom", "payload": {"text": "x" * 64 * 1024}}
+    assert refusal_of(event, admission=admission).code == "too_large"
+
+
+def test_a_disabled_store_takes_nothing() -> None:
+    """`enabled: false` refuses what comes, and names the agent."""
+    error = refusal_of({"type": "custom", "agent": "silent"})
+    assert (error.code, error.index) == ("disabled", 0)
+    assert "silent" in error.message
+
+
+def test_who_may_write_as_whom_is_asked_at_one_place() -> None:
+    """A refusal of `authorise` is `forbidden`; a connection may always write as itself."""
+
+    class Strict(Admission):
+        def authorise(self, hello_agent: str, agent: str) -> bool:
+            return False
+
+    routes = Routes(Route(DEFAULT_ROUTE, SERVER, "s", "p"))
+    admission = Strict(routes, NUMBERS, Limits(1 << 20, 1 << 16, 4, 1 << 20))
+    assert row_of({"type": "custom"}, admission=admission).agent == "hello-agent"
+    error = refusal_of({"type": "custom"}, {"type": "custom", "session": "agent:main:x"}, admission=admission)
+    assert (error.code, error.index) == ("forbidden", 1)
+
+
+def test_an_emit_is_admitted_whole_or_not() -> None:
+    """All rows in the agent's order; one event too many refuses the emit as a whole."""
+    admission = make()
+    rows = rows_of(admission, *({"type": "custom", "id": f"e{number}"} for number in range(4)))
+    assert [row.event_id for row in rows] == ["e0", "e1", "e2", "e3"]
+    assert rows_of(admission) == []
+    error = refusal_of(*[{"type": "custom"}] * 5, admission=admission)
+    assert (error.code, error.index) == ("bad_request", None)

@@ -1,0 +1,383 @@
+"""What the asynchronous and the blocking client do alike; each test runs with both."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import anyio.from_thread
+import msgspec
+import pytest
+
+from eventd_ipc import blocking, client
+from eventd_ipc.codec import encode
+from eventd_ipc.errors import (
+    ConnectionLost,
+    EventdClientError,
+    NotFound,
+    NotRunning,
+    ProtocolError,
+    Refused,
+    TimedOut,
+    Unauthorised,
+    UnsafeSocket,
+)
+from eventd_ipc.events import Event
+from eventd_ipc.messages import Credit, Get, Limits, Ping, Pong, Request, StoredEvent, Tail
+from ipc.support.scripted import (
+    Peer,
+    ScriptedServer,
+    dismiss,
+    error,
+    lose_ack,
+    refuse,
+    stored_event,
+)
+
+Connect = Callable[..., AbstractContextManager[Any]]
+
+
+class Portal:
+    """The asynchronous client, used from a thread."""
+
+    def __init__(self, portal: anyio.from_thread.BlockingPortal, inner: client.Client) -> None:
+        self._portal = portal
+        self._inner = inner
+        self.welcome = inner.welcome
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self._portal.call(lambda: getattr(self._inner, name)(*args, **kwargs))
+
+    def tail(self, **options: Any) -> Iterator[StoredEvent]:
+        stream = self._inner.tail(**options)
+        with self._portal.wrap_async_context_manager(stream) as events:
+            while True:
+                try:
+                    yield self._portal.call(events.__anext__)
+                except StopAsyncIteration:
+                    return
+
+
+@contextmanager
+def connect_async(*args: Any, **kwargs: Any) -> Iterator[Portal]:
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(client.connect(*args, **kwargs)) as inner,
+    ):
+        yield Portal(portal, inner)
+
+
+@pytest.fixture(params=["blocking", "async"])
+def connect(request: pytest.FixtureRequest, absent_server: ScriptedServer) -> Connect:
+    """Connects to the peer as the agent main: `connect(**options)`."""
+    kind = {"blocking": blocking.connect, "async": connect_async}[request.param]
+    return lambda **options: kind(
+        "main", **{"socket": absent_server.path, "timeout": 10.0, "patience": 0.0, **options}
+    )
+
+
+def event(number: int = 1, **fields: Any) -> Event:
+    return Event(type="test.made", id=f"id-{number}", timestamp=number, **fields)
+
+
+def stored_ids(server: ScriptedServer) -> list[str]:
+    return list(server.stored)
+
+
+# Connecting.
+
+
+def test_hello_says_who_speaks(connect: Connect, server: ScriptedServer) -> None:
+    with connect(token="t0", client="test 1"):
+        [hello] = server.hellos
+    assert (hello.protocol, hello.agent, hello.token, hello.client) == (1, "main", "t0", "test 1")
+
+
+def test_token_comes_from_the_environment(
+    connect: Connect, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTD_TOKEN", "from-env")
+    with connect():
+        assert server.hellos[0].token == "from-env"
+
+
+def test_socket_comes_from_the_environment(
+    connect: Connect, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTD_SOCKET", str(server.path))
+    with connect(socket=None) as connected:
+        assert connected.welcome.server == "scripted 1"
+
+
+def test_nobody_there_says_where_it_looked_and_what_to_do(
+    connect: Connect, absent_server: ScriptedServer
+) -> None:
+    with pytest.raises(NotRunning, match="eventd run") as caught, connect():
+        pass
+    assert str(absent_server.path) in str(caught.value)
+
+
+def test_socket_that_nobody_listens_on_is_nobody_there(connect: Connect, server: ScriptedServer) -> None:
+    """A daemon that was killed leaves its socket behind."""
+    left_over = server.path.with_name("left.sock")
+    server.path.rename(left_over)
+    server.path.touch()
+    server.stop()
+    left_over.rename(server.path)
+    with pytest.raises(NotRunning), connect():
+        pass
+
+
+def test_daemon_that_is_just_starting_is_waited_for(connect: Connect, absent_server: ScriptedServer) -> None:
+    """So that `eventd run & agent` works."""
+    late = threading.Timer(0.2, absent_server.start)
+    late.start()
+    with connect(patience=10.0) as connected:
+        assert connected.ping() > 0
+    late.join()
+
+
+def test_folder_that_others_can_write_is_refused(connect: Connect, server: ScriptedServer) -> None:
+    server.path.parent.chmod(0o777)
+    with pytest.raises(UnsafeSocket, match=str(server.path.parent)), connect():
+        pass
+    assert server.hellos == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("unauthorised", Unauthorised), ("too_many_connections", Refused), ("shutting_down", Refused)],
+)
+def test_refused_hello_is_raised_with_its_code(
+    connect: Connect, server: ScriptedServer, code: str, kind: type[Refused]
+) -> None:
+    server.greeting = lambda peer, hello: peer.send(error(code))
+    with pytest.raises(kind) as caught, connect():
+        pass
+    assert (caught.value.code, caught.value.hint) == (code, "a hint")
+
+
+def test_greeting_has_a_deadline(connect: Connect, server: ScriptedServer) -> None:
+    server.greeting = lambda peer, hello: None
+    with pytest.raises(TimedOut, match=r"0\.1 s"), connect(timeout=0.1):
+        pass
+
+
+def test_connection_that_closes_before_the_welcome_is_lost(connect: Connect, server: ScriptedServer) -> None:
+    server.greeting = lambda peer, hello: peer.close()
+    with pytest.raises(ConnectionLost), connect():
+        pass
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        pytest.param(b"\xff\xff\xff\xff", id="too long"),
+        pytest.param(b"\0\0\0\1\xc1", id="not msgpack"),
+        pytest.param(encode(Pong(1)), id="another reply"),
+    ],
+)
+def test_nonsense_instead_of_a_welcome_is_the_peers_error(
+    connect: Connect, server: ScriptedServer, nonsense: bytes
+) -> None:
+    server.greeting = lambda peer, hello: peer.send_bytes(nonsense)
+    with pytest.raises(ProtocolError), connect():
+        pass
+
+
+def test_error_of_the_caller_comes_out_as_it_is(connect: Connect, server: ScriptedServer) -> None:
+    """And not in a group of exceptions."""
+    with pytest.raises(ZeroDivisionError), connect():
+        _ = 1 / 0
+
+
+# Emit.
+
+
+def test_emit_returns_the_ids_once_stored(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected:
+        assert connected.emit([event(1), event(2)]) == ["id-1", "id-2"]
+        assert connected.emit(event(3)) == ["id-3"]
+    assert stored_ids(server) == ["id-1", "id-2", "id-3"]
+
+
+def test_emit_takes_events_that_are_packed_already(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected:
+        assert connected.emit([msgspec.Raw(msgspec.msgpack.encode(event(1)))]) == ["id-1"]
+
+
+def test_emit_leaves_the_event_as_it_is(connect: Connect, server: ScriptedServer) -> None:
+    """The same object emitted twice is two events, each stamped by the daemon."""
+    bare = Event(type="test.bare")
+    server.keep = lambda emit: [f"stamped-{emit.id}"]  # type: ignore[method-assign] # the daemon's part
+    with connect() as connected:
+        assert connected.emit(bare) == ["stamped-1"]
+        assert connected.emit(bare) == ["stamped-2"]
+    assert bare == Event(type="test.bare")
+
+
+def test_refused_emit_says_which_event_and_when_to_retry(connect: Connect, server: ScriptedServer) -> None:
+    server.script += [refuse("malformed", index=1), refuse("slow_down", retry_after_ms=250)]
+    with connect() as connected:
+        with pytest.raises(Refused) as malformed:
+            connected.emit([event(1), event(2)])
+        with pytest.raises(Refused) as slow:
+            connected.emit(event(1))
+        assert connected.emit(event(1)) == ["id-1"]
+    assert (malformed.value.code, malformed.value.index, malformed.value.retryable) == ("malformed", 1, False)
+    assert (slow.value.code, slow.value.retry_after, slow.value.retryable) == ("slow_down", 0.25, True)
+
+
+def test_emit_larger_than_a_frame_costs_no_connection(connect: Connect, server: ScriptedServer) -> None:
+    server.limits = Limits(max_frame=1000, max_event=1000, max_events=10, max_in_flight=1000)
+    with connect() as connected:
+        with pytest.raises(Refused, match="1000") as caught:
+            connected.emit(event(1, payload={"x": "x" * 1000}))
+        assert caught.value.code == "frame_too_large"
+        assert connected.emit(event(2)) == ["id-2"]
+    assert len(server.emits) == 1
+
+
+def test_lost_ack_is_a_lost_connection_and_a_repeat_is_stored_once(
+    connect: Connect, server: ScriptedServer
+) -> None:
+    server.script.append(lose_ack)
+    with connect() as connected, pytest.raises(ConnectionLost, match="stored once"):
+        connected.emit(event(1))
+    with connect() as connected:
+        assert connected.emit(event(1)) == ["id-1"]
+    assert len(server.emits) == 2
+    assert stored_ids(server) == ["id-1"]
+
+
+def test_late_reply_does_not_disturb_the_next_request(connect: Connect, server: ScriptedServer) -> None:
+    """An answer to what nobody waits for any more is thrown away."""
+    late: list[Callable[[], None]] = []
+
+    def answer(peer: Peer, ping: Ping) -> None:
+        late.append(lambda: peer.send(Pong(ping.id)))
+        if len(late) == 2:
+            for reply in late:
+                reply()
+
+    server.answers[Ping] = answer
+    with connect(timeout=1.0) as connected:
+        with pytest.raises(TimedOut):
+            connected.ping()
+        assert connected.ping() > 0
+        assert connected.emit(event(1)) == ["id-1"]
+
+
+def test_connection_that_was_dismissed_stays_over(connect: Connect, server: ScriptedServer) -> None:
+    server.script.append(dismiss("shutting_down"))
+    with connect() as connected:
+        for _ in range(2):
+            with pytest.raises(Refused) as caught:
+                connected.emit(event(1))
+            assert caught.value.code == "shutting_down"
+    assert len(server.emits) == 1
+
+
+@pytest.mark.parametrize("wrong", [Pong(1), Pong(99)])
+def test_answer_that_does_not_fit_is_the_peers_error(
+    connect: Connect, server: ScriptedServer, wrong: Pong
+) -> None:
+    server.script.append(lambda peer, emit: peer.send(wrong))
+    with connect() as connected, pytest.raises(ProtocolError):
+        connected.emit(event(1))
+
+
+# The other requests.
+
+
+def test_status_and_dead_letters_are_documents(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected:
+        assert connected.status()["op"] == "status"
+        listed = connected.dead_letters("drop", [1, 2])
+    assert (listed["action"], listed["numbers"]) == ("drop", [1, 2])
+
+
+def test_get_returns_one_event(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected:
+        got = connected.get(seq=7, stream="events")
+    assert (got.seq, got.body) == (7, b'{"n":7}')
+    assert server.requests == [Get(1, seq=7, stream="events")]
+
+
+def test_get_of_what_is_not_there(connect: Connect, server: ScriptedServer) -> None:
+    server.answers[Get] = lambda peer, get: peer.send(error("not_found", id=get.id))
+    with connect() as connected, pytest.raises(NotFound):
+        connected.get("no-such-id")
+
+
+# Tail.
+
+
+def test_tail_gives_all_events_and_ends(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected:
+        assert [got.seq for got in connected.tail(last=10)] == list(range(1, 11))
+        assert connected.ping() > 0
+
+
+@pytest.mark.parametrize("credit", [1, 2, 3, 7, 100])
+def test_tail_gives_credit_as_it_reads(connect: Connect, server: ScriptedServer, credit: int) -> None:
+    """Whatever the credit, all events come, and never more are under way than it allows."""
+    server.stream = 50
+    with connect() as connected:
+        assert [got.seq for got in connected.tail(credit=credit)] == list(range(1, 51))
+    given = [request.n for request in server.requests if isinstance(request, Credit)]
+    assert all(n <= credit for n in given)
+    assert credit + sum(given) >= 50 or credit >= 50
+
+
+def test_tail_that_is_left_is_cancelled(connect: Connect, server: ScriptedServer) -> None:
+    """What is still under way is thrown away, and the connection goes on."""
+    server.stream = 50
+    with connect() as connected:
+        events = connected.tail(follow=True, credit=10)
+        assert next(events).seq == 1
+        events.close()
+        assert connected.ping() > 0
+    assert [kind(request) for request in server.requests] == ["tail", "cancel", "ping"]
+
+
+def test_tail_that_follows_waits_for_more(connect: Connect, server: ScriptedServer) -> None:
+    peers: list[Peer] = []
+    original = server._handle
+
+    def handle(peer: Peer, request: Request) -> None:
+        peers.append(peer)
+        original(peer, request)
+
+    server._handle = handle  # type: ignore[method-assign] # to send when no request came
+    server.stream = 2
+    with connect() as connected:
+        events = connected.tail(follow=True)
+        assert [next(events).seq, next(events).seq] == [1, 2]
+        peers[-1].send(stored_event(1, 3))
+        assert next(events).seq == 3
+        events.close()
+
+
+def test_refused_tail_raises_where_it_is_read(connect: Connect, server: ScriptedServer) -> None:
+    server.answers[Tail] = lambda peer, tail: peer.send(
+        stored_event(tail.id, 1), error("unavailable", id=tail.id)
+    )
+    with connect() as connected:
+        events = connected.tail()
+        assert next(events).seq == 1
+        with pytest.raises(Refused) as caught:
+            next(events)
+        assert caught.value.code == "unavailable"
+        assert connected.ping() > 0
+
+
+def test_more_events_than_credit_are_the_peers_error(connect: Connect, server: ScriptedServer) -> None:
+    """A client's memory is bounded by its own credit."""
+    server.answers[Tail] = lambda peer, tail: peer.send(*(stored_event(tail.id, n) for n in range(1, 5)))
+    with connect() as connected, pytest.raises(EventdClientError):
+        list(connected.tail(credit=2))
+
+
+def kind(request: Request) -> str:
+    return str(request.__struct_config__.tag)

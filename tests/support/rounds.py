@@ -1,0 +1,22 @@
+"""How long the fault loops are: short in every run of the tests, long under `EVENTD_FAULTS=full`."""
+
+import os
+
+FULL = os.environ.get("EVENTD_FAULTS") == "full"
+
+
+def rounds(short: int, full: int) -> int:
+    """Return how often to do something."""
+    return full if FULL else short
+
+
+DAEMON_KILLS = rounds(8, 60)
+BROKER_KILLS = rounds(5, 50)
+BROKER_PAUSES = rounds(3, 20)
+FALLBACK_KILLS = rounds(4, 40)  # of daemon and broker in turn, where the stream takes no batches
+LOST_ACKS = rounds(2, 20)  # outages longer than the duplicate window, each with an ack lost
+ROLLBACKS = rounds(3, 25)  # restored copies of the broker's store, under load
+DAMAGED_OUTBOXES = rounds(6, 120)  # files truncated or with flipped bits
+EMBEDDED_KILLS = rounds(4, 50)
+DISK_FILLS = rounds(2, 20)
+STOPS = rounds(3, 30)  # SIGTERM under load
