@@ -67,7 +67,7 @@ def test_bad_lines_are_told_and_the_rest_is_stored(eventd: Eventd, server: Scrip
     assert first.startswith("line 3: malformed: ")
     assert second.startswith("line 4: malformed: ")
     assert "`x`" in second
-    assert summary == "stored 2 events; 2 lines were not taken"
+    assert summary == "stored 2 events; 2 lines not taken"
 
 
 def test_json_tells_about_every_line(eventd: Eventd, server: ScriptedServer) -> None:
@@ -82,7 +82,7 @@ def test_json_tells_about_every_line(eventd: Eventd, server: ScriptedServer) -> 
 def test_many_bad_lines_do_not_flood_the_terminal(eventd: Eventd, server: ScriptedServer) -> None:
     """Some are told, all are counted."""
     ended = eventd("emit", "--stdin", stdin=b"nonsense\n" * 1000)
-    assert ended.err.splitlines()[-1] == "stored 0 events; 1,000 lines were not taken"
+    assert ended.err.splitlines()[-1] == "stored 0 events; 1,000 lines not taken"
     assert len(ended.err.splitlines()) < 30
 
 
@@ -248,7 +248,7 @@ def test_ctrl_c_ends_it_quietly_with_the_summary(eventd: Eventd, server: Scripte
         assert running.read_line() == "e0"
         ended = running.interrupt()
     assert ended.code == 130
-    assert ended.err.splitlines() == ["stored 1 events"]
+    assert ended.err.splitlines() == ["stored 1 event"]
 
 
 def on_terminal(eventd: Eventd, text: Path, **streams: Any) -> tuple[Ended, str]:
@@ -281,7 +281,7 @@ def test_a_terminal_sees_progress(eventd: Eventd, server: ScriptedServer, short_
     assert len(ended.lines) == 5000
     assert "5,000 stored" in drawn
     assert "line 5001: malformed" in drawn
-    assert "stored 5,000 events; 1 lines were not taken" in drawn.splitlines()[-1]
+    assert "stored 5,000 events; 1 line not taken" in drawn.splitlines()[-1]
 
 
 def test_a_terminal_is_not_flooded_with_ids(eventd: Eventd, server: ScriptedServer) -> None:

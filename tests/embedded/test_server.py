@@ -16,13 +16,13 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
-from eventd.backoff import Backoff
 from eventd.config.settings import EmbeddedSettings
 from eventd.embedded import process, server
 from eventd.embedded.server import EmbeddedServer
 from eventd.embedded.store import StoreFolder
 from eventd.errors import EmbeddedServerError
 from eventd.routes import Server
+from eventd_ipc.backoff import Backoff
 from support.nats import NatsServer, free_port
 from support.processes import alive
 from support.waiting import wait_until_async
@@ -338,7 +338,7 @@ async def test_the_pause_grows_until_a_time_of_health(
         def reset(self) -> None:
             self.count = 0
 
-        def next(self) -> float:
+        def pause(self) -> float:
             self.count += 1
             seen.append(self.count)
             return 0.0

@@ -28,7 +28,7 @@ LAYERS = [
     ["config"],
     ["routes", "subjects"],
     ["logs"],
-    ["secret", "paths", "units", "backoff"],
+    ["secret", "paths", "units"],
     ["errors", "__init__"],
 ]
 

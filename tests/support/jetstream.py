@@ -136,7 +136,7 @@ class JetStream:
 
     def _run[R](self, work: Callable[[nats.aio.client.Client], Awaitable[R]]) -> R:
         async def run() -> R:
-            client = await nats.connect(self._url, max_reconnect_attempts=0, **self._login)
+            client = await nats.connect(self._url, allow_reconnect=False, **self._login)
             try:
                 return await work(client)
             finally:

@@ -115,6 +115,7 @@ class Sender:
         self._waiting: deque[Item] = deque()
         self._under_way: deque[tuple[list[Item], Exchange | EventdClientError]] = deque()
         self._batch = BATCH
+        self._window = WINDOW
         self._stuck_since: float | None = None
         self._pause = FIRST_PAUSE
 
@@ -142,7 +143,7 @@ class Sender:
 
     def _send_waiting(self) -> None:
         while self._waiting:
-            if len(self._under_way) >= WINDOW:
+            if len(self._under_way) >= self._window:
                 self._settle_oldest()
                 continue
             items = self._next_batch()
@@ -170,8 +171,8 @@ class Sender:
     def _settle_oldest(self) -> None:
         """Take the ack of the oldest frame.
 
-        After a failure the others are settled as well before anything else is sent, so that what is sent
-        again comes behind as few others as possible.
+        After a failure the others are settled as well before anything else is sent, and then one frame is
+        under way at a time until things go well again: so as few events as possible overtake others.
         """
         failures: list[EventdClientError] = []
         again: list[Item] = []
@@ -186,6 +187,7 @@ class Sender:
                 failures.append(failure)
                 again += self._judge(items, failure)
         self._waiting.extendleft(reversed(again))
+        self._window = 1
         self._recover(failures)
 
     def _failure(self, sent: "Exchange | EventdClientError") -> EventdClientError | None:
@@ -204,6 +206,7 @@ class Sender:
     def _take_as_stored(self, items: list[Item]) -> None:
         self._results.store([(item.line, item.event_id) for item in items])
         self._batch = min(BATCH, self._batch * 2)
+        self._window = min(WINDOW, self._window * 2)
         self._stuck_since = None
         self._pause = FIRST_PAUSE
 

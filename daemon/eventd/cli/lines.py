@@ -109,6 +109,7 @@ class LineReader:
         self._offset += 1
         if self._number == 1:
             text = text.removeprefix(_BOM)
-        if self._skipping or text.strip():
-            lines.append(Line(self._number, None if self._skipping else text, self._offset))
+        too_long = self._skipping or len(text) > MAX_LINE
+        if too_long or text.strip():
+            lines.append(Line(self._number, None if too_long else text, self._offset))
         self._skipping = False

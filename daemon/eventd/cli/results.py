@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from .figures import count
 from .lines import Line
 from .output import OutputClosed, is_terminal, neutral, notice, print_bytes
 
@@ -57,8 +58,8 @@ class Results:
             self._bar = None
         seconds = time.monotonic() - self._began
         rate = f" in {seconds:.1f} s ({self.stored / seconds:,.0f}/s)" if seconds >= 1 else ""
-        refused = f"; {self.refused:,} lines were not taken" if self.refused else ""
-        notice(f"stored {self.stored:,} events{rate}{refused}")
+        refused = f"; {count(self.refused, 'line')} not taken" if self.refused else ""
+        notice(f"stored {count(self.stored, 'event')}{rate}{refused}")
 
     def store(self, stored: Sequence[tuple[Line, str]]) -> None:
         """Note that events are on disk."""

@@ -14,7 +14,8 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from ..backoff import Backoff
+from eventd_ipc.backoff import Backoff
+
 from ..config.settings import EmbeddedSettings
 from ..errors import EmbeddedServerError, EventdError
 from ..routes import Credentials, Server
@@ -111,7 +112,7 @@ class EmbeddedServer:
                 await self._one_life(binary, lock)
                 if self._served() >= HEALTHY:
                     backoff.reset()
-                pause, reason = backoff.next(), self.status.last_exit
+                pause, reason = backoff.pause(), self.status.last_exit
                 logger.warning(
                     "the embedded nats-server ended (%s); starting it again in %.1f s", reason, pause,
                     extra={"action": "embedded_ended", "reason": reason, "pause": pause},

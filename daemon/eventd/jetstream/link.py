@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskGroup
 
-from ..backoff import Backoff
+from eventd_ipc.backoff import Backoff
+
 from ..errors import EventdError, LinkLost
 from .endpoint import Resolve
 from .session import Session, open_session
@@ -71,7 +72,7 @@ class Link:
             except* EventdError as group:
                 error = _first(group)
                 self._note_failure(error)
-            await anyio.sleep(self.backoff.next())
+            await anyio.sleep(self.backoff.pause())
 
     async def _one_session(self, serve: Serve) -> bool:
         endpoint = await self._resolve()

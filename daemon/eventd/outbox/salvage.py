@@ -101,7 +101,7 @@ def _rebuild(files: Files, tuning: Tuning, mark: MarkFile) -> tuple[Losses, dict
         with PageReader(files.db, files.wal) as reader:
             for rowid, record in reader.records():
                 remains.take(rowid, record)
-            # Behind damage in the log may also be what was never committed: look there only for what is missing.
+            # Behind damage in the log may also be what was never committed: look there only if need be.
             if mark.found is None or remains.newest() < mark.found.last_seq:
                 for rowid, record in reader.read_on():
                     remains.take(rowid, record)

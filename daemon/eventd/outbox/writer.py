@@ -114,8 +114,8 @@ class Writer:
         """
         self._thread.start()
         with anyio.CancelScope(shield=True):  # what was opened must be handed over to be closed
-            store = await self._opened
-        return store
+            await asyncio.wait([self._opened])
+        return self._opened.result()
 
     def append(self, submissions: list[Submission], done: Done) -> None:
         """Queue submissions; `done` is never called for them if the writer fails first."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from ..backoff import Backoff
+from eventd_ipc.backoff import Backoff
+
 from ..errors import LinkLost
 from ..jetstream.endpoint import Resolve
 from ..jetstream.link import Link
@@ -192,7 +193,7 @@ class Shipper:
                     pass
                 case Verdict.RETRY | Verdict.RECONCILE:
                     # Looked at again each time: while we wait, rows outgrow the duplicate window.
-                    await anyio.sleep(self._stall.next())
+                    await anyio.sleep(self._stall.pause())
                     return
                 case _:
                     await self._wait_stalled(result.reason, "")
@@ -300,7 +301,7 @@ class Shipper:
                 extra={"action": "route_stalled", "route": self.link.name, "hint": hint},
             )  # fmt: skip
         self._enter(State.STALLED, reason)
-        await anyio.sleep(self._stall.next())
+        await anyio.sleep(self._stall.pause())
 
     def _enter(self, state: State, reason: str = "") -> None:
         """Change the state that status shows."""

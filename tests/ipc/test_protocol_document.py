@@ -1,0 +1,138 @@
+"""PROTOCOL.md and the code say the same, to the byte: each vector, message, key, code and number in it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+import pytest
+
+from eventd_ipc import backoff, eventlog, sender, strict
+from eventd_ipc.codec import NEED_DATA, FrameDecoder, decode_reply, decode_request, encode
+from eventd_ipc.errors import CODES, ClientAction
+from eventd_ipc.events import Event
+from eventd_ipc.messages import PROTOCOL, Limits, Reply, Request
+
+DOCUMENT = (Path(__file__).parents[2] / "ipc" / "PROTOCOL.md").read_text(encoding="utf-8")
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Vector(NamedTuple):
+    """A fenced block of the document."""
+
+    name: str
+    sender: str
+    shown: str
+    frame: bytes
+
+
+def read_vectors() -> list[Vector]:
+    vectors = []
+    for block in re.findall(r"^```vector\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE):
+        lines = [line.partition(": ")[::2] for line in block.splitlines()]
+        assert [key for key, _ in lines[:3]] == ["name", "from", "json"]
+        assert {key for key, _ in lines[3:]} == {"hex"}
+        name, sent_by, shown, *digits = [value for _, value in lines]
+        vectors.append(Vector(name, sent_by, shown, bytes.fromhex("".join(digits))))
+    return vectors
+
+
+VECTORS = read_vectors()
+MESSAGES = [*get_args(Request), *get_args(Reply)]
+
+
+def decode(vector: Vector) -> Request | Reply:
+    decoder = FrameDecoder()
+    decoder.feed(vector.frame)
+    body = decoder.next_frame()
+    assert body is not NEED_DATA
+    assert decoder.buffered == 0
+    return {"client": decode_request, "server": decode_reply}[vector.sender](body)
+
+
+def as_shown(value: Any) -> Any:
+    """What the document writes for what was on the wire."""
+    match value:
+        case bytes():
+            return {"bin": value.hex()}
+        case dict():
+            return {key: as_shown(item) for key, item in value.items()}
+        case list():
+            return [as_shown(item) for item in value]
+    return value
+
+
+vectors = pytest.mark.parametrize("vector", VECTORS, ids=[vector.name for vector in VECTORS])
+
+
+@vectors
+def test_vector_shows_what_its_bytes_say(vector: Vector) -> None:
+    """Also the order of the keys."""
+    on_the_wire = as_shown(msgspec.msgpack.decode(vector.frame[4:]))
+    assert json.dumps(on_the_wire, ensure_ascii=False) == vector.shown
+
+
+@vectors
+def test_vector_is_encoded_byte_by_byte(vector: Vector) -> None:
+    assert encode(decode(vector)) == vector.frame
+
+
+@vectors
+def test_events_of_a_vector_are_good_ones(vector: Vector) -> None:
+    for raw in getattr(decode(vector), "events", []):
+        strict.decode_event(raw)
+
+
+def test_every_message_has_a_vector() -> None:
+    shown = {type(decode(vector)) for vector in VECTORS}
+    assert shown == set(MESSAGES)
+
+
+@pytest.mark.parametrize("struct", [*MESSAGES, Limits, Event], ids=lambda struct: struct.__name__)
+def test_every_key_is_described(struct: type[msgspec.Struct]) -> None:
+    """In a table, by its name on the wire; the `id` of requests in the text."""
+    for key in struct.__struct_encode_fields__:
+        assert re.search(rf"^\| [^|]*`{key}`[^|]* \|", DOCUMENT, re.MULTILINE), key
+
+
+def test_every_code_is_in_the_table_as_it_is_in_the_code() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \| (yes|no) \| (yes|no) \| ([a-z ]+) \|$", DOCUMENT, re.MULTILINE
+    )
+    documented = {code: (retryable, closes, action) for code, retryable, closes, action in rows}
+    assert documented == {
+        code: (
+            "yes" if info.retryable else "no",
+            "yes" if info.closes_connection else "no",
+            info.action.name.lower().replace("_", " "),
+        )
+        for code, info in CODES.items()
+    }
+
+
+@pytest.mark.parametrize("action", ClientAction)
+def test_every_action_is_explained_as_in_the_code(action: ClientAction) -> None:
+    assert f"- **{action.name.lower().replace('_', ' ')}**: {action.value}." in DOCUMENT
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f"version {PROTOCOL}",
+        f"A pause grows from {backoff.FIRST:g} s to {backoff.LONGEST:g} s",
+        f"the longest pause is {sender.LATER:g} s",
+        f"that does not come within {sender.TIMEOUT:g} s",
+        f"at most {eventlog.MAX_EVENTS:,} events and {eventlog.MAX_BYTES // MIB} MiB".replace(",", " "),
+        f"An emit has at most {sender.EMIT_EVENTS} events and {sender.EMIT_BYTES // KIB} KiB",
+        f"at most {sender.ROUND} are under way",
+        f"more than {strict.MAX_DEPTH} levels",
+        f"at most {strict.MAX_TYPE} bytes",
+        f"1 to {strict.MAX_ID} printable ASCII",
+        f"1 to {strict.MAX_AGENT} bytes, printable",
+        f"1 to {strict.MAX_SESSION} bytes",
+    ],
+)
+def test_number_in_the_text_is_the_one_in_the_code(sentence: str) -> None:
+    assert sentence in DOCUMENT
