@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from cli.support import Eventd
 from ipc.support.scripted import ScriptedServer
 
@@ -48,7 +49,18 @@ def test_a_message_by_flags_is_a_document_message(
 
 def test_all_flags_arrive(eventd: Eventd, server: ScriptedServer) -> None:
     """Nothing that was said is lost on the way."""
-    flags = ["--type", "build.done", "--agent", "ci", "--session", "s", "--id", "b-1", "--visibility", "secret"]
+    flags = [
+        "--type",
+        "build.done",
+        "--agent",
+        "ci",
+        "--session",
+        "s",
+        "--id",
+        "b-1",
+        "--visibility",
+        "secret",
+    ]
     json_flags = ["--payload", '{"data": {"ok": true}}', "--meta", '{"runId": "r"}']
     ended = eventd("emit", *flags, *json_flags, "--json")
     assert ended.objects == [{"id": "b-1"}]

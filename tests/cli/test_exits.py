@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 import pytest
+
 from cli.support import COMMAND, Eventd
+from eventd import errors as daemon_errors
+from eventd.cli.exits import ExitCode, code_of, outcome_of
+from eventd.cli.output import OutputClosed
 from eventd_ipc import errors as client_errors
 from eventd_ipc.errors import CODES
 from eventd_ipc.messages import Status
 from ipc.support.scripted import ScriptedServer, dismiss, error, refuse
-
-from eventd import errors as daemon_errors
-from eventd.cli.exits import ExitCode, code_of, outcome_of
-from eventd.cli.output import OutputClosed
 
 TALKING = [
     ["emit", "--type", "note"],

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 import pytest
-from cli.support import Eventd
 
+from cli.support import Eventd
 from eventd.cli.main import COMMANDS, cli
 
 

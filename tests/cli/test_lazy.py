@@ -7,9 +7,9 @@ import sys
 from importlib import import_module
 
 import pytest
-from ipc.support.scripted import ScriptedServer
 
 from eventd.cli.main import COMMANDS, cli
+from ipc.support.scripted import ScriptedServer
 
 HEAVY = {
     "nats": "the daemon's way to NATS; nobody else has one",
@@ -67,9 +67,7 @@ def test_commands_that_talk_to_the_daemon_are_light(server: ScriptedServer, args
 
 def test_the_help_imports_no_command(server: ScriptedServer) -> None:
     """`eventd --help` knows the commands by a table."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, "--help"], capture_output=True, check=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", PROBE, "--help"], capture_output=True, check=True, text=True)
     _, modules = json.loads(done.stderr)
     assert not {f"eventd.cli.{name}" for name in COMMANDS} & set(modules)
 

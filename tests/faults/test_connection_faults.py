@@ -3,12 +3,14 @@
 These bounds are the only ones that tests assert. All other waits are bounds against hanging.
 """
 
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from support.accounts import Accounts
-from support.daemon import Daemon
 from support.jetstream import JetStream
 from support.load import Load, Shape, emit
 from support.nats import NatsServer
@@ -18,6 +20,8 @@ from support.proxy import Proxy
 from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
+
+NatsFactory = Callable[..., NatsServer]
 
 SLOWLY = Shape(pause=0.05)
 
@@ -53,7 +57,7 @@ def test_a_black_hole_is_noticed_with_nothing_to_ship(proxy: Proxy, daemon_facto
 
 
 def test_a_password_is_changed_while_we_are_connected(
-    nats_factory: "type[NatsServer]", daemon_factory: DaemonFactory
+    nats_factory: NatsFactory, daemon_factory: DaemonFactory
 ) -> None:
     """The broker throws us out; the new password in its file lets us in again, without a restart."""
     server = nats_factory(config=login("first"))
@@ -72,7 +76,7 @@ def test_a_password_is_changed_while_we_are_connected(
 
 
 def test_a_wrong_password_at_the_start_is_put_right(
-    nats_factory: "type[NatsServer]", daemon_factory: DaemonFactory
+    nats_factory: NatsFactory, daemon_factory: DaemonFactory
 ) -> None:
     """Events are taken from the first moment; the secret shows nowhere."""
     server = nats_factory(config=login("right"))
@@ -89,7 +93,7 @@ def test_a_wrong_password_at_the_start_is_put_right(
 
 
 def test_credentials_expire_while_we_are_connected(
-    nats_factory: "type[NatsServer]", daemon_factory: DaemonFactory, short_tmp: Path
+    nats_factory: NatsFactory, daemon_factory: DaemonFactory, short_tmp: Path
 ) -> None:
     """nats-py takes "User Authentication Expired" for the end of everything; fresh credentials heal it."""
     accounts = Accounts()
@@ -107,14 +111,24 @@ def test_credentials_expire_while_we_are_connected(
 
 
 def test_a_jetstream_that_does_not_answer_is_noticed(
-    nats_factory: "type[NatsServer]", daemon_factory: DaemonFactory
+    nats_server: NatsServer, daemon_factory: DaemonFactory, jetstream: JetStream
 ) -> None:
-    """The server is there and answers its pings; only JetStream is silent. Then it works."""
-    server = nats_factory()
-    hung = NatsServer(server.folder.parent / "hung", port=server.port)
-    with Proxy(server.port) as proxy:
-        daemon = daemon_factory(proxy.url)
+    """The server is there and answers pings, but requests to JetStream get lost."""
+    with lost_requests(nats_server, "$JS.hub.API.>"):
+        daemon = daemon_factory(nats_server.url, jsDomain="hub")
         acked = emit(daemon.socket, "main", range(1, 51))
-        daemon.wait_shipped()
-        proxy.black_hole()
-    del hung, acked
+        daemon.wait_troubled()
+        nats_server.reload('mappings { "$JS.hub.API.>": "$JS.API.>" }')
+    daemon.wait_healed()
+    check({"main": acked}, jetstream.read())
+
+
+@contextmanager
+def lost_requests(server: NatsServer, subject: str) -> Iterator[None]:
+    """Subscribe to a subject and never answer, so that its requests do not even fail."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10.0) as connection:
+        connection.sendall(f'CONNECT {{"verbose":false}}\r\nSUB {subject} 1\r\nPING\r\n'.encode())
+        answers = connection.makefile("rb")
+        while answers.readline() != b"PONG\r\n":
+            pass
+        yield

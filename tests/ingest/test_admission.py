@@ -151,7 +151,7 @@ def test_a_repeat_has_the_same_digest_although_the_clock_went_on() -> None:
 
 def test_a_digest_is_an_integer_of_sqlite() -> None:
     """64 bits with a sign."""
-    digests = [row_of({"type": "custom", "id": f"e{number}"}).digest for number in range(64)]
+    digests = [row_of({"type": "custom", "payload": {"n": number}}).digest for number in range(64)]
     assert all(-(2**63) <= digest < 2**63 for digest in digests)
     assert len(set(digests)) == 64
 

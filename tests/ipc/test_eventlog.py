@@ -509,6 +509,24 @@ def test_many_threads_may_emit(server: ScriptedServer, make_log: Make) -> None:
         assert mine == [f"id-{number}" for number in range(first, first + 100)]
 
 
+def test_thread_that_cannot_be_started_is_no_exception(
+    server: ScriptedServer, make_log: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the very end of a program; the next event tries again."""
+
+    def refuse_to_start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    log = make_log()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_to_start)
+        assert log.emit(event(1)) is None
+    assert log.emit(event(2)) == "id-2"
+    assert log.flush(10)
+    assert list(server.stored) == ["id-2"]
+    assert log.stats().dropped == {"no_thread": 1}
+
+
 def test_name_that_no_agent_can_have_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="agent"):
         EventLog("a:b")

@@ -153,6 +153,20 @@ async def test_another_writer_in_the_pipeline_ends_the_round_and_no_order(sessio
 
 
 @pytest.mark.parametrize("way", WAYS)
+async def test_nothing_is_stored_behind_another_end_than_the_one_that_is_known(
+    session: Session, way: Way
+) -> None:
+    """A stream that went back, or that somebody else writes to: it is looked at before it gets anything."""
+    stream = await make(session)
+    assert (await way(session, stream, rows(1, 2), 0)).done == 2
+    assert (await way(session, stream, rows(3, 4), 2)).done == 2
+    for wrong in (0, 3, 9):
+        result = await way(session, stream, rows(5, 6), wrong)
+        assert (result.done, result.verdict) == (0, Verdict.MOVED)
+    assert await stored(session, stream) == [f"main:{n}" for n in range(1, 5)]
+
+
+@pytest.mark.parametrize("way", WAYS)
 async def test_a_full_stream_stalls_the_route(session: Session, way: Way) -> None:
     stream = await make(session, max_msgs=3, discard="new")
     await publish_single(session, stream, rows(1, 2, 3))

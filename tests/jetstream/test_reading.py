@@ -77,7 +77,7 @@ async def test_a_consumer_is_gone_when_its_reader_is_closed(session: Session) ->
         assert (await session.api("CONSUMER.NAMES.events"))["total"] == 1
 
     async def gone() -> bool:
-        return (await session.api("CONSUMER.NAMES.events"))["total"] == 0
+        return not (await session.api("CONSUMER.NAMES.events"))["total"]
 
     await wait_until_async(gone, 5.0)
 

@@ -95,8 +95,9 @@ async def test_a_black_hole_is_found_by_the_probe(nats_server: NatsServer) -> No
 async def test_a_dead_read_loop_is_found_by_the_probe(nats_server: NatsServer) -> None:
     """nats-py goes on saying "connected" when an exception ended its read loop."""
     async with open_session(Endpoint((nats_server.url,)), "test") as session:
-        client = session._client
-        client._reading_task.cancel()
+        reading = session._client._reading_task
+        assert reading is not None
+        reading.cancel()
         with pytest.raises(LinkLost):
             await session.probe(timeout=0.3)
 

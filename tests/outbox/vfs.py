@@ -5,7 +5,6 @@ from collections.abc import Buffer
 
 import apsw
 
-
 _PIECE = 64 * 1024  # bytes; the platform's own VFS takes less than 128 KiB at once
 
 

@@ -1,6 +1,6 @@
 """A server on a real socket, a client that can misbehave, and an outbox whose commits wait on demand."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -151,6 +151,16 @@ async def serving(
             tasks.start_soon(running.run)
             yield running
             tasks.cancel_scope.cancel()
+
+
+async def settled(value: Callable[[], int]) -> int:
+    """Return a figure when it does not change any more, for 20 looks."""
+    last, same = value(), 0
+    with anyio.fail_after(PATIENCE):
+        while same < 20:
+            await anyio.sleep(0.005)
+            last, same = value(), same + 1 if value() == last else 0
+    return last
 
 
 def event(**fields: Any) -> msgspec.Raw:

@@ -22,7 +22,7 @@ from eventd_ipc.messages import (
     StoredEvent,
     Tail,
 )
-from server.support import Client, Running, emit, ids_of, serving
+from server.support import Client, emit, ids_of, serving, settled
 from support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -60,13 +60,6 @@ def operations(**handlers: Any) -> Operations:
 
 async def echo(request: Status, responder: Responder) -> None:
     await responder.send(Result(request.id, {"agent": responder.agent}))
-
-
-async def settle(running: Running) -> None:
-    """Wait until the server has done all that it can."""
-    (connection,) = running.server.connections
-    await wait_until_async(lambda: connection.outgoing_bytes == 0)
-    await anyio.wait_all_tasks_blocked()
 
 
 async def test_a_handler_answers_by_the_request_s_id(short_tmp: Path) -> None:
@@ -205,12 +198,10 @@ async def test_no_event_without_credit(short_tmp: Path) -> None:
     async with serving(short_tmp, operations(tail=tails)) as running, await running.client() as client:
         await client.send(Tail(1, last=10, credit=3))
         assert await client.replies(3) == [stored(1, number) for number in (1, 2, 3)]
-        await settle(running)
-        assert tails.sent[1] == 3
+        assert await settled(lambda: tails.sent[1]) == 3
         await client.send(Credit(1, 2), Credit(1, -5), Credit(99, 5))
         assert await client.replies(2) == [stored(1, number) for number in (4, 5)]
-        await settle(running)
-        assert tails.sent[1] == 5
+        assert await settled(lambda: tails.sent[1]) == 5
         await client.send(Credit(1, 100))
         assert (await client.replies(6))[-1] == End(1)
 
@@ -257,11 +248,9 @@ async def test_a_stream_waits_for_a_client_that_does_not_read(short_tmp: Path) -
         await running.client() as client,
     ):
         await client.send(Tail(1, last=100_000, credit=10_000_000))
-        await wait_until_async(lambda: tails.sent.get(1, 0) > 100)
-        await anyio.wait_all_tasks_blocked()
+        assert 100 < await settled(lambda: tails.sent.get(1, 0)) < 50_000
         (connection,) = running.server.connections
         assert connection.outgoing_bytes < 4096 + 256
-        assert tails.sent[1] < 50_000
 
 
 async def test_only_so_many_streams(short_tmp: Path) -> None:

@@ -79,8 +79,9 @@ class Agent:
         self._thread.start()
 
     def stop(self) -> None:
-        """Make no more events; those without an ack go on being sent."""
-        self._stopping.set()
+        """Make no more events, or those up to the limit where there is one; send until all are acked."""
+        if self._limit is None:
+            self._stopping.set()
 
     def abandon(self) -> None:
         """Send nothing more; return when its thread has ended."""
@@ -225,7 +226,7 @@ class Load:
         )
 
     def finish(self, timeout: float = FINISH_TIMEOUT) -> Mapping[str, list[str]]:
-        """Make no more events, wait until all of them are acked, and return the acked ids by agent."""
+        """Let the agents come to their end, all they made being acked; return the acked ids by agent."""
         for agent in self.agents:
             agent.stop()
         wait_until(lambda: all(a.done for a in self.agents), timeout, what="every event is acked")

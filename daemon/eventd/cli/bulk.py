@@ -4,6 +4,7 @@ The events are stored in the order of their lines. Only where the daemon refuses
 under way behind them be stored first.
 """
 
+import enum
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -39,8 +40,18 @@ BATCH_BYTES = 256 * 1024  # bytes of one frame, unless one event alone is larger
 WINDOW = 8  # frames without an ack; few enough that their acks never fill the socket unread
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
 
-_DROPS = (ClientAction.DROP_EVENT, ClientAction.DROP_EMIT)
+OVERSIZED = "frame_too_large"
+
 _encode = msgspec.msgpack.Encoder().encode
+
+
+class _Course(enum.Enum):
+    """What is done when a frame is not acknowledged."""
+
+    DROP = "tell which event spoiled it, and send the others again"
+    RETRY = "wait, and send it again"
+    RECONNECT = "wait, connect again, and send it again"
+    GIVE_UP = "a person has to see to it"
 
 
 class Item(NamedTuple):
@@ -206,13 +217,13 @@ class Sender:
     def _take_as_stored(self, items: list[Item]) -> None:
         self._results.store([(item.line, item.event_id) for item in items])
         self._batch = min(BATCH, self._batch * 2)
-        self._window = min(WINDOW, self._window * 2)
+        self._window = WINDOW if self._batch == BATCH else 1
         self._stuck_since = None
         self._pause = FIRST_PAUSE
 
     def _judge(self, items: list[Item], failure: EventdClientError) -> list[Item]:
         """Drop what spoiled a frame; return what is sent again."""
-        if not isinstance(failure, Refused) or _action(failure) not in _DROPS:
+        if not isinstance(failure, Refused) or _course(failure) is not _Course.DROP:
             return items
         spoiler = failure.index if failure.index is not None else 0 if len(items) == 1 else None
         if spoiler is None or not 0 <= spoiler < len(items):
@@ -229,12 +240,12 @@ class Sender:
         Raises:
             EventdClientError: One that a person has to see to, or that has lasted too long.
         """
-        by_action = {_action(failure): failure for failure in failures}
-        if (failure := by_action.get(ClientAction.RECONNECT_LATER)) is not None:
+        by_course = {_course(failure): failure for failure in failures}
+        if (failure := by_course.get(_Course.GIVE_UP)) is not None:
             raise failure
-        if (failure := by_action.get(ClientAction.RECONNECT)) is not None:
+        if (failure := by_course.get(_Course.RECONNECT)) is not None:
             self._reconnect(failure)
-        elif (failure := by_action.get(ClientAction.RETRY)) is not None:
+        elif (failure := by_course.get(_Course.RETRY)) is not None:
             self._rest(failure)
 
     def _reconnect(self, failure: EventdClientError) -> None:
@@ -269,9 +280,12 @@ class Sender:
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
 
-def _action(failure: EventdClientError) -> ClientAction:
+def _course(failure: EventdClientError) -> _Course:
     if not isinstance(failure, Refused):
-        return ClientAction.RECONNECT
-    if failure.code == "frame_too_large":
-        return ClientAction.DROP_EVENT  # found here, before it was sent
-    return CODES.get(failure.code, UNKNOWN_CODE).action
+        return _Course.RECONNECT
+    known = CODES.get(failure.code, UNKNOWN_CODE)
+    if failure.retryable:
+        return _Course.RETRY if known.action is ClientAction.RETRY else _Course.RECONNECT
+    if failure.code == OVERSIZED:  # found on our side, before it was sent
+        return _Course.DROP
+    return _Course.GIVE_UP if failure.code in CODES and known.closes_connection else _Course.DROP

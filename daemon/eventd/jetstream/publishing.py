@@ -3,6 +3,10 @@
 `atomic`: one batch (ADR-50), all or nothing; the normal way. `pipeline`: for streams without batches; each
 publish names the message before it (`Nats-Expected-Last-Msg-Id`), so a failure stops everything behind it.
 `single`: one in flight; names the bad row when a batch was refused, and lets the server drop what it has.
+
+Each takes `after`, the last sequence that the stream is known to have. The server then refuses the rows
+(`Verdict.MOVED`) when it is another, and a stream that went back gets nothing before it is repaired. None
+stores them in any case.
 """
 
 import logging
@@ -118,7 +122,9 @@ def unpublishable(row: Row, session: Session, stream: Stream) -> str:
     return ""
 
 
-async def publish_atomic(session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
+async def publish_atomic(
+    session: Session, stream: Stream, rows: Sequence[Row], after: int | None = None
+) -> Published:
     """Publish up to `BATCH_ROWS` rows as one batch, all or nothing.
 
     Raises:
@@ -135,7 +141,7 @@ async def publish_atomic(session: Session, stream: Stream, rows: Sequence[Row]) 
                 headers["Nats-Batch-Id"] = batch
                 headers["Nats-Batch-Sequence"] = str(i + 1)
                 if i == 0:
-                    headers["Nats-Expected-Stream"] = stream.name
+                    headers |= _expected(stream, after)
                 if i < last:
                     await session.publish(row.subject, row.body, headers)
     except TimeoutError as error:
@@ -156,7 +162,9 @@ async def publish_atomic(session: Session, stream: Stream, rows: Sequence[Row]) 
     return result
 
 
-async def publish_single(session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
+async def publish_single(
+    session: Session, stream: Stream, rows: Sequence[Row], after: int | None = None
+) -> Published:
     """Publish rows one by one, each after the ack of the one before.
 
     Raises:
@@ -165,20 +173,25 @@ async def publish_single(session: Session, stream: Stream, rows: Sequence[Row]) 
     """
     result = Published()
     for row in rows:
-        refusal = await _publish_one(session, stream, row, result)
+        refusal = await _publish_one(session, stream, row, after, result)
         if refusal is not None:
             return refusal
+        newest = result.stored[-1] if result.stored else None
+        if after is not None and newest is not None and not newest.repeated:
+            after = newest.stream_seq + newest.count - 1
     return result
 
 
-async def _publish_one(session: Session, stream: Stream, row: Row, result: Published) -> Published | None:
+async def _publish_one(
+    session: Session, stream: Stream, row: Row, after: int | None, result: Published
+) -> Published | None:
     reason = unpublishable(row, session, stream)
     if reason:
         result.bury(reason, 0)
         return None
     for attempt in range(RETRIES):
         try:
-            ack = await _ack(session, row, _headers(row, stream) | {"Nats-Expected-Stream": stream.name})
+            ack = await _ack(session, row, _headers(row, stream) | _expected(stream, after))
         except ApiError as error:
             decision = verdict(error.err_code)
             if decision is Verdict.DEAD:
@@ -199,12 +212,13 @@ async def _publish_one(session: Session, stream: Stream, row: Row, result: Publi
     raise AssertionError("unreachable: the last attempt returns")
 
 
-async def publish_pipelined(session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
+async def publish_pipelined(
+    session: Session, stream: Stream, rows: Sequence[Row], after: int | None = None
+) -> Published:
     """Publish rows without waiting between them; a failure stops all that come after it.
 
-    The first row has no condition. Every other one is stored only if the stream's last message is the
-    row before it, so nothing can overtake a row that failed, and somebody else's message in between
-    merely ends this round.
+    Every row but the first is stored only if the stream's last message is the row before it, so nothing
+    can overtake a row that failed, and somebody else's message in between merely ends this round.
 
     Raises:
         RequestTimeout, LinkLost: As for `publish_atomic`.
@@ -220,8 +234,7 @@ async def publish_pipelined(session: Session, stream: Stream, rows: Sequence[Row
         with anyio.fail_after(SEND_TIMEOUT):
             previous = ""
             for i, row in enumerate(sendable):
-                headers = _headers(row, stream)
-                headers["Nats-Expected-Stream"] = stream.name
+                headers = _headers(row, stream) | _expected(stream, None if i else after)
                 if previous:
                     headers["Nats-Expected-Last-Msg-Id"] = previous
                 await session.publish(row.subject, row.body, headers, reply=f"{inbox}.{i}")
@@ -289,6 +302,13 @@ def _headers(row: Row, stream: Stream) -> dict[str, str]:
     if row.never_expires and stream.ttl:
         headers["Nats-TTL"] = "never"
     return headers
+
+
+def _expected(stream: Stream, after: int | None) -> dict[str, str]:
+    expected = {"Nats-Expected-Stream": stream.name}
+    if after is not None:
+        expected["Nats-Expected-Last-Sequence"] = str(after)
+    return expected
 
 
 async def _ack(session: Session, row: Row, headers: dict[str, str]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ class Verdict(enum.Enum):
     """This row can never be stored as it is."""
     RECONCILE = "reconcile"
     """The stream is not what we thought: look at it again before anything is sent."""
+    MOVED = "moved"
+    """The stream's end is not where we saw it: somebody else wrote, or it lost something. Look again."""
 
 
 VERDICTS: dict[int, Verdict] = {
@@ -47,6 +49,8 @@ VERDICTS: dict[int, Verdict] = {
     10059: Verdict.RECONCILE,  # stream not found
     10060: Verdict.RECONCILE,  # expected stream does not match
     10070: Verdict.RECONCILE,  # wrong last msg ID: somebody else wrote in between
+    10071: Verdict.MOVED,  # wrong last sequence
+    10164: Verdict.MOVED,  # wrong last sequence
     10166: Verdict.RECONCILE,  # per-message TTL is disabled
     10174: Verdict.RECONCILE,  # atomic publish is disabled
     # Storage, quota, state: stalls like everything that is not listed, named here for the reader.

@@ -123,6 +123,10 @@ class Outbox:
         """Remember the creation time of the route's stream."""
         await self._write(lambda store: store.note_stream(route, created))
 
+    async def leave_stream(self, route: int) -> None:
+        """Forget where settled rows are: the route goes to another stream now, its position there is 0."""
+        await self._write(lambda store: settling.leave_stream(store, route))
+
     # Shipping
 
     def watch(self, route: int) -> anyio.Event:

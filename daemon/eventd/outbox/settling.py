@@ -113,7 +113,8 @@ def _add_run(store: Store, route: int, run: Run, size: int) -> None:
     if newest is not None:
         before = RunRecord(*newest[:-1])
         together = before.rows + run.count
-        if before.stream_seq + before.rows == run.stream_seq and together <= RUN_ROWS:
+        goes_on = before.settled_at and before.stream_seq + before.rows == run.stream_seq
+        if goes_on and together <= RUN_ROWS:
             record = record._replace(
                 first=before.first, rows=together, stream_seq=before.stream_seq, bytes=before.bytes + size
             )
@@ -159,9 +160,19 @@ def range_totals(store: Store, route: int, first: int, last: int) -> tuple[int, 
 
 
 def runs(store: Store, route: int) -> list[Run]:
-    """Return the retained runs of a route, oldest first."""
+    """Return the retained runs of a route that can be repaired, oldest first."""
     records = (RunRecord(*values) for *values, _ in store.rows("runs_of", (route,)))
-    return [Run(run.first, run.last, run.rows, run.stream_seq) for run in records]
+    return [Run(run.first, run.last, run.rows, run.stream_seq) for run in records if run.settled_at]
+
+
+def leave_stream(store: Store, route: int) -> None:
+    """Let go of what is settled: the route goes to another stream, where these rows are not repaired.
+
+    They are pruned next, being as old as can be.
+    """
+    for *values, _ in store.rows("runs_of", (route,)):
+        put_run(store, RunRecord(*values)._replace(settled_at=0))
+    store.move(replace(store.route(route), stream_seq=0, stream_created=""))
 
 
 def row_in_run(store: Store, route: int, run: Run, offset: int) -> tuple[int, str]:

@@ -138,6 +138,7 @@ class Store(Statements):
     def _begin_view(self) -> None:
         """Forget what the transaction was about to change in memory."""
         self._seq = self.last_seq
+        self._lost = self.totals.lost_events
         self._moved: dict[int, RouteState] = {}
         self._new_agents: list[str] = []
         self._effects: list[Callable[[], None]] = []
@@ -186,7 +187,7 @@ class Store(Statements):
 
         Trouble of the disk or the file is the whole transaction's and passes through.
         """
-        before = (self._seq, dict(self._moved), len(self._effects), set(self.awake))
+        before = (self._seq, self._lost, dict(self._moved), len(self._effects), set(self.awake))
         self.db.execute("SAVEPOINT work")
         try:
             yield
@@ -195,7 +196,7 @@ class Store(Statements):
         except BaseException:
             self.db.execute("ROLLBACK TO work")
             self.db.execute("RELEASE work")
-            self._seq, self._moved, effects, self.awake = before
+            self._seq, self._lost, self._moved, effects, self.awake = before
             del self._effects[effects:]
             raise
         self.db.execute("RELEASE work")
@@ -251,7 +252,8 @@ class Store(Statements):
     def add_lost(self, first: int, last: int) -> None:
         """Record that acknowledged rows are lost, so that nobody counts them again."""
         self.run("add_lost", (first, last, seal("lost", first, last)))
-        lost = self.totals.lost_events + last - first + 1
+        self._lost += last - first + 1
+        lost = self._lost
         set_fact(self.db, "lost_events", lost)
 
         def effect() -> None:

@@ -5,15 +5,19 @@ import uuid
 from collections import deque
 from collections.abc import AsyncGenerator
 
+import anyio
+
 from ..errors import NatsError
 from ..jetstream.reading import IDLE_WAIT, Message, get_message, open_reader
 from ..jetstream.session import ApiError, Session
 from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
 from ..routes import Routes
 from ..shipping.fleet import Fleet
+from ..shipping.shipper import Shipper
 from ..subjects import agent_prefix
 
 CLOCK_SLACK = 600_000  # ms that the server's clock may be behind the one that made an id
+OWN_WRITES = 1.0  # seconds that a reader waits for what was accepted before it asked
 FIRST_LOOK_BACK = 4  # times as many messages as are wanted are looked at first, for the last ones of an agent
 
 
@@ -41,7 +45,7 @@ class StreamReads:
         Raises:
             NatsError: The stream cannot be read now.
         """
-        session, name = self._open(stream, agent)
+        session, name = await self._open(stream, agent)
         message = await get_message(session, name, seq)
         return (name, message) if message else None
 
@@ -54,7 +58,7 @@ class StreamReads:
         Raises:
             NatsError: The stream cannot be read now.
         """
-        session, name = self._open(stream, agent)
+        session, name = await self._open(stream, agent)
         made = _made_at(event_id)
         start = made - CLOCK_SLACK if made is not None else None
         async with open_reader(
@@ -78,7 +82,7 @@ class StreamReads:
         Raises:
             NatsError: The stream cannot be read (any more).
         """
-        session, name = self._open(stream, agent)
+        session, name = await self._open(stream, agent)
         subjects = self._subjects(name, agent)
         try:
             state = (await stream_info(session, name))["state"]
@@ -121,19 +125,26 @@ class StreamReads:
                 return found[0] if found else end + 1
             look_back *= FIRST_LOOK_BACK
 
-    def _open(self, stream: str | None, agent: str | None) -> tuple[Session, str]:
+    async def _open(self, stream: str | None, agent: str | None) -> tuple[Session, str]:
+        """Return the connection and the name of the stream that is meant; it holds what was acked by now."""
+        shipper = self._find(stream, agent)
+        session = shipper.link.session
+        if session is None:
+            raise NatsError(
+                f"no connection to NATS for stream {stream or shipper.route.stream}: "
+                f"{shipper.link.status.last_error or 'connecting'}",
+                hint="see `eventd status`; events are still accepted and are shipped later",
+            )
+        with anyio.move_on_after(OWN_WRITES):
+            await shipper.wait_settled()
+        return session, stream or shipper.status.stream or shipper.route.stream
+
+    def _find(self, stream: str | None, agent: str | None) -> Shipper:
         route = self._routes.of(agent) if agent else self._routes.default
         for shipper in self._fleet.shippers.values():
             names = {shipper.route.stream, shipper.status.stream}
             if (stream in names) if stream else (shipper.route == route):
-                session = shipper.link.session
-                if session is None:
-                    raise NatsError(
-                        f"no connection to NATS for stream {stream or shipper.route.stream}: "
-                        f"{shipper.link.status.last_error or 'connecting'}",
-                        hint="see `eventd status`; events are still accepted and are shipped later",
-                    )
-                return session, stream or shipper.status.stream or shipper.route.stream
+                return shipper
         raise NoSuchStream(
             f"no configured route uses the stream {stream}", hint="`eventd status` lists the routes"
         )

@@ -71,6 +71,6 @@ class Fleet:
                 group.start_soon(shipper.run, name=f"shipper {shipper.link.name}")
 
     async def drain(self) -> None:
-        """Wait until every accepted row is settled; the caller sets the limit."""
+        """Wait until every row that is accepted by now is settled; the caller sets the limit."""
         for shipper in self.shippers.values():
-            await shipper.wait_drained()
+            await shipper.wait_settled()

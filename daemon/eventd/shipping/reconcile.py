@@ -73,7 +73,7 @@ async def reconcile(session: Session, stream: Stream, outbox: Outbox, route: int
     known = position.stream_created
     if known and known.partition(" ")[0] != stream.name:
         # The route goes to another stream now. What was settled stays where it is.
-        await outbox.rewind(route, to=position.settled, stream_seq=0)
+        await outbox.leave_stream(route)
         known = ""
     repair = None
     if known:

@@ -34,6 +34,7 @@ from .reconcile import Repair, reconcile
 
 logger = logging.getLogger(__name__)
 
+SHARED_FOR = 60.0  # seconds; while others write to the stream, its end says nothing about a rollback
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALL_PAUSE_MAX = 5.0  # seconds; a route goes on within this time once the cause is gone
 
@@ -106,6 +107,8 @@ class Shipper:
         self._wide = f"{_base(route)}.>"
         self._settled = 0
         self._stream_seq = 0
+        self._end = 0  # last sequence of the stream, as far as we know
+        self._shared_until = 0.0  # until then nobody expects the stream to end where we saw it
         self._present: dict[int, int] = {}
         self._progress = anyio.Event()
         self._window = PIPELINE_ROWS
@@ -115,9 +118,14 @@ class Shipper:
         """Ship for ever; only a bug or a broken outbox ends it, with an exception."""
         await self.link.run(self._serve)
 
-    async def wait_drained(self) -> None:
-        """Return once every row accepted so far is settled."""
-        while (stats := self._outbox.stats.routes.get(self.number)) and stats.pending_rows:
+    async def wait_settled(self) -> None:
+        """Return once every row of the route that was accepted before this call is settled."""
+        upto = self._outbox.stats.last_seq
+        while (
+            (stats := self._outbox.stats.routes.get(self.number))
+            and stats.pending_rows
+            and self._settled < upto
+        ):
             await self._progress.wait()
 
     async def _serve(self, session: Session) -> None:
@@ -160,8 +168,10 @@ class Shipper:
         found = await reconcile(session, stream, self._outbox, self.number, _now())
         self._settled, self._stream_seq = found.position.settled, found.position.stream_seq
         self._present = found.present
+        self._end = stream.last_seq
         status = self.status
         if found.repair is not None:
+            self._shared_until = 0.0  # it was not somebody else who moved the end
             status.repairs += 1
             status.last_repair = found.repair
             status.lost_by_server += found.repair.lost_before
@@ -191,6 +201,9 @@ class Shipper:
                     self._enter(State.SHIPPING)
                 case Verdict.RETRY if result.done:
                     pass
+                case Verdict.MOVED:
+                    self._shared_until = anyio.current_time() + SHARED_FOR
+                    return
                 case Verdict.RETRY | Verdict.RECONCILE:
                     # Looked at again each time: while we wait, rows outgrow the duplicate window.
                     await anyio.sleep(self._stall.pause())
@@ -228,27 +241,30 @@ class Shipper:
             for row in rows:
                 result.store(self._present.pop(row.seq), repeated=True)
             return result
+        after = self._end if anyio.current_time() > self._shared_until else None
         if not stream.atomic:
-            return await self._pipeline(session, stream, rows)
+            return await self._pipeline(session, stream, rows, after)
         sendable = 0
         for row in rows:
             if unpublishable(row, session, stream):
                 break
             sendable += 1
         if sendable < 2:
-            return await publish_single(session, stream, rows[:1])
-        result = await publish_atomic(session, stream, rows[:sendable])
+            return await publish_single(session, stream, rows[:1], after)
+        result = await publish_atomic(session, stream, rows[:sendable], after)
         if result.verdict is Verdict.SPLIT:
             logger.info(
                 "a batch was refused (%s): its rows go one by one", result.reason,
                 extra={"action": "batch_split", "route": self.link.name, "rows": sendable},
             )  # fmt: skip
-            result = await publish_single(session, stream, rows[:sendable])
+            result = await publish_single(session, stream, rows[:sendable], after)
         return result
 
-    async def _pipeline(self, session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
+    async def _pipeline(
+        self, session: Session, stream: Stream, rows: Sequence[Row], after: int | None
+    ) -> Published:
         """Send a window of rows; a round that ends early makes the next one start small."""
-        result = await publish_pipelined(session, stream, rows[: self._window])
+        result = await publish_pipelined(session, stream, rows[: self._window], after)
         self._window = 1 if result.verdict else min(self._window * 2, PIPELINE_ROWS)
         return result
 
@@ -278,7 +294,7 @@ class Shipper:
         self._progress = anyio.Event()
         fresh = [stored for stored in result.stored if not stored.repeated]
         if fresh:
-            self._stream_seq = fresh[-1].stream_seq + fresh[-1].count - 1
+            self._stream_seq = self._end = fresh[-1].stream_seq + fresh[-1].count - 1
         status = self.status
         status.shipped += sum(stored.count for stored in fresh)
         status.repeated += sum(stored.count for stored in result.stored if stored.repeated)

@@ -1,0 +1,70 @@
+"""What the README tells a newcomer to type does what it says."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eventd.config.load import load_text
+from support.daemon import Daemon
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TIMEOUT = 60.0  # seconds for one snippet; a bound against hanging
+
+
+def snippets(language: str) -> list[str]:
+    """Return the fenced blocks of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def run(command: list[str], daemon: Daemon) -> str:
+    """Run a command as the README's reader does, with the environment activated; return its output."""
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "EVENTD_SOCKET": str(daemon.socket),
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_it_opens_with_what_eventd_is_and_the_two_commands() -> None:
+    first = snippets("bash")[0]
+    assert [line.split("  ")[0] for line in first.splitlines()] == ["make run", "make test"]
+    assert README.index("make run") < 1200
+
+
+def test_the_first_events_are_stored_and_shown_again(daemon: Daemon) -> None:
+    """The sample conversation comes back out of JetStream, event by event."""
+    lines = [line for line in snippets("bash")[1].splitlines() if not line.startswith("source ")]
+    sample = (ROOT / "ipc/examples/conversation.ndjson").read_text().splitlines()
+    output = run(["bash", "-euo", "pipefail", "-c", "\n".join(lines)], daemon)
+    ids = [json.loads(line)["id"] for line in sample]
+    assert output.splitlines()[: len(ids)] == ids
+    assert "Thursday, 26 November, at 06:00." in output
+    shown = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    assert [line["event"]["payload"]["data"]["text"] for line in shown] == ["hello, are you there?"]
+    stored = run(["eventd", "tail", "--last", "100", "--raw"], daemon).splitlines()
+    assert [json.loads(line)["id"] for line in stored[: len(ids)]] == ids
+    assert len(stored) == len(ids) + 1
+
+
+@pytest.mark.parametrize("code", [*snippets("python"), (ROOT / "ipc/examples/agent.py").read_text()])
+def test_the_python_snippets_store_what_they_log(daemon: Daemon, code: str) -> None:
+    run([sys.executable, "-c", code], daemon)
+    stored = run(["eventd", "tail", "--last", "100", "--raw"], daemon).splitlines()
+    assert "Vienna." in [json.loads(line)["payload"]["data"].get("text") for line in stored]
+
+
+@pytest.mark.parametrize("text", snippets("yaml"))
+def test_the_configuration_snippets_load(text: str) -> None:
+    assert yaml.safe_load(text)
+    assert load_text(text).routes.default.stream == "openclaw-events"

@@ -1,0 +1,309 @@
+"""G5: whatever happens to the files, the outbox opens, and acknowledged − reported lost = stored."""
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventd.outbox import deadletters, salvage, settling
+from eventd.outbox.files import Files
+from eventd.outbox.store import Store
+from outbox import history
+from outbox.history import Truth
+from outbox.support import ALL, SETTINGS, TUNING, number_of, opened, pending, register, row, store_rows
+
+CASES = 3000 if os.environ.get("EVENTD_FAULTS") == "full" else 24
+ENDINGS = ("closed", "killed")
+
+
+@dataclass
+class Specimen:
+    """A healthy set of files and what is in it."""
+
+    folder: Path
+    truth: Truth
+
+    def copy(self, to: Path) -> Files:
+        shutil.copytree(self.folder, to)
+        return Files(to / "outbox.db")
+
+
+@pytest.fixture(scope="module")
+def specimens(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Specimen]:
+    """One specimen by how it ended and how many routes it has."""
+    made = {}
+    for ending in ENDINGS:
+        for routes in (1, 2):
+            folder = tmp_path_factory.mktemp(f"{ending}{routes}") / "outbox"
+            folder.mkdir()
+            truth = history.make(folder / "outbox.db", closed=ending == "closed", routes=routes)
+            made[ending, routes] = Specimen(folder, truth)
+    return made
+
+
+@dataclass
+class Holding:
+    """What a store has, by event number.
+
+    Attributes:
+        kept: Pending, retained and dead events with their bodies.
+        lost: How many it says are lost.
+    """
+
+    kept: dict[int, bytes]
+    lost: int
+
+
+def hold(store: Store) -> Holding:
+    """Read everything there is, as shippers and operators would."""
+    kept = {}
+    for state in store.routes():
+        reading = settling.pending(store, state.stats.number, 0, ALL, 100 * ALL)
+        with store.transaction():
+            deadletters.bury_damaged(store, state.stats.number, reading.damaged)
+        kept |= {number_of(row.body): row.body for row in reading.rows}
+        records = store.rows("rows_after", (state.stats.number, 0, ALL))
+        retained = (settling.checked_row(record) for record in records if record[0] <= state.settled)
+        kept |= {number_of(row.body): row.body for row in retained if row is not None}
+    listing = deadletters.listing(store, 0, ALL)
+    with store.transaction():
+        deadletters.condemn(store, listing.damaged)
+    kept |= {
+        number_of(letter.body): letter.body
+        for letter in listing.letters
+        if not letter.reason.startswith(deadletters.DAMAGED)
+    }
+    return Holding(kept, store.totals.lost_events)
+
+
+def check(truth: Truth, holding: Holding, *, exact: bool = True) -> None:
+    """The oracle."""
+    for number, body in holding.kept.items():
+        assert truth.bodies[number] == body, "an event that was never accepted, or not like this"
+    missing = truth.due - holding.kept.keys()
+    assert holding.lost >= len(missing), "a loss that is not reported"
+    if exact:
+        # A retried dead letter has two numbers; if the newer one goes, the older one comes back.
+        assert holding.lost <= len(missing) + truth.retried, "a loss that is none"
+
+
+def flip_bits(path: Path, chance: random.Random, most: int = 12) -> None:
+    data = bytearray(path.read_bytes())
+    for _ in range(chance.randint(1, most)):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+def truncate(path: Path, chance: random.Random) -> None:
+    os.truncate(path, chance.randrange(path.stat().st_size))
+
+
+def overwrite_page(path: Path, chance: random.Random) -> None:
+    """Lose a whole page: as zeros, or as something else."""
+    data = bytearray(path.read_bytes())
+    at = chance.randrange(len(data) // 4096) * 4096
+    data[at : at + 4096] = bytes(4096) if chance.random() < 0.5 else chance.randbytes(4096)
+    path.write_bytes(data)
+
+
+def remove(path: Path, _: random.Random) -> None:
+    path.unlink()
+
+
+DAMAGES: tuple[Callable[[Path, random.Random], None], ...] = (flip_bits, truncate, overwrite_page, remove)
+
+
+@pytest.mark.parametrize("case", range(CASES))
+def test_a_damaged_outbox_opens_and_accounts_for_every_event(
+    case: int, specimens: dict[tuple[str, int], Specimen], short_tmp: Path
+) -> None:
+    """Bits, pages, tails or whole files are gone: what is left is right, what is not is reported."""
+    chance = random.Random(case)
+    ending, routes = ENDINGS[case % 2], case // 2 % 2 + 1
+    specimen = specimens[ending, routes]
+    files = specimen.copy(short_tmp / "outbox")
+    targets = [files.db] if ending == "closed" else [files.db, files.wal, files.wal]
+    for target in {chance.choice(targets) for _ in range(chance.randint(1, 2))}:
+        # Both files at once would leave nothing to tell what was lost but the mark: a case of its own.
+        chance.choice(DAMAGES if len(targets) == 1 or target == files.wal else DAMAGES[:3])(target, chance)
+    with opened(files.db) as store:
+        first = hold(store)
+    check(specimen.truth, first)
+    with opened(files.db) as store:
+        again = hold(store)
+        assert store_rows(store, [row(1000)]) == [None]
+    assert again == first, "opening once more changes nothing"
+
+
+@pytest.mark.parametrize("case", range(max(6, CASES // 4)))
+def test_without_the_mark_no_loss_is_kept_quiet_either(
+    case: int, specimens: dict[tuple[str, int], Specimen], short_tmp: Path
+) -> None:
+    """If the second witness is damaged too, more may be reported than was lost; never less, as far as the
+    file itself can tell: its log is whole here."""
+    chance = random.Random(case)
+    specimen = specimens["closed", case % 2 + 1]
+    files = specimen.copy(short_tmp / "outbox")
+    chance.choice((flip_bits, overwrite_page))(files.db, chance)
+    files.mark.write_bytes(chance.randbytes(40_000))
+    with opened(files.db) as store:
+        check(specimen.truth, hold(store), exact=False)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_damaged_mark_alone_does_no_harm(
+    ending: str, specimens: dict[tuple[str, int], Specimen], short_tmp: Path
+) -> None:
+    """The database is the truth; the mark is only asked when that fails."""
+    specimen = specimens[ending, 2]
+    files = specimen.copy(short_tmp / "outbox")
+    flip_bits(files.mark, random.Random(1), 2000)
+    with opened(files.db) as store:
+        holding = hold(store)
+    assert holding.lost == 0
+    assert not files.quarantine.exists()
+    check(specimen.truth, holding)
+
+
+def test_a_healthy_outbox_is_not_salvaged(
+    specimens: dict[tuple[str, int], Specimen], short_tmp: Path
+) -> None:
+    """The oracle itself: without damage nothing is lost, and nothing goes to the quarantine."""
+    for key, specimen in specimens.items():
+        files = specimen.copy(short_tmp / f"{key}")
+        with opened(files.db) as store:
+            check(specimen.truth, holding := hold(store))
+        assert holding.lost == 0
+        assert not files.quarantine.exists()
+
+
+def report_of(files: Files) -> dict[str, Any]:
+    (report,) = files.quarantine.glob(f"*/{salvage.REPORT}")
+    document: dict[str, Any] = json.loads(report.read_text())
+    return document
+
+
+def test_the_report_names_what_was_lost(short_tmp: Path) -> None:
+    """A truncated log takes the newest rows; the mark still knows their numbers."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1)])
+        size = files.wal.stat().st_size
+        store_rows(store, [row(2), row(3)])
+    os.truncate(files.wal, size)
+    with opened(files.db) as store:
+        assert [number_of(row.body) for row in pending(store)] == [1]
+        assert store.totals.lost_events == 2
+        assert store.totals.quarantines == 1
+    report = report_of(files)
+    assert report["lost"]["rows"] == [[2, 3]]
+    assert report["lost"]["count"] == 2
+    assert report["saved"] == {"pending": 1, "retained": 0, "dead": 0}
+    kept = {path.name for path in next(files.quarantine.iterdir()).iterdir()}
+    assert {"outbox.db", "outbox.db-wal", salvage.REPORT} <= kept
+
+
+def test_a_lost_event_is_named_and_its_id_can_be_used_again(short_tmp: Path) -> None:
+    """The ledger tells which event a lost row was; then it forgets the id, for the event is not here."""
+    files = Files(short_tmp / "outbox.db")
+    large = row(2, size=20_000)
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1), large, row(3)])
+        store.checkpoint(truncate=True)
+    data = bytearray(files.db.read_bytes())
+    data[data.index(large.body[:50]) + 4] ^= 1
+    data[100 + 8] ^= 0xFF  # and the file's schema, so that it is noticed at once
+    files.db.write_bytes(data)
+    with opened(files.db) as store:
+        assert [number_of(row.body) for row in pending(store)] == [1, 3]
+        assert store_rows(store, [large]) == [None]
+        assert pending(store)[-1].seq == 4, "numbers are never used twice"
+    (event,) = report_of(files)["lost"]["events"]
+    assert (event["seq"], event["agent"], event["id"]) == (2, "main", large.event_id)
+
+
+def test_a_loss_is_reported_once(short_tmp: Path) -> None:
+    """A second salvage does not count the events again that the first one reported."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1)])
+        size = files.wal.stat().st_size
+        store_rows(store, [row(2)])
+    os.truncate(files.wal, size)
+    for _ in range(2):
+        with opened(files.db) as store:
+            assert store.totals.lost_events == 1
+        files.damaged.write_text("again")
+
+
+def test_the_damage_marker_leads_to_a_salvage(short_tmp: Path) -> None:
+    """A daemon that runs into damage leaves a note; the next start salvages and removes it."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1)])
+    files.damaged.write_text("row 1 is not a row any more")
+    with opened(files.db) as store:
+        assert len(pending(store)) == 1
+        assert store.totals.lost_events == 0
+    assert not files.damaged.exists()
+    assert report_of(files)["reason"] == "row 1 is not a row any more"
+
+
+@pytest.mark.parametrize("step", ["built", "log moved", "all moved"])
+def test_an_interrupted_salvage_is_finished_by_the_next_start(
+    step: str, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the moment the new file is complete it is the outbox; only renames are left to do."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1)])
+    files.damaged.write_text("damaged")
+    moves = {"built": 0, "log moved": 1, "all moved": 2}[step]
+    rename = Path.rename
+
+    def crash(path: Path, target: Path) -> Path:
+        nonlocal moves
+        if path != files.part:
+            moves -= 1
+        if moves < 0:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    present = [path for path in files.set if path.exists()]
+    assert len(present) == 2, "the test counts the renames"
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Path,
+            "rename",
+            lambda path, target: crash(path, target) if path.exists() else rename(path, target),
+        )
+        with pytest.raises(KeyboardInterrupt), opened(files.db):
+            pass
+    with opened(files.db) as store:
+        assert len(pending(store)) == 1
+        assert (store.totals.quarantines, store.totals.lost_events) == (1, 0)
+    assert not files.rebuilt.exists()
+
+
+def test_the_quarantine_is_bounded(short_tmp: Path) -> None:
+    """Only the newest damaged files stay; every report does."""
+    files = Files(short_tmp / "outbox.db")
+    for _ in range(salvage.KEPT + 2):
+        with opened(files.db) as store:
+            register(store)
+        files.damaged.write_text("damaged")
+    with opened(files.db, SETTINGS, TUNING):
+        pass
+    assert len(list(files.quarantine.glob("*/outbox.db"))) == salvage.KEPT
+    assert len(list(files.quarantine.glob(f"*/{salvage.REPORT}"))) == salvage.KEPT + 2
