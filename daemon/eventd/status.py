@@ -20,7 +20,7 @@ from .server.stats import ServerStats
 from .shipping.fleet import Fleet
 from .shipping.shipper import Shipper, State
 
-GRACE = 10_000  # ms that a route may take to connect before that counts as trouble
+GRACE = 10_000  # ms that a route may take to get ready before that counts as trouble
 FULL_SHARE = 0.9  # of outbox.maxBytes; above it the outbox counts as nearly full
 
 
@@ -189,8 +189,8 @@ def _trouble(shipper: Shipper, now: int) -> str:
     status = shipper.status
     if status.state is State.STALLED:
         return f"stalled: {status.reason}"
-    if status.state is State.CONNECTING and now - status.since > GRACE:
-        return f"not connected: {shipper.link.status.last_error or 'still trying'}"
+    if status.unready_since is not None and now - status.unready_since > GRACE:
+        return f"not ready: {shipper.link.status.last_error or status.state.value}"
     if status.lost_by_server:
         return f"the server lost {status.lost_by_server} acknowledged events that were no longer retained"
     return ""

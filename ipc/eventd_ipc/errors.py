@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class ClientAction(enum.Enum):
-    """What a client that must not lose events does when an emit is answered with a code."""
+    """What a client that must not lose events does when an emit is answered with a code; mildest first."""
 
     DROP_EVENT = "drop the event at `index`, count it, send the others again"
     DROP_AGENT = (

@@ -171,9 +171,13 @@ class EventLog:
 
     def _use(self, sender: Sender) -> None:
         self._sender = sender
-        weakref.finalize(self, sender.retire).atexit = False  # a log that is lost still sends what it holds
+        self._finalizer = weakref.finalize(
+            self, sender.retire
+        )  # a log that is lost still sends what it holds
+        self._finalizer.atexit = False
 
     def _after_fork(self) -> None:
+        self._finalizer.detach()
         self._use(self._sender.forget())
 
 

@@ -28,14 +28,7 @@ TIMEOUT = 30.0  # seconds for a greeting or an ack; then the connection counts a
 LATER = 30.0  # seconds before the next attempt where a person has to act first
 EXIT_TIMEOUT = 2.0  # seconds that the end of the program may wait, for all senders together
 
-_WORST_LAST = (
-    ClientAction.DROP_EVENT,
-    ClientAction.DROP_AGENT,
-    ClientAction.DROP_EMIT,
-    ClientAction.RETRY,
-    ClientAction.RECONNECT,
-    ClientAction.RECONNECT_LATER,
-)
+_MILDEST_FIRST = list(ClientAction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +112,15 @@ class Sender:
 
     def note_dropped(self, reason: str, number: int, why: object = "") -> None:
         """Count events that are lost; the first ones for each reason are reported in the log."""
+        text = str(why) or reason
         with self._changed:
             first = reason not in self._dropped
             self._dropped[reason] += number
-            self._last_error = str(why) or reason
+            self._last_error = text
         if first:
             logger.warning(
-                "an event is dropped (%s): %s; further ones for this reason are only counted",
-                reason,
-                why or "see PROTOCOL.md",
+                "an event is dropped: %s; further ones for this reason are only counted",
+                text,
                 extra={"action": "event_dropped", "reason": reason, "agent": self._settings.agent},
             )
 
@@ -177,6 +170,7 @@ class Sender:
 
         Nothing is locked: the lock may be held by a thread that does not exist here.
         """
+        _senders.discard(self)
         if self._client is not None:
             self._client.close()  # of the child's descriptor; the parent's connection does not notice
         return Sender(self._settings)
@@ -276,7 +270,7 @@ class Sender:
             with self._changed:
                 if not self._stopped:
                     self._buffer.put_back([*kept, *(event for batch in unanswered for event in batch)])
-        return max(actions, key=_WORST_LAST.index, default=None), retry_after
+        return max(actions, key=_MILDEST_FIRST.index, default=None), retry_after
 
     def _take_round(self, client: blocking.Client) -> list[list[Held]]:
         limits = client.welcome.limits
@@ -331,7 +325,7 @@ class Sender:
             self._changed.notify_all()
         if first:
             logger.warning(
-                "eventd cannot be reached, %d events are held: %s",
+                "events cannot be sent now, %d are held: %s",
                 held,
                 error,
                 extra={"action": "eventd_unreachable", "agent": self._settings.agent},

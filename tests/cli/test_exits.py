@@ -202,7 +202,7 @@ def test_output_that_cannot_be_written_is_a_failure(eventd: Eventd, server: Scri
     """A full disk behind `>` is told; the exit code does not say that all is well."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    with open("/dev/full", "wb") as full, eventd.start("status", stdout=full) as running:
+    with Path("/dev/full").open("wb") as full, eventd.start("status", stdout=full) as running:
         ended = running.end()
     assert ended.code == ExitCode.FAILED
     assert ended.err.startswith("error: ")

@@ -13,7 +13,6 @@ from eventd_ipc import blocking, client
 from eventd_ipc.codec import encode
 from eventd_ipc.errors import (
     ConnectionLost,
-    EventdClientError,
     NotFound,
     NotRunning,
     ProtocolError,
@@ -23,7 +22,7 @@ from eventd_ipc.errors import (
     UnsafeSocket,
 )
 from eventd_ipc.events import Event
-from eventd_ipc.messages import Credit, Get, Limits, Ping, Pong, Request, StoredEvent, Tail
+from eventd_ipc.messages import Credit, End, Get, Limits, Ping, Pong, Request, StoredEvent, Tail
 from ipc.support.scripted import (
     Peer,
     ScriptedServer,
@@ -374,8 +373,12 @@ def test_refused_tail_raises_where_it_is_read(connect: Connect, server: Scripted
 
 def test_more_events_than_credit_are_the_peers_error(connect: Connect, server: ScriptedServer) -> None:
     """A client's memory is bounded by its own credit."""
-    server.answers[Tail] = lambda peer, tail: peer.send(*(stored_event(tail.id, n) for n in range(1, 5)))
-    with connect() as connected, pytest.raises(EventdClientError):
+
+    def flood(peer: Peer, tail: Tail) -> None:
+        peer.send(*(stored_event(tail.id, n) for n in range(1, 5)), End(tail.id))
+
+    server.answers[Tail] = flood
+    with connect() as connected, pytest.raises(ProtocolError, match="credit"):
         list(connected.tail(credit=2))
 
 

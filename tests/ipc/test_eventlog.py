@@ -68,17 +68,18 @@ def ids_of(emit: Emit) -> list[str]:
     return [msgspec.msgpack.decode(raw)["id"] for raw in emit.events]
 
 
-def record_pauses(monkeypatch: pytest.MonkeyPatch, longest: float) -> list[float]:
-    """Return the list of the pauses to come, in seconds, none of which takes longer than `longest`."""
-    pauses: list[float] = []
-    sleep = sender.Sender._sleep
+class Pauses(list[tuple[float, bool]]):
+    """The pauses of all senders in seconds, and whether a flush may end them; none takes over `longest`."""
 
-    def record(self: sender.Sender, seconds: float, *, hurried: bool) -> None:
-        pauses.append(seconds)
-        sleep(self, min(seconds, longest), hurried=hurried)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, longest: float) -> None:
+        super().__init__()
+        sleep = sender.Sender._sleep
 
-    monkeypatch.setattr(sender.Sender, "_sleep", record)
-    return pauses
+        def record(self_: sender.Sender, seconds: float, *, hurried: bool) -> None:
+            self.append((seconds, hurried))
+            sleep(self_, min(seconds, longest), hurried=hurried)
+
+        monkeypatch.setattr(sender.Sender, "_sleep", record)
 
 
 def emit_together(server: ScriptedServer, log: EventLog, events: list[Event]) -> None:
@@ -327,19 +328,13 @@ def test_pause_that_the_daemon_asks_for_is_kept(
     absent_server: ScriptedServer, make_log: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when somebody waits in flush."""
-    pauses: list[float] = []
-    sleep = sender.Sender._sleep
-    monkeypatch.setattr(
-        sender.Sender,
-        "_sleep",
-        lambda self, s, *, hurried: (pauses.append(s), sleep(self, 0.01, hurried=hurried))[1],
-    )
+    pauses = Pauses(monkeypatch, longest=0.01)
     absent_server.script.append(refuse("slow_down", retry_after_ms=7_000))
     absent_server.start()
     log = make_log()
     log.emit(event(1))
     assert log.flush(10)
-    assert pauses == [7.0]
+    assert pauses == [(7.0, False)]
 
 
 @pytest.mark.parametrize(
@@ -375,18 +370,12 @@ def test_dismissed_connection_is_made_again(
 def test_what_a_person_has_to_see_to_is_not_tried_every_moment(
     server: ScriptedServer, make_log: Make, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    pauses: list[float] = []
-    sleep = sender.Sender._sleep
-    monkeypatch.setattr(
-        sender.Sender,
-        "_sleep",
-        lambda self, s, *, hurried: (pauses.append(s), sleep(self, s, hurried=hurried))[1],
-    )
+    pauses = Pauses(monkeypatch, longest=sender.LATER)
     server.greeting = send_away(code)
     log = make_log()
     log.emit(event(1))
     wait_until(lambda: pauses)
-    assert pauses == [sender.LATER]
+    assert pauses == [(sender.LATER, True)]
     assert log.stats().held == 1
 
 
@@ -552,11 +541,14 @@ def test_block_closes_the_log(server: ScriptedServer) -> None:
 
 
 def test_close_while_the_daemon_is_away_counts_what_is_lost(make_log: Make) -> None:
-    """And does not wait for a daemon that is not there: the timeout is longer than any test may take."""
+    """And does not wait for a daemon that is not there, however much time it is given."""
     log = make_log()
     log.emit(event(1))
-    log.close(3600)
-    log.close(3600)
+    closing = threading.Thread(target=log.close, args=(3600,), daemon=True)
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive()
+    log.close()
     assert log.stats().dropped == {"closed": 1}
 
 
@@ -647,18 +639,55 @@ def test_child_of_a_fork_has_its_own_connection_and_buffer(server: ScriptedServe
     assert len(sent) == 102
 
 
-def test_child_of_a_fork_does_not_send_what_the_parent_held(absent_server: ScriptedServer) -> None:
-    program = """
-        import os, sys
+def test_child_of_a_fork_lets_go_of_the_parents_connection(server: ScriptedServer) -> None:
+    """Otherwise it would stay open for as long as the child lives."""
+    run_program(
+        server,
+        """
+        import os
         from eventd_ipc import EventLog
         log = EventLog("main")
+        log.emit({"type": "test.fork"})
+        assert log.flush(10)
+        descriptor = log._sender._client._socket.fileno()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        os.fstat(descriptor)
+        """,
+    )
+
+
+def test_child_of_a_fork_has_nothing_of_what_the_parent_held(absent_server: ScriptedServer) -> None:
+    """It neither sends it nor waits for it when it ends, whatever the parent's threads were just doing."""
+    run_program(
+        absent_server,
+        """
+        import logging, os, sys, threading
+        from eventd_ipc import EventLog, sender
+        sender.EXIT_TIMEOUT = 3600
+        logging.disable()
+        log = EventLog("main")
         log.emit({"type": "test.fork", "id": "held"})
+        locked, forked = threading.Event(), threading.Event()
+        def lock():
+            with log._sender._changed:
+                locked.set()
+                forked.wait()
+        threading.Thread(target=lock).start()
+        locked.wait()
         child = os.fork()
         if child == 0:
             assert log.stats().held == 0
-            os._exit(0)
+            del log
+            sys.exit()
+        forked.set()
         assert os.waitpid(child, 0)[1] == 0
         assert log.stats().held == 1
-        os._exit(0)
-    """
-    run_program(absent_server, program)
+        """,
+    )

@@ -11,10 +11,12 @@ from typing import Any, Self
 from eventd_ipc.blocking import connect
 from eventd_ipc.errors import EventdClientError
 
+from .jetstream import JetStream
 from .processes import Process, end, pause, start_tied
 from .waiting import wait_until
 
 READY_TIMEOUT = 30.0  # seconds until it must answer
+STATUS_INTERVAL = 0.05  # seconds between two looks
 STATUS_TIMEOUT = 10.0  # seconds for one answer
 SETTLE_TIMEOUT = 90.0  # seconds until something must have come true; a bound against hanging
 LOG_TAIL = 4000  # characters of the log that a failure shows
@@ -148,6 +150,12 @@ class Daemon:
         """Return what it says about a route."""
         return next(route for route in self.status()["routes"] if route["name"] == name)
 
+    def embedded_streams(self) -> JetStream:
+        """Return the streams of the server that it runs itself."""
+        folder = Path(self.settings.get("embedded", {}).get("storeDir", self.data / "embedded"))
+        seed = (folder / "client.nk").read_text().strip()
+        return JetStream(f"nats://127.0.0.1:{self.status()['embedded']['port']}", nkeys_seed_str=seed)
+
     def wait_for(
         self, condition: Callable[[dict[str, Any]], object], timeout: float = SETTLE_TIMEOUT, *, what: str
     ) -> dict[str, Any]:
@@ -168,7 +176,9 @@ class Daemon:
                 return None
             return last if condition(last) else None
 
-        found: dict[str, Any] = wait_until(met, timeout, what=lambda: f"{what}\n{last}\n{self.complaint()}")
+        found: dict[str, Any] = wait_until(
+            met, timeout, what=lambda: f"{what}\n{last}\n{self.complaint()}", interval=STATUS_INTERVAL
+        )
         return found
 
     def wait_shipped(self, timeout: float = SETTLE_TIMEOUT) -> dict[str, Any]:

@@ -10,12 +10,16 @@ INTERVAL = 0.01  # seconds between two looks
 
 
 def wait_until(
-    condition: Callable[[], object], timeout: float = 10.0, *, what: str | Callable[[], object] = ""
+    condition: Callable[[], object],
+    timeout: float = 10.0,
+    *,
+    what: str | Callable[[], object] = "",
+    interval: float = INTERVAL,
 ) -> Any:
     """Poll until `condition()` is true and return what it returned.
 
     Args:
-        condition: Looked at every `INTERVAL` seconds, and once more when the time is up.
+        condition: Looked at every `interval` seconds, and once more when the time is up.
         timeout: Seconds; a bound against hanging, not a promise of speed, so be generous.
         what: What is waited for, for the failure; a callable is asked when it failed.
 
@@ -30,7 +34,7 @@ def wait_until(
             return value
         if late:
             raise AssertionError(_complaint(condition, timeout, what, value))
-        time.sleep(INTERVAL)
+        time.sleep(interval)
 
 
 async def wait_until_async(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from eventd_ipc.builders import stamp
 from eventd_ipc.errors import (
     CODES,
     UNKNOWN_CODE,
@@ -25,7 +24,7 @@ from eventd_ipc.errors import (
     TimedOut,
 )
 
-from .emit import Defaults
+from .emit import Defaults, identified
 from .exits import ExitCode
 from .lines import MAX_LINE, Line, LineReader, decode_event
 from .place import Place
@@ -59,7 +58,7 @@ class Item(NamedTuple):
 
     Attributes:
         size: Bytes of `raw`.
-        raw: As it is sent; its id and timestamp are in it, so that sending it again is a repeat.
+        raw: As it is sent; its id is in it, so that sending it again is a repeat.
     """
 
     line: Line
@@ -97,7 +96,7 @@ def _items(lines: Iterable[Line], defaults: Defaults, results: Results) -> Itera
             results.refuse(line, "too_large", f"a line has at most {MAX_LINE} bytes")
             continue
         try:
-            event = stamp(defaults.complete(decode_event(line.text)))
+            event = identified(defaults.complete(decode_event(line.text)))
             data = _encode(event)
         except MalformedEvent as error:
             results.refuse(line, error.code, str(error.args[0]))

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import click
 
+from .exits import ExitCode
 from .figures import count, size
 from .options import json_option, option
 from .output import is_terminal, neutral, notice, print_json, print_line, shorten
@@ -92,15 +93,17 @@ def retry(place: Place, numbers: tuple[int, ...], everything: bool, as_json: boo
 @option("-y", "--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_obj
-def drop(place: Place, numbers: tuple[int, ...], everything: bool, yes: bool, as_json: bool) -> None:
+def drop(place: Place, numbers: tuple[int, ...], everything: bool, yes: bool, as_json: bool) -> ExitCode:
     """Delete dead letters for good. Asks first on a terminal."""
     _check(numbers, everything)
     if not yes:
         if not is_terminal(sys.stdin):
             raise click.UsageError("it is for good: say --yes where nobody can be asked")
         what = "all dead letters" if everything else count(len(numbers), "dead letter")
-        click.confirm(f"Delete {what} for good?", abort=True, err=True)
+        if not click.confirm(f"Delete {what} for good?", err=True):
+            return ExitCode.FAILED
     _act(place, "drop", numbers, everything, as_json)
+    return ExitCode.OK
 
 
 def _act(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from eventd_ipc.builders import stamp
+from eventd_ipc.builders import new_id
 from eventd_ipc.errors import MalformedEvent
 from eventd_ipc.events import Event, Visibility
 
@@ -55,7 +55,7 @@ class Defaults:
 @option("--text", help="What was said; goes to payload.data.text.")
 @option("--agent", envvar=AGENT_VARIABLE, help="Who acts.  [default: the session's agent, else main]")
 @option("--session", help="Session key.  [default with --type: agent:AGENT:main]")
-@option("--id", "event_id", help="Id of the event; the same one is stored once.  [default: a UUIDv7]")
+@option("--id", "event_id", help="Id of the event.  [default: a UUIDv7]")
 @option("--visibility", type=click.Choice(get_args(Visibility)), help="Who may see it.  [default: internal]")
 @option("--payload", type=JsonObject(), metavar="JSON", help="What happened, as a JSON object.")
 @option("--meta", type=JsonObject(), metavar="JSON", help="What is known about it, as a JSON object.")
@@ -106,12 +106,22 @@ def command(
     else:
         event = defaults.complete(_read_event())
     with place.connect(agent or event.agent) as client:
-        (stored,) = client.emit(stamp(event))
+        (stored,) = client.emit(identified(event))
     if as_json:
         print_json({"id": stored})
     else:
         print_line(stored)
     return None
+
+
+def identified(event: Event) -> Event:
+    """Give an event its id, so that sending it again is a repeat.
+
+    The timestamp is left to the daemon: it knows a repeat by it where the sender gave one, so the lines of a
+    file that have ids but no timestamps would become conflicts when the file is sent again.
+    """
+    event.id = event.id or new_id()
+    return event
 
 
 def build_event(

@@ -25,9 +25,9 @@ Examples:
 def command(
     place: Place, target: str, is_id: bool, stream: str | None, agent: str | None, as_json: bool, raw: bool
 ) -> None:
-    """Show one stored event, by its sequence in the stream or by its id.
+    """Show one stored event.
 
-    It is read from JetStream, byte for byte as it was stored.
+    By its sequence in the stream, or by its id; read from JetStream, byte for byte as it was stored.
     """
     from . import views
 

@@ -17,7 +17,7 @@ _ROUTE_HEADS = ("route", "stream", "state", "waiting", "oldest", "shipped", "dea
 def status_lines(document: Tree) -> list[str]:
     """Return the lines; the first one is the health and the reasons for it."""
     health = _tree(document.get("health"))
-    reasons = [neutral(str(reason)) for reason in health.get("reasons", ())]
+    reasons = [neutral(str(reason)) for reason in health.get("reasons") or ()]
     lines = [neutral(str(health.get("state", "unknown"))) + (f": {reasons[0]}" if reasons else "")]
     lines += [f"  {reason}" for reason in reasons[1:]]
     facts = [(label, fact) for label, fact in _facts(document) if fact]
@@ -51,13 +51,11 @@ def _facts(document: Tree) -> Iterable[tuple[str, str]]:
 
 
 def _clients(server: Tree) -> str:
+    refused = _tree(server.get("refused"))
     return _joined(
         _part(server, "connections", "{} connected", _number),
         _part(server, "events", "{} events received", _number),
-        *(
-            f"{number:,} refused as {neutral(str(code))}"
-            for code, number in _tree(server.get("refused")).items()
-        ),
+        *(_some(refused, code, "{} refused as " + neutral(str(code))) for code in refused),
     )
 
 

@@ -57,9 +57,9 @@ def command(
     as_json: bool,
     raw: bool,
 ) -> None:
-    """Show the last events of a stream, and with -f new ones as they come.
+    """Show the last events, and new ones as they come.
 
-    Read from JetStream: what is shown has arrived there.
+    They are read from one stream of JetStream: what is shown has arrived there.
     """
     if as_json and raw:
         raise click.UsageError("--json and --raw exclude each other")

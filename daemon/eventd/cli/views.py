@@ -45,7 +45,8 @@ def as_line(stored: StoredEvent, width: int | None = None) -> tuple[str, str]:
     Args:
         width: Columns that the two may take together.
     """
-    event = _decoded(stored.body)
+    decoded = _decoded(stored.body)
+    event = decoded or {}
     head = "  ".join(
         (
             local_time(_time_of(event, stored.time)),
@@ -54,7 +55,7 @@ def as_line(stored: StoredEvent, width: int | None = None) -> tuple[str, str]:
             f"{_word(event.get('type')):<26}",
         )
     )
-    text = text_of(event) if event else stored.body[:MOST].decode("utf-8", "replace")
+    text = text_of(event) if decoded is not None else stored.body[:MOST].decode("utf-8", "replace")
     return head, shorten(neutral(text), MOST if width is None else max(0, width - len(head) - 2))
 
 
@@ -116,11 +117,11 @@ def _time_of(event: Tree, otherwise: int) -> int:
     return otherwise
 
 
-def _decoded(body: bytes) -> Tree:
+def _decoded(body: bytes) -> Tree | None:
     try:
-        return _tree(msgspec.json.decode(body))
+        return msgspec.json.decode(body, type=Tree)
     except (ValueError, RecursionError):
-        return {}
+        return None
 
 
 def _tree(value: object) -> Tree:

@@ -143,6 +143,7 @@ def _configure(db: apsw.Connection, tuning: Tuning) -> None:
         got = db.execute(f"PRAGMA {name}").get
         if got != value:
             raise DamagedOutbox(f"PRAGMA {name} is {got!r} although it was set to {value!r}")
+    db.execute("BEGIN EXCLUSIVE; COMMIT")  # only now the lock is really taken
     if (size := db.execute("PRAGMA page_size").get) != PAGE_SIZE:
         raise DamagedOutbox(f"the page size is {size}")
 

@@ -148,6 +148,6 @@ def _decode_routes(data: bytes) -> list[RouteIdentity]:
         return []
     end = _CRC.size + _CRC.unpack_from(data)[0]
     text = data[_CRC.size : end]
-    if len(data) < end + _CRC.size or _CRC.unpack_from(data, end)[0] != crc32(text):
-        return []
+    if not text or len(data) < end + _CRC.size or _CRC.unpack_from(data, end)[0] != crc32(text):
+        return []  # zeros would pass as an empty text with its checksum
     return [(number, name, stream, prefix) for number, name, stream, prefix in json.loads(text)]

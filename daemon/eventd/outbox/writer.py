@@ -179,14 +179,13 @@ class Writer:
 
     def _main(self) -> None:
         try:
-            store = self._open_store()
+            store, room = self._open()
         except BaseException as error:
             self._post(self._opened.set_exception, error)
             return
         self._post(self._opened.set_result, store)
         failure: EventdError | None = None
         try:
-            room = Room(store)
             self._serve(store, room)
             room.checkpoint(truncate=True)
             store.mark.sync()
@@ -195,6 +194,14 @@ class Writer:
         with contextlib.suppress(apsw.Error):
             store.close()
         self._post(self._finish, failure)
+
+    def _open(self) -> tuple[Store, Room]:
+        store = self._open_store()
+        try:
+            return store, Room(store)
+        except BaseException as error:
+            store.close()
+            raise _explain(store, error) from error
 
     def _post(self, function: Callable[..., object], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
@@ -224,8 +231,7 @@ class Writer:
                     group.stop = True
                     return group
                 if isinstance(item, Append):
-                    rows = sum(len(submission.rows) for submission in item.submissions)
-                    size = sum(len(row.body) for submission in item.submissions for row in submission.rows)
+                    rows, size = _weigh(item.submissions)
                     if group.appends and (group.rows + rows > most_rows or group.bytes + size > most_bytes):
                         self._carried = item
                         return group
@@ -293,6 +299,16 @@ class Writer:
             room.run_out(error)
             self._chores_left = False
         self._chores_at = now + (CHORE_PAUSE if self._chores_left else TICK)
+
+
+def _weigh(submissions: Sequence[Submission]) -> tuple[int, int]:
+    """Return number and bytes of rows; a plain loop, because it runs for every event."""
+    rows = size = 0
+    for submission in submissions:
+        for row in submission.rows:
+            rows += 1
+            size += len(row.body)
+    return rows, size
 
 
 def _run(store: Store, call: Call) -> Result:

@@ -61,6 +61,8 @@ class ShipperStatus:
     reason: str = ""
     since: int = field(default_factory=_now)
     """When `state` began, Unix milliseconds."""
+    unready_since: int | None = field(default_factory=_now)
+    """Since when it could not ship, Unix milliseconds; None while it can. Attempts in between do not count."""
     stream: str = ""
     mode: str = ""
     notes: tuple[str, ...] = ()
@@ -326,6 +328,10 @@ class Shipper:
             return  # a stalled route stays so in status until something is shipped
         if (status.state, status.reason) != (state, reason):
             status.state, status.reason, status.since = state, reason, _now()
+        if state in (State.IDLE, State.SHIPPING):
+            status.unready_since = None
+        elif status.unready_since is None:
+            status.unready_since = _now()
 
 
 def _agent_pattern(subject: str) -> str:

@@ -1,0 +1,178 @@
+"""`eventd status`: the document for programs, and the same in lines for people."""
+
+import copy
+import json
+import os
+import pty
+from typing import Any
+
+import pytest
+
+from cli.support import Eventd
+from eventd.cli.status_view import status_lines
+from eventd_ipc.messages import Result, Status
+from ipc.support.scripted import ScriptedServer
+
+ROUTE = {
+    "name": "*",
+    "stream": "openclaw-events",
+    "prefix": "openclaw.events",
+    "enabled": True,
+    "state": "stalled",
+    "reason": "the stream takes no more",
+    "since": 1700000000000,
+    "mode": "atomic batches",
+    "connected": False,
+    "url": "nats://127.0.0.1:4222",
+    "server_version": "2.12.1",
+    "pending_rows": 1234,
+    "pending_bytes": 99999,
+    "oldest_age_s": 61.5,
+    "shipped": 1_000_000,
+    "dead": 2,
+    "repeated": 0,
+    "repairs": 1,
+    "disconnects": 3,
+    "rtt_ms": 0.3,
+    "last_error": "no \x1b[31m answer",
+    "notes": ["a note"],
+}
+DOCUMENT: dict[str, Any] = {
+    "version": "1.2.3",
+    "pid": 77,
+    "uptime_s": 3725.0,
+    "health": {"state": "degraded", "reasons": ["route *: stalled", "2 dead letters"]},
+    "socket": "/run/eventd/eventd.sock",
+    "config": None,
+    "data_dir": "/var/lib/eventd",
+    "server": {"connections": 3, "events": 12034, "refused": {"malformed": 4}},
+    "outbox": {
+        "rows": 1234,
+        "bytes": 3 * 2**20,
+        "max_bytes": 2**30,
+        "oldest_age_s": 61.5,
+        "retained_rows": 10,
+        "retained_bytes": 2048,
+        "retained_span_s": 298.0,
+        "dead_rows": 2,
+        "file_bytes": 2**20,
+        "wal_bytes": 4096,
+        "disk_free": 5 * 2**30,
+        "disk_full": False,
+        "ledger_ids": 5,
+        "lost_events": 0,
+        "quarantines": 0,
+        "sqlite": "3.54.0",
+    },
+    "routes": [ROUTE],
+    "embedded": {"state": "ready", "pid": 78, "port": 4222, "version": "2.12.1", "restarts": 1},
+}
+
+
+def paths_of(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every key in a document."""
+    items = document.items() if isinstance(document, dict) else enumerate(document)
+    found = []
+    for key, value in items:
+        found.append((*path, key))
+        if isinstance(value, dict | list):
+            found += paths_of(value, (*path, key))
+    return found
+
+
+@pytest.fixture
+def answering(server: ScriptedServer) -> ScriptedServer:
+    """A server whose status is `DOCUMENT`."""
+    server.answers[Status] = lambda peer, request: peer.send(Result(request.id, DOCUMENT))
+    return server
+
+
+def test_json_is_the_whole_document(eventd: Eventd, answering: ScriptedServer) -> None:
+    """On one line, with everything that the daemon says."""
+    assert eventd("status", "--json").objects == [DOCUMENT]
+
+
+def test_the_first_line_is_the_health(eventd: Eventd, answering: ScriptedServer) -> None:
+    """In a word, with the reasons; the rest says where and how much."""
+    ended = eventd("status")
+    assert ended.code == 0
+    assert ended.lines[:2] == ["degraded: route *: stalled", "  2 dead letters"]
+    text = ended.out.decode()
+    for shown in (
+        "1.2.3 · pid 77 · up 1h2m",
+        "none, the defaults are used",
+        "3 connected · 12,034 events received · 4 refused as malformed",
+        "1,234 waiting · 3.0 MiB of 1.0 GiB · oldest 1m1s · 10 retained (2.0 KiB, 4m58s) · 2 dead letters",
+        "5.0 GiB free",
+        "embedded 2.12.1 · ready · port 4222 · pid 78 · started again 1 times",
+        "! the stream takes no more",
+        "! a note",
+    ):
+        assert shown in text
+    (route,) = (line for line in ended.lines if line.startswith("*"))
+    assert route.split("  ") == [cell for cell in route.split("  ") if cell is not None]
+    assert "1,000,000" in route
+    assert "\x1b" not in text
+
+
+def test_a_healthy_daemon_is_ok_in_one_word() -> None:
+    """Nothing stands beside it."""
+    assert status_lines({"health": {"state": "ok", "reasons": []}}) == ["ok"]
+
+
+@pytest.mark.parametrize("path", paths_of(DOCUMENT), ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("missing", [True, False], ids=["missing", "null"])
+def test_what_a_daemon_leaves_out_is_left_out(path: tuple[Any, ...], missing: bool) -> None:
+    """An older or newer daemon's status is shown as far as it goes."""
+    document = copy.deepcopy(DOCUMENT)
+    *above, last = path
+    holder = document
+    for key in above:
+        holder = holder[key]
+    if missing:
+        del holder[last]
+    else:
+        holder[last] = None
+    assert status_lines(document)
+
+
+def test_an_empty_document_is_shown() -> None:
+    """As what it is: unknown."""
+    assert status_lines({}) == ["unknown"]
+
+
+@pytest.mark.parametrize("args", [["--json"], []])
+def test_watching_into_a_pipe_prints_it_again_and_again(
+    eventd: Eventd, answering: ScriptedServer, args: list[str]
+) -> None:
+    """One block, or one object, after the other; a daemon that goes away is waited for."""
+    with eventd.start("status", "--watch", *args) as running:
+        first = running.read_line()
+        answering.stop()
+        assert "eventd is not running" in running.read_error_line()
+        answering.start()
+        while running.read_line() != first:
+            pass
+        assert running.interrupt().code == 130
+
+
+def test_watching_on_a_terminal_draws_a_screen(eventd: Eventd, answering: ScriptedServer) -> None:
+    """In colours, on a screen of its own that is given back at the end."""
+    ours, theirs = pty.openpty()
+    with eventd.start("status", "--watch", stdout=theirs) as running:
+        drawn = b""
+        while b"openclaw-events" not in drawn:
+            drawn += os.read(ours, 65536)
+        assert b"degraded" in drawn
+        ended = running.interrupt()
+    drawn += os.read(ours, 65536)
+    os.close(theirs)
+    os.close(ours)
+    assert ended.code == 130
+    assert b"\x1b[?1049h" in drawn
+    assert b"\x1b[?1049l" in drawn
+
+
+def test_a_document_survives_the_way(eventd: Eventd, answering: ScriptedServer) -> None:
+    """What --json prints is what the daemon said, character for character."""
+    assert json.loads(eventd("status", "--json").out)["routes"][0]["last_error"] == ROUTE["last_error"]
