@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.nats import NatsServer
 
 FOREIGN = ("EVENTD_", "NATS_", "XDG_", "LISTEN_", "NOTIFY_SOCKET")
 KEPT = ("EVENTD_FAULTS",)  # chooses the length of tests/faults
+
+# Hypothesis judges by its result, never by the time that it took: the machine may be busy, and the very first
+# run also builds Hypothesis's tables of Unicode.
+settings.register_profile("eventd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("eventd")
 
 
 @pytest.fixture(scope="session")

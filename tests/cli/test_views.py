@@ -117,23 +117,8 @@ json_values = st.recursive(
     max_leaves=8,
 )
 keys = st.sampled_from(
-    [
-        "timestamp",
-        "ts",
-        "agent",
-        "session",
-        "type",
-        "payload",
-        "data",
-        "text",
-        "content",
-        "text_preview",
-        "name",
-        "toolName",
-        "args",
-        "result",
-    ]
-)
+    [*views.TIME_KEYS, "agent", "session", "type", "payload", "data", "text", "content", "text_preview"]
+) | st.sampled_from(["name", "toolName", "args", "params", "result", "error"])
 events = st.recursive(json_values, lambda inner: st.dictionaries(keys, inner), max_leaves=12)
 
 

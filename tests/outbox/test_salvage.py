@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from eventd.outbox import deadletters, salvage, settling
 from eventd.outbox.files import Files
+from eventd.outbox.model import Death, Settlement
+from eventd.outbox.pages import PageReader
+from eventd.outbox.remains import Remains
 from eventd.outbox.store import Store
 from outbox import history
 from outbox.history import Truth
@@ -69,7 +73,9 @@ def hold(store: Store) -> Holding:
             deadletters.bury_damaged(store, state.stats.number, reading.damaged)
         kept |= {number_of(row.body): row.body for row in reading.rows}
         records = store.rows("rows_after", (state.stats.number, 0, ALL))
-        retained = (settling.checked_row(record) for record in records if record[0] <= state.settled)
+        settled = [record for record in records if record[0] <= state.settled]
+        assert len(settled) == sum(run.count for run in settling.runs(store, state.stats.number))
+        retained = (settling.checked_row(record) for record in settled)
         kept |= {number_of(row.body): row.body for row in retained if row is not None}
     listing = deadletters.listing(store, 0, ALL)
     with store.transaction():
@@ -208,6 +214,46 @@ def test_the_report_names_what_was_lost(short_tmp: Path) -> None:
     assert report["saved"] == {"pending": 1, "retained": 0, "dead": 0}
     kept = {path.name for path in next(files.quarantine.iterdir()).iterdir()}
     assert {"outbox.db", "outbox.db-wal", salvage.REPORT} <= kept
+
+
+def test_rows_behind_damage_in_the_log_are_saved(short_tmp: Path) -> None:
+    """SQLite takes the log for one that ends at the first bad frame; here only what is in that one goes."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store.checkpoint(truncate=True)
+        for number in range(30):
+            store_rows(store, [row(number, size=3000)])
+    log = bytearray(files.wal.read_bytes())
+    log[log.index(row(10, size=3000).body) + 20] ^= 1
+    files.wal.write_bytes(log)
+    with opened(files.db) as store:
+        left = {number_of(found.body) for found in pending(store)}
+        assert len(left) >= 28
+        assert store.totals.lost_events == 30 - len(left) > 0
+
+
+def test_a_stale_dead_letter_does_not_come_back(short_tmp: Path) -> None:
+    """A freed page can still hold a letter that was retried since; its id points to the newer row."""
+    old, new = Files(short_tmp / "old.db"), Files(short_tmp / "new.db")
+    with opened(old.db) as store:
+        register(store)
+        store_rows(store, [row(1), row(2)])
+        with store.transaction():
+            deaths = (Death(1, "too large", 0), Death(2, "too large", 0))
+            settling.settle(store, Settlement(1, 2, (), deaths))
+        stale = store.rows("dead_letter", (1,))[0]
+        with store.transaction():
+            deadletters.retry(store, [1])
+    remains = Remains(apsw.Connection(str(new.db)))
+    with PageReader(old.db, old.wal) as reader:
+        for rowid, record in reader.records():
+            remains.take(rowid, record)
+    remains.take(stale[0], (None, *stale[1:]))
+    remains.sort_out(None, [])
+    assert [number for number, *_ in remains.rows("dead_after", (0, ALL))] == [2]
+    assert [seq for seq, *_ in remains.rows("rows_after", (1, 0, ALL))] == [3]
+    remains.db.close()
 
 
 def test_a_lost_event_is_named_and_its_id_can_be_used_again(short_tmp: Path) -> None:
