@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import anyio
-from eventd.outbox.outbox import Outbox
 
 from eventd.outbox.model import NewRow, Submission
+from eventd.outbox.outbox import Outbox
 from eventd.outbox.settings import OutboxSettings
 from eventd_ipc.builders import new_id
 

@@ -47,8 +47,10 @@ def _cpu_seconds(pid: int) -> float:
     if stat.exists():
         fields = stat.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    minutes, _, seconds = _ps(pid, "time").rpartition(":")  # macOS: [hours:]minutes:seconds.hundredths
-    return float(seconds) + 60 * sum(int(part) * 60**i for i, part in enumerate(reversed(minutes.split(":"))))
+    seconds = 0.0
+    for part in _ps(pid, "time").split(":"):  # macOS: [hours:]minutes:seconds.hundredths
+        seconds = seconds * 60 + float(part)
+    return seconds
 
 
 def _ps(pid: int, column: str) -> str:

@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -27,8 +27,8 @@ CHUNK = 256 * 1024  # bytes sent or received at once
 BODY = 300  # bytes of an event as the JSON that is stored
 REPLY_TIMEOUT = 60.0  # seconds without any ack, after which something is broken
 
-# What the daemon stores beside the text of an event.
-_FRAME_OF_BODY = len(
+# What the daemon stores of an event without its text.
+_EMPTY_BODY = len(
     msgspec.json.encode(
         {
             "id": new_id(), "timestamp": now(), "agent": AGENT, "session": f"agent:{AGENT}:main",
@@ -198,7 +198,7 @@ class Pipeline(Client):
 def make_frames(events: int, batch: int, body: int = BODY) -> list[bytes]:
     """Return emit frames for this many new events, `body` bytes each when stored."""
     encode_event = msgspec.msgpack.Encoder().encode
-    text = "x" * max(0, body - _FRAME_OF_BODY)
+    text = "x" * max(0, body - _EMPTY_BODY)
 
     def event() -> msgspec.Raw:
         return msgspec.Raw(
@@ -232,9 +232,9 @@ def _run(plan: Plan) -> Outcome:
     began, start = time.time(), time.perf_counter()
     _drive(lines)
     seconds = time.perf_counter() - start
-    for line in lines:
-        line.check()
-        line.socket.close()
+    for one in lines:
+        one.check()
+        one.socket.close()
     return Outcome(plan.events, seconds, began)
 
 
@@ -260,13 +260,13 @@ def _drive(lines: list[Pipeline]) -> None:
     selector = selectors.DefaultSelector()
     for line in lines:
         selector.register(line.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, line)
-    open_lines = len(lines)
-    while open_lines:
+    unanswered = len(lines)
+    while unanswered:
         ready = selector.select(REPLY_TIMEOUT)
         if not ready:
             raise TimeoutError(f"no ack for {REPLY_TIMEOUT:g} s")
         for key, events in ready:
-            line: Any = key.data
+            line = key.data
             if events & selectors.EVENT_WRITE:
                 line.send()
                 if line.sent:
@@ -275,7 +275,7 @@ def _drive(lines: list[Pipeline]) -> None:
                 line.receive()
                 if line.done:
                     selector.unregister(line.socket)
-                    open_lines -= 1
+                    unanswered -= 1
 
 
 if __name__ == "__main__":

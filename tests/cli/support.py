@@ -2,15 +2,23 @@
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
-TIMEOUT = 60.0  # seconds; a bound against hanging
+from support.waiting import wait_until
+
+TIMEOUT = 60.0  # seconds until a command must have ended; a bound against hanging
+LINE_TIMEOUT = 20.0  # seconds until a line that is waited for must have come; likewise
+
+_END = b"\x04the end\x04"
 
 COMMAND = [sys.executable, "-m", "eventd"]
 
@@ -55,7 +63,49 @@ class Eventd:
     def start(self, *args: str | Path, **streams: Any) -> "Running":
         """Start a command; standard input, output and error are pipes unless they are given."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        return Running(subprocess.Popen([*COMMAND, *self.options, *args], **(pipes | streams)))
+        command = [*COMMAND, *self.options, *args]
+        return Running(subprocess.Popen(command, bufsize=0, **(pipes | streams)))
+
+
+class Terminal:
+    """A terminal that somebody looks at: all that is drawn on it is read at once.
+
+    Attributes:
+        fd: What the command is given as its input, output or error.
+    """
+
+    def __init__(self) -> None:
+        self._ours, self.fd = pty.openpty()
+        self._drawn = bytearray()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def type(self, text: str) -> None:
+        """Type on it."""
+        os.write(self._ours, text.encode())
+
+    def wait_for(self, text: str) -> None:
+        """Wait until a text has been drawn."""
+        wait_until(lambda: text in self._drawn.decode(errors="replace"), TIMEOUT, what=f"{text!r} is drawn")
+
+    def close(self) -> str:
+        """Return all that was drawn, when no command uses it any more."""
+        if self._reader.is_alive():
+            os.write(self.fd, _END)
+            self._reader.join(TIMEOUT)
+            os.close(self.fd)
+            os.close(self._ours)
+        return bytes(self._drawn).removesuffix(_END).decode(errors="replace")
+
+    def _read(self) -> None:
+        while not self._drawn.endswith(_END):
+            self._drawn += os.read(self._ours, 65536)
 
 
 class Running:
@@ -75,20 +125,29 @@ class Running:
                 stream.close()
 
     def write(self, data: bytes) -> None:
-        """Write to its standard input at once."""
+        """Write to its standard input."""
         assert self.process.stdin is not None
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
+        while data:
+            data = data[self.process.stdin.write(data) :]
 
     def read_line(self) -> str:
         """Wait for a line of its standard output."""
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().decode().rstrip("\n")
+        return self._line(self.process.stdout)
 
     def read_error_line(self) -> str:
         """Wait for a line of its standard error."""
-        assert self.process.stderr is not None
-        return self.process.stderr.readline().decode().rstrip("\n")
+        return self._line(self.process.stderr)
+
+    def _line(self, stream: IO[bytes] | None) -> str:
+        assert stream is not None
+        line = b""
+        while not line.endswith(b"\n"):
+            readable, _, _ = select.select([stream], [], [], LINE_TIMEOUT)
+            assert readable, f"nothing came after {line!r}"
+            data = stream.read(1)
+            assert data, f"the end came after {line!r}"
+            line += data
+        return line.decode().removesuffix("\n")
 
     def interrupt(self) -> Ended:
         """Send Ctrl-C and wait for the end."""

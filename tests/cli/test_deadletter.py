@@ -1,12 +1,10 @@
 """`eventd deadletter`: lists, retries and drops, and asks before it deletes."""
 
-import os
-import pty
 from typing import Any
 
 import pytest
 
-from cli.support import Eventd
+from cli.support import Eventd, Terminal
 from eventd_ipc.messages import DeadLetters, Result
 from ipc.support.scripted import Peer, ScriptedServer
 
@@ -19,7 +17,7 @@ def letter(number: int) -> dict[str, Any]:
         "subject": "openclaw.events.main.note",
         "reason": "too large\x1b[31m",
         "code": 10054,
-        "died_at": 1700000000000,
+        "diedAt": 1700000000000,
         "bytes": 9_000_000,
         "body": '{"type":"note"}',
     }
@@ -106,12 +104,9 @@ def test_dropping_asks_a_person(
     eventd: Eventd, letters: list[DeadLetters], answer: str, asked: int, code: int
 ) -> None:
     """Nothing is deleted before the answer."""
-    ours, theirs = pty.openpty()
-    with eventd.start("deadletter", "drop", "17", stdin=theirs) as running:
-        os.write(ours, f"{answer}\n".encode())
+    with Terminal() as terminal, eventd.start("deadletter", "drop", "17", stdin=terminal.fd) as running:
+        terminal.type(f"{answer}\n")
         ended = running.end()
-    os.close(theirs)
-    os.close(ours)
     assert len(letters) == asked
     assert ended.code == code
     assert "Delete 1 dead letter for good?" in ended.err

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -222,3 +223,30 @@ def test_control_characters_of_a_message_do_not_reach_the_terminal(
     ended = eventd("status")
     assert "\x1b" not in ended.err
     assert r"\x1b[31m" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("closed", "args", "code"),
+    [
+        ("<&-", ["emit", "--type", "note"], ExitCode.OK),
+        ("<&-", ["emit"], ExitCode.USAGE),
+        ("<&-", ["emit", "--stdin"], ExitCode.USAGE),
+        (">&-", ["emit", "--type", "note"], ExitCode.OK),
+        (">&-", ["tail"], ExitCode.OK),
+        (">&-", ["status"], ExitCode.OK),
+        (">&-", ["--help"], ExitCode.OK),
+        ("2>&-", ["emit", "--stdin"], ExitCode.OK),
+        ("2>&-", ["emti"], ExitCode.USAGE),
+        ("<&- >&- 2>&-", ["emit", "--type", "note"], ExitCode.OK),
+    ],
+)
+def test_closed_streams_do_no_harm(
+    eventd: Eventd, server: ScriptedServer, closed: str, args: list[str], code: ExitCode
+) -> None:
+    """Hooks and services may start a command without them."""
+    command = shlex.join(map(str, [*COMMAND, *eventd.options, *args]))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {closed}"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr

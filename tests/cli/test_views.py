@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventd.cli import views
@@ -122,6 +122,7 @@ keys = st.sampled_from(
 events = st.recursive(json_values, lambda inner: st.dictionaries(keys, inner), max_leaves=12)
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(keys, events))
 def test_no_event_is_too_strange(event: dict[str, Any]) -> None:
     """Whatever stands under the known keys, the line is one line, and the JSON is the event."""

@@ -1,17 +1,15 @@
 """Fixtures for the fault tests: daemons that are gone after the test, and that must not have crashed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 from support.jetstream import JetStream
 from support.nats import NatsServer
 from support.proxy import Proxy
-
-DaemonFactory = Callable[..., Daemon]
 
 
 @pytest.fixture

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 from support.jetstream import STREAM, JetStream, Stored
 from support.load import Load, emit
 from support.nats import NatsServer
 from support.oracle import check
 from support.proxy import Proxy
 from support.rounds import ROLLBACKS
-
-from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
 
@@ -72,7 +70,11 @@ def test_the_broker_comes_back_without_its_last_writes(
 
 
 def test_another_writer_fills_the_gap_before_we_are_back(
-    nats_server: NatsServer, proxy: Proxy, daemon_factory: DaemonFactory, jetstream: JetStream, short_tmp: Path
+    nats_server: NatsServer,
+    proxy: Proxy,
+    daemon_factory: DaemonFactory,
+    jetstream: JetStream,
+    short_tmp: Path,
 ) -> None:
     """The last sequence is not lower than ours then; another message at our sequence gives it away."""
     daemon = daemon_factory(proxy.url)

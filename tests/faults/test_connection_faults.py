@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from support.accounts import Accounts
+from support.daemon import DaemonFactory
 from support.jetstream import JetStream
 from support.load import Load, Shape, emit
 from support.nats import NatsServer
 from support.oracle import check
 from support.proxy import Proxy
-
-from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
 

@@ -6,14 +6,12 @@ import subprocess
 
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 from support.jetstream import JetStream
 from support.load import Load, Shape
 from support.nats import NatsServer
 from support.oracle import check
 from support.rounds import DAEMON_KILLS, FALLBACK_KILLS, STOPS, rounds
-
-from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
 
@@ -21,7 +19,7 @@ BACKLOG = rounds(3_000, 50_000)  # events that wait when the daemon is told to s
 
 
 def test_kill_9_in_a_loop_under_load(daemon: Daemon, jetstream: JetStream) -> None:
-    """Wherever a kill falls, between publish and settle too, nothing acked is lost, nothing is there twice."""
+    """Wherever a kill falls, between publish and settle too: nothing acked is lost, nothing comes twice."""
     with Load(daemon.socket) as load:
         for _ in range(DAEMON_KILLS):
             load.wait_acked(random.randint(50, 600))

@@ -5,13 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from eventd_ipc.blocking import connect
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 from support.jetstream import JetStream
 from support.load import Shape, emit
 from support.nats import NatsServer
 from support.oracle import check
-
-from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
 

@@ -4,14 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 from support.jetstream import JetStream
 from support.load import emit
 from support.nats import NatsServer
 from support.oracle import check
 from support.waiting import wait_until
-
-from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
 

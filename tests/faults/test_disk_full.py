@@ -11,14 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 from support.jetstream import JetStream
 from support.load import Load, Shape
 from support.nats import NatsServer
 from support.oracle import check
 from support.rounds import DISK_FILLS
-
-from .conftest import DaemonFactory
 
 pytestmark = [
     pytest.mark.faults,

@@ -6,13 +6,12 @@ import signal
 
 import pytest
 
+from support.daemon import DaemonFactory
 from support.load import Load
 from support.oracle import check
 from support.processes import alive
 from support.rounds import EMBEDDED_KILLS
 from support.waiting import wait_until
-
-from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from support.daemon import DaemonFactory
 from support.jetstream import JetStream
 from support.load import Load, emit
 from support.nats import NatsServer
 from support.oracle import examine
 from support.rounds import DAMAGED_OUTBOXES
-
-from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
 

@@ -4,13 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 from support.jetstream import JetStream
 from support.load import Load, emit
 from support.nats import NatsServer
 from support.oracle import check
-
-from .conftest import DaemonFactory
 
 pytestmark = pytest.mark.faults
 

@@ -39,9 +39,9 @@ def row(
     return NewRow(route, agent, event_id(number), f"p.{agent}.t", False, digest or number + 1, body)
 
 
-def rows(first: int, last: int, **options: object) -> list[NewRow]:
+def rows(first: int, last: int, *, size: int = 60) -> list[NewRow]:
     """The rows of events first..last."""
-    return [row(number, **options) for number in range(first, last + 1)]  # type: ignore[arg-type]
+    return [row(number, size=size) for number in range(first, last + 1)]
 
 
 def number_of(body: bytes) -> int:

@@ -20,7 +20,18 @@ from eventd.outbox.remains import Remains
 from eventd.outbox.store import Store
 from outbox import history
 from outbox.history import Truth
-from outbox.support import ALL, SETTINGS, TUNING, number_of, opened, pending, register, row, store_rows
+from outbox.support import (
+    ALL,
+    SETTINGS,
+    TUNING,
+    number_of,
+    opened,
+    pending,
+    register,
+    row,
+    settle,
+    store_rows,
+)
 
 CASES = 300 if os.environ.get("EVENTD_FAULTS") == "full" else 24
 ENDINGS = ("closed", "killed")
@@ -66,7 +77,7 @@ class Holding:
 
 def hold(store: Store) -> Holding:
     """Read everything there is, as shippers and operators would."""
-    kept = {}
+    kept: dict[int, bytes] = {}
     for state in store.routes():
         reading = settling.pending(store, state.stats.number, 0, ALL, 100 * ALL)
         with store.transaction():
@@ -254,6 +265,39 @@ def test_a_stale_dead_letter_does_not_come_back(short_tmp: Path) -> None:
     assert [number for number, *_ in remains.rows("dead_after", (0, ALL))] == [2]
     assert [seq for seq, *_ in remains.rows("rows_after", (1, 0, ALL))] == [3]
     remains.db.close()
+
+
+def test_agents_are_named_again_by_their_rows(short_tmp: Path) -> None:
+    """Without an agent's record the ledger's ids would be nobody's; rows tell whose they are."""
+    old, new = Files(short_tmp / "old.db"), Files(short_tmp / "new.db")
+    with opened(old.db) as store:
+        register(store)
+        for agent in ("main", "coder", "gone"):
+            store_rows(store, [row(number, agent=agent) for number in range(5)])
+        for upto in (5, 10, 15):
+            settle(store, upto, stream_seq=upto * 10)
+        store.run("delete_range", (1, 11, 15))
+    remains = Remains(apsw.Connection(str(new.db)))
+    with PageReader(old.db, old.wal) as reader:
+        for rowid, record in reader.records():
+            if len(record) != 3 or not isinstance(record[1], str):
+                remains.take(rowid, record)
+    remains.sort_out(None, [])
+    assert {remains.agent(1), remains.agent(2), remains.agent(3)} == {"main", "coder", ""}
+    assert remains.value("ledger_ids") == 10
+    remains.db.close()
+
+
+def test_a_foreign_shared_memory_file_does_no_harm(short_tmp: Path) -> None:
+    """Another program may have left one; the outbox does not use any."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1)])
+    files.db.with_name("outbox.db-shm").write_bytes(b"\x5a" * 32768)
+    with opened(files.db) as store:
+        assert len(pending(store)) == 1
+    assert not files.quarantine.exists()
 
 
 def test_a_lost_event_is_named_and_its_id_can_be_used_again(short_tmp: Path) -> None:

@@ -1,12 +1,15 @@
 """Chores: pruning, forgetting, giving back room."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from eventd.outbox import deadletters, settling, upkeep
+from eventd.outbox import deadletters, mark, settling, upkeep
 from eventd.outbox.appending import append
+from eventd.outbox.checks import seal
 from eventd.outbox.files import Files
+from eventd.outbox.mark import MarkFile
 from eventd.outbox.model import Death, Run, Settlement, Submission
 from eventd.outbox.settings import OutboxSettings
 from eventd.outbox.store import MARK_EVERY, Store, now_ms
@@ -63,7 +66,7 @@ def _backdated(store: Store, route: int, number: int) -> tuple[int, ...]:
     """The newest run as if it had been settled `number` seconds after the first one."""
     run = settling.RunRecord(*(store.first("newest_run", (route,)) or ())[:-1])
     run = run._replace(settled_at=now_ms() - 100_000 + number * 1000)
-    return (*run, settling.seal("runs", *run))
+    return (*run, seal("runs", *run))
 
 
 def test_retained_rows_give_way_to_pending_ones(path: Path) -> None:
@@ -91,6 +94,31 @@ def test_numbers_go_on_after_everything_is_gone(path: Path) -> None:
         assert store.last_seq == 7
         store_rows(store, [row(8)])
         assert pending(store)[0].seq == 8
+
+
+@pytest.mark.parametrize("deed", ["prune", "retry", "drop"])
+def test_the_mark_is_on_disk_before_rows_go(path: Path, deed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut and damage, a row that is gone can still be told from one that is lost."""
+    synced: list[bytes] = []
+    with opened(path, OutboxSettings(retain=0, min_free=0)) as store:
+        register(store)
+        store_rows(store, rows(1, 7))
+        monkeypatch.setattr(mark, "sync_file", lambda fd: synced.append(os.pread(fd, 1 << 20, 0)))
+        with store.transaction():
+            settling.settle(store, Settlement(1, 7, (Run(1, 6, 6, 1),), (Death(7, "bad", 0),)))
+        with store.transaction():
+            if deed == "retry":
+                deadletters.retry(store, [7])
+            elif deed == "drop":
+                deadletters.drop(store, [7])
+        if deed == "prune":
+            finish(Prune(), store)
+    lasting = path.with_name("lasting")
+    lasting.write_bytes(synced[0])
+    known = MarkFile.open(lasting)
+    assert known.found is not None
+    assert (known.found.settled, known.found.dead) == ({1: (0, 7)}, 1)
+    known.close()
 
 
 def test_the_ledger_is_bounded_in_ids(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,3 +206,7 @@ class Daemon:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+DaemonFactory = Callable[..., Daemon]
+"""The fixture `daemon_factory`."""

@@ -134,7 +134,7 @@ def _as_line(letter: dict[str, Any]) -> str:
     return "  ".join(
         (
             f"{letter['number']:>8}",
-            local_time(letter.get("died_at", 0)),
+            local_time(letter.get("diedAt", 0)),
             f"{size(letter.get('bytes', 0)):>9}",
             neutral(str(letter.get("id", ""))),
             neutral(str(letter.get("subject", ""))),

@@ -92,6 +92,8 @@ def command(
     defaults = Defaults(agent, session, visibility)
     described = (text, event_id, payload, meta)
     if bulk:
+        if sys.stdin is None:
+            raise click.UsageError("standard input is closed")
         if event_type is not None or any(part is not None for part in described):
             raise click.UsageError("with --stdin the events say type, text, id, payload and meta themselves")
         from .bulk import emit_lines
@@ -101,7 +103,7 @@ def command(
         event = build_event(event_type, text, defaults, event_id, payload, meta)
     elif any(part is not None for part in described):
         raise click.UsageError("an event needs a --type")
-    elif is_terminal(sys.stdin):
+    elif sys.stdin is None or is_terminal(sys.stdin):
         raise click.UsageError("give a --type, or a JSON event on standard input")
     else:
         event = defaults.complete(_read_event())

@@ -110,7 +110,8 @@ def _tell(outcome: Outcome) -> None:
 def _flushed(code: int) -> int:
     """Write out what click printed; the interpreter would complain about a reader that is gone."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
         return ExitCode.READER_LEFT

@@ -35,6 +35,8 @@ def print_bytes(data: bytes) -> None:
     Raises:
         OutputClosed: Nobody reads them.
     """
+    if sys.stdout is None:  # as `>&-` leaves it
+        return
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -52,19 +54,17 @@ def discard_output() -> None:
 
 def notice(text: str) -> None:
     """Tell a person something. Where nobody listens the command goes on."""
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place
 
 
-def is_terminal(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Whether a person looks at a stream."""
-    try:
-        return stream.isatty()
-    except ValueError:  # it was closed
-        return False
+    return stream is not None and stream.isatty()
 
 
-def wants_colour(stream: TextIO) -> bool:
+def wants_colour(stream: TextIO | None) -> bool:
     """Whether a stream shows colours, and the person wants any."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 

@@ -8,17 +8,15 @@ import click
 
 from eventd_ipc.errors import ConnectionLost, NotRunning, TimedOut
 
-from .options import json_option, option
+from .options import Duration, json_option, option
 from .output import is_terminal, notice, print_json, print_line, wants_colour
 from .place import Place
 from .status_view import HEALTH_COLOURS, status_lines
 
-INTERVAL = 2.0  # seconds between two looks of --watch
-
 EPILOG = """\b
 Examples:
   eventd status
-  eventd status --watch
+  eventd status --watch --interval 10s
   eventd status --json | jq -e '.health.state == "ok"'
 
 \b
@@ -30,10 +28,11 @@ The first line says it in a word:
 
 
 @click.command("status", epilog=EPILOG)
-@option("-w", "--watch", is_flag=True, help=f"Show it again every {INTERVAL:g} s.")
+@option("-w", "--watch", is_flag=True, help="Show it again and again.")
+@option("--interval", type=Duration(), default="2s", show_default=True, help="Pause between two looks.")
 @json_option
 @click.pass_obj
-def command(place: Place, watch: bool, as_json: bool) -> None:
+def command(place: Place, watch: bool, interval: float, as_json: bool) -> None:
     """Show how the daemon is.
 
     Its health, what waits for NATS, and each route. The exit code says whether it answered; the health is in
@@ -43,11 +42,11 @@ def command(place: Place, watch: bool, as_json: bool) -> None:
         with place.connect() as client:
             _show(client.status(), as_json)
     elif as_json or not is_terminal(sys.stdout):
-        _watch_lines(place, as_json)
+        _watch_lines(place, interval, as_json)
     else:
         from .watch import watch_screen
 
-        watch_screen(lambda: _document(place), INTERVAL)
+        watch_screen(lambda: _document(place), interval)
 
 
 def _document(place: Place) -> dict[str, Any]:
@@ -68,10 +67,10 @@ def _show(document: dict[str, Any], as_json: bool) -> None:
         print_line(line)
 
 
-def _watch_lines(place: Place, as_json: bool) -> None:
+def _watch_lines(place: Place, interval: float, as_json: bool) -> None:
     _show(_document(place), as_json)
     while True:
-        time.sleep(INTERVAL)
+        time.sleep(interval)
         try:
             document = _document(place)
         except (ConnectionLost, NotRunning, TimedOut) as error:

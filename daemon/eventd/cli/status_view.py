@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .figures import size, span
+from .figures import count, size, span
 from .output import neutral
 
 HEALTH_COLOURS = {"ok": "green", "degraded": "yellow", "failing": "red", "away": "red"}
@@ -55,7 +55,7 @@ def _clients(server: Tree) -> str:
     return _joined(
         _part(server, "connections", "{} connected", _number),
         _part(server, "events", "{} events received", _number),
-        *(_some(refused, code, "{} refused as " + neutral(str(code))) for code in refused),
+        *(_part(refused, code, "{} refused as " + neutral(str(code)), _number) for code in refused),
     )
 
 
@@ -69,9 +69,9 @@ def _outbox(outbox: Tree) -> str:
         room,
         _part(outbox, "oldest_age_s", "oldest {}", span),
         _part(outbox, "retained_rows", "{} retained" + (f" ({kept})" if kept else ""), _number),
-        _some(outbox, "dead_rows", "{} dead letters"),
-        _some(outbox, "lost_events", "{} lost"),
-        _some(outbox, "quarantines", "{} quarantines"),
+        _counted(outbox, "dead_rows", "dead letter"),
+        _counted(outbox, "lost_events", "lost event"),
+        _counted(outbox, "quarantines", "quarantine"),
     )
 
 
@@ -92,7 +92,7 @@ def _embedded(embedded: Tree) -> str:
         _part(embedded, "state"),
         _part(embedded, "port", "port {}"),
         _part(embedded, "pid", "pid {}"),
-        _some(embedded, "restarts", "started again {} times"),
+        _counted(embedded, "restarts", "restart"),
     )
 
 
@@ -116,8 +116,8 @@ def _remarks(route: Tree) -> Iterable[str]:
     yield _part(route, "reason")
     if not route.get("connected", True):
         yield _part(route, "last_error")
-    yield _some(route, "repairs", "repaired {} times: the server had lost events that it had taken")
-    yield _some(route, "lost_by_server", "{} events that the server lost could not be repaired")
+    yield _counted(route, "repairs", "repair", ": the server had lost events that it had taken")
+    yield _counted(route, "lost_by_server", "event", " that the server lost could not be repaired")
     yield from (neutral(str(note)) for note in route.get("notes") or ())
 
 
@@ -127,9 +127,10 @@ def _part(tree: Tree, key: str, form: str = "{}", show: Callable[[Any], str] = s
     return "" if value is None or value == "" else form.format(neutral(show(value)))
 
 
-def _some(tree: Tree, key: str, form: str) -> str:
-    """Return a figure in words, unless it is none or 0."""
-    return _part(tree, key, form, _number) if tree.get(key) else ""
+def _counted(tree: Tree, key: str, noun: str, remark: str = "") -> str:
+    """Return how many there are of something; nothing where there are none."""
+    number = tree.get(key)
+    return count(number, noun) + remark if number else ""
 
 
 def _number(value: float) -> str:

@@ -23,18 +23,18 @@ def watch_screen(look: Callable[[], dict[str, Any]], interval: float) -> None:
     Raises:
         EventdClientError: The daemon cannot be reached at the beginning.
     """
-    document = look()
-    with Live(_drawn(document), console=Console(), screen=True, auto_refresh=False) as live:
+    with Live(_drawn(look()), console=Console(), screen=True, auto_refresh=False) as live:
         while True:
-            live.update(_drawn(document), refresh=True)
             time.sleep(interval)
             try:
                 document = look()
             except (ConnectionLost, NotRunning, TimedOut) as error:
                 document = {"health": {"state": "away", "reasons": [str(error.args[0])]}}
+            live.update(_drawn(document), refresh=True)
 
 
 def _drawn(document: dict[str, Any]) -> Text:
     first, *rest = status_lines(document)
     colour = HEALTH_COLOURS.get(document.get("health", {}).get("state"), "default")
-    return Text("\n").join([Text(first, style=f"bold {colour}"), *map(Text, rest)])
+    drawn = Text("\n", no_wrap=True, overflow="ellipsis")
+    return drawn.join([Text(first, style=f"bold {colour}"), *map(Text, rest)])

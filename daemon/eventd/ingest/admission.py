@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,6 +32,8 @@ CACHED_PLANS = 8192  # one per agent and type in use
 HEADER_ROOM = 1024  # bytes of a NATS message that its headers may take: ids, batch and expiry headers
 NEVER_EXPIRE = ("memory.", "migration.")  # types that outlive the stream's max_age
 VISIBILITY = "internal"  # where the agent says nothing
+
+_DIGEST = Struct(">q")
 
 Clock = Callable[[], int]
 """Now, as Unix milliseconds."""
@@ -137,7 +140,7 @@ class Admission:
             # A stamp differs each time the same event is sent again. JSON escapes the quotes inside texts,
             # so the first match is the key itself.
             content = body[body.index(b',"agent":') :]
-        digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
+        (digest,) = _DIGEST.unpack(blake2b(content, digest_size=_DIGEST.size).digest())
         return NewRow(gate.number, agent, event_id, subject, never_expires, digest, body)
 
     def _make_plan(self, agent: str, event_type: str) -> "_Plan":

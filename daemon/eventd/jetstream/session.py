@@ -21,6 +21,7 @@ import nats.aio.subscription
 import nats.errors
 
 from ..errors import LinkLost, NatsError
+from .client import Client
 from .endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
@@ -283,7 +284,7 @@ async def open_session(endpoint: Endpoint, name: str) -> AsyncIterator[Session]:
 
 
 async def _connect(url: str, endpoint: Endpoint, name: str, options: Mapping[str, Any]) -> Session:
-    client = nats.aio.client.Client()
+    client = Client()
     session = Session(client, url, endpoint.js_domain)
 
     # A callback that raises would end nats-py's own tasks for good, so these only take notes.

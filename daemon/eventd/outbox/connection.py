@@ -136,8 +136,10 @@ def set_fact(db: apsw.Connection, key: str, value: int) -> None:
 def _configure(db: apsw.Connection, tuning: Tuning) -> None:
     # Closing must not checkpoint by itself: after a failed sync nothing may be written any more.
     db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-    db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # these two only matter for a new file
-    db.execute("PRAGMA auto_vacuum = incremental")
+    db.execute("PRAGMA locking_mode = exclusive")  # before the file is touched: then there is no -shm at all
+    if not db.execute("PRAGMA page_count").get:  # on an old file these would write, and a full disk refuse it
+        db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        db.execute("PRAGMA auto_vacuum = incremental")
     for name, value in {**PRAGMAS, "journal_size_limit": tuning.wal_max}.items():
         db.execute(f"PRAGMA {name} = {value}").fetchall()
         got = db.execute(f"PRAGMA {name}").get

@@ -62,6 +62,8 @@ class MarkFile:
         self._fd = fd
         self._synced = False
         head = os.pread(fd, ROUTES_AT, 0)
+        if not head:
+            self._put(bytes(ROUTES_AT), 0)  # take the room now: a full disk must not stop the mark
         slots: list[tuple[int, Mark | None]] = [
             slot for at in (0, SLOT) if (slot := _decode(head[at : at + SLOT]))
         ]

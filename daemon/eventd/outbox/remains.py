@@ -170,6 +170,11 @@ class Remains(Statements):
         return self._agents.get(number, "")
 
     def _decide_routes(self, mark: Mark | None, names: list[RouteIdentity]) -> None:
+        """Find names and watermark of each route.
+
+        A watermark that nobody knows is 0 or the end of the newest run: rows are then pending again that
+        may have been shipped. That is safe, because after a start the shipper looks them up in the stream.
+        """
         identities = self._names | {identity[0]: identity for identity in names}
         for route, state in self._found.items():
             identities[route] = (route, state.stats.name, state.stats.stream, state.stats.prefix)

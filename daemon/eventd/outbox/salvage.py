@@ -43,19 +43,29 @@ def open_or_salvage(files: Files, settings: OutboxSettings, tuning: Tuning) -> S
         OutboxError: It cannot be opened, for reasons other than damage.
         DiskFailure: The disk does not answer.
     """
-    _finish_swap(files)
-    mark = MarkFile.open(files.mark)
     try:
+        _finish_swap(files)
+        mark = MarkFile.open(files.mark)
         try:
-            if files.damaged.exists():
-                raise DamagedOutbox(files.damaged.read_text(encoding="utf-8", errors="replace"))
-            return Store.open(files, settings, tuning, mark)
-        except DamagedOutbox as damage:
-            _salvage(files, tuning, mark, str(damage))
+            return _open(files, settings, tuning, mark)
+        except BaseException:
+            mark.close()
+            raise
+    except OSError as error:
+        raise OutboxError(
+            f"cannot open the outbox {files.db}: {error}",
+            hint="see that the disk has room and that the daemon's user can write there",
+        ) from error
+
+
+def _open(files: Files, settings: OutboxSettings, tuning: Tuning, mark: MarkFile) -> Store:
+    try:
+        if files.damaged.exists():
+            raise DamagedOutbox(files.damaged.read_text(encoding="utf-8", errors="replace"))
         return Store.open(files, settings, tuning, mark)
-    except BaseException:
-        mark.close()
-        raise
+    except DamagedOutbox as damage:
+        _salvage(files, tuning, mark, str(damage))
+    return Store.open(files, settings, tuning, mark)
 
 
 def _salvage(files: Files, tuning: Tuning, mark: MarkFile, reason: str) -> None:
@@ -171,7 +181,8 @@ def _quarantine_folder(files: Files) -> Path:
 def _finish_swap(files: Files) -> None:
     """If there is a complete new file, put it in the place of the damaged one."""
     if files.rebuilt.exists():
-        folder = max(files.quarantine.iterdir())
+        folders = sorted(files.quarantine.glob("*/"))
+        folder = folders[-1] if folders else _quarantine_folder(files)
         # The log first: SQLite would apply it to any database that it finds beside it.
         for path in files.set:
             with contextlib.suppress(FileNotFoundError):
@@ -184,7 +195,7 @@ def _finish_swap(files: Files) -> None:
 
 def _thin_out(files: Files) -> None:
     """Bound the quarantine: of older damaged outboxes keep only the report."""
-    folders = sorted(folder for folder in files.quarantine.iterdir() if folder.is_dir())
+    folders = sorted(files.quarantine.glob("*/"))
     for folder in folders[:-KEPT]:
         for path in folder.iterdir():
             if path.name != REPORT:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..config.settings import MIB, OutboxSettings
 
-__all__ = ["OutboxSettings", "Tuning"]
+__all__ = ["MIB", "OutboxSettings", "Tuning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,5 +19,5 @@ class Tuning:
     """
 
     wal_max: int = 16 * MIB
-    group_rows: int = 2000
+    group_rows: int = 1000
     vfs: str = ""

@@ -120,7 +120,8 @@ class Store(Statements):
                     f"{files.db} ends at row {store.last_seq}, but {mark.found.last_seq} were accepted"
                 )
             store._note_progress()
-            mark.name_routes(store.identities())
+            if mark.routes != store.identities():
+                mark.name_routes(store.identities())
             if new:
                 sync_folder(files.db.parent)
         except BaseException:

@@ -156,7 +156,6 @@ class Shipper:
             self._enter(State.IDLE)
             await self._rows_to_come()
             stream = await self._prepare(session)
-        self._stall.reset()
         await self._ship(session, stream)
 
     async def _prepare(self, session: Session) -> Stream | None:
