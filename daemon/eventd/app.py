@@ -43,9 +43,7 @@ from .status import StatusReport
 logger = logging.getLogger(__name__)
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-GC_THRESHOLD = (
-    50_000  # objects between collections; events make many that die at once (10 % of the loop's time)
-)
+GC_THRESHOLD = 50_000  # new objects between collections: events are many objects that die at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +87,7 @@ class Daemon:
     def __init__(self, config: Config, on_ready: OnReady) -> None:
         self._config = config
         self._on_ready = on_ready
+        self._socket = config.socket.path or server_socket()
         self._embedded: EmbeddedServer | None = None
         self._embedded_problem: EmbeddedServerError | None = None
 
@@ -98,7 +97,7 @@ class Daemon:
         for warning in config.warnings:
             logger.warning("%s", warning, extra={"action": "config_warning"})
         async with (
-            Outbox.open(outbox_file(config.data_dir), config.outbox) as outbox,
+            Outbox.open(outbox_file(config.data_dir), config.outbox, holder=str(self._socket)) as outbox,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(outbox.watch_failure, name="outbox")
@@ -120,10 +119,9 @@ class Daemon:
         admission = Admission(config.routes, numbers, settings.limits)
         fleet = Fleet(config.routes, numbers, outbox, self._resolve, admission.set_max_payload)
 
-        listener = Listener.bind(config.socket.path or server_socket())
-        assert listener.path is not None  # noqa: S101 - it was bound to one
+        listener = Listener.bind(self._socket)
         stats = ServerStats()
-        report = StatusReport(config, listener.path, outbox, fleet, stats, self._embedded)
+        report = StatusReport(config, self._socket, outbox, fleet, stats, self._embedded)
         operations = Operations()
         operations.add(Status, _status_handler(report))
         operations.add(DeadLetters, dead_letters_handler(outbox))
@@ -140,10 +138,10 @@ class Daemon:
         tasks.start_soon(fleet.run, name="shipping")
         tasks.start_soon(serve, name="server")
         logger.info(
-            "eventd %s takes events on %s", __version__, listener.path,
-            extra={"action": "ready", "socket": str(listener.path)},
+            "eventd %s takes events on %s", __version__, self._socket,
+            extra={"action": "ready", "socket": str(self._socket)},
         )  # fmt: skip
-        self._on_ready(ReadyInfo(listener.path, config.data_dir, self._destination(), config.source))
+        self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         await _first_signal()
         await self._stop(server, served, fleet)
 

@@ -20,6 +20,7 @@ from support.waiting import wait_until
 from .load import Client
 
 START_TIMEOUT = 30.0  # seconds until the daemon must take connections
+CONNECT_TIMEOUT = 30.0  # seconds until it must have found the broker
 STOP_TIMEOUT = 30.0  # seconds from SIGTERM until it must be gone
 NOWHERE = "nats://127.0.0.1:1"  # nobody listens there: the broker is away
 
@@ -117,6 +118,14 @@ class Daemon:
             reply = client.ask(Status(1))
         assert isinstance(reply, Result), reply
         return dict(reply.data)
+
+    def wait_connected(self) -> None:
+        """Return when every route has its connection to the broker."""
+        wait_until(
+            lambda: all(route["connected"] for route in self.status()["routes"]),
+            CONNECT_TIMEOUT,
+            what="connected",
+        )
 
     def _accepts(self) -> bool:
         assert self._process is not None

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from cli.support import Eventd
+from eventd import paths
 from ipc.support.scripted import ScriptedServer
 
 
@@ -32,21 +34,25 @@ def test_a_named_config_file_that_is_wrong_is_told(short_tmp: Path) -> None:
     assert Eventd(["--config", short_tmp / "missing.yml"])("status").code == 1
 
 
-def test_the_usual_config_file_is_the_last_resort(config: Path, short_tmp: Path) -> None:
+@pytest.fixture
+def usual(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the config file of this user would be."""
+    monkeypatch.setenv("HOME", str(short_tmp))
+    path = paths.user_config()
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_the_usual_config_file_is_the_last_resort(config: Path, usual: Path) -> None:
     """It is asked where nobody answers at the usual places."""
-    usual = short_tmp / "xdg" / "eventd" / "config.yml"
-    usual.parent.mkdir(parents=True)
     config.rename(usual)
-    assert Eventd()("status", XDG_CONFIG_HOME=str(short_tmp / "xdg")).code == 0
+    assert Eventd()("status").code == 0
 
 
-def test_a_broken_config_file_does_not_hide_that_nobody_answers(short_tmp: Path) -> None:
+def test_a_broken_config_file_does_not_hide_that_nobody_answers(usual: Path) -> None:
     """The daemon is not running; that is what to say."""
-    usual = short_tmp / "eventd" / "config.yml"
-    usual.parent.mkdir()
     usual.write_text("gateway: [")
-    ended = Eventd()("status", XDG_CONFIG_HOME=str(short_tmp))
-    assert ended.code == 3
+    assert Eventd()("status").code == 3
 
 
 @pytest.mark.parametrize(("variable", "agent"), [(None, "main"), ("ci", "ci")])
