@@ -27,7 +27,7 @@ from .errors import EmbeddedServerError, EventdError
 from .ingest.admission import Admission
 from .jetstream.endpoint import Endpoint, Resolve, fixed
 from .outbox.outbox import Outbox
-from .paths import embedded_folder, outbox_file
+from .paths import limits_file, outbox_file
 from .reading.handlers import add_handlers
 from .reading.streams import StreamReads
 from .routes import Server as NatsServer
@@ -38,6 +38,7 @@ from .server.server import Server
 from .server.settings import ServerSettings
 from .server.stats import ServerStats
 from .shipping.fleet import Fleet, register_routes
+from .shipping.limits import Limits
 from .status import StatusReport
 
 logger = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ class Daemon:
         config = self._config
         settings = ServerSettings(
             max_frame=config.socket.max_frame,
+            max_event=config.socket.max_frame,
             max_events=config.socket.max_events,
             max_in_flight=config.socket.max_in_flight,
             max_connections=config.socket.max_connections,
@@ -117,7 +119,15 @@ class Daemon:
         )
         numbers = await register_routes(outbox, config.routes)
         admission = Admission(config.routes, numbers, settings.limits)
-        fleet = Fleet(config.routes, numbers, outbox, self._resolve, admission.set_max_payload)
+        limits = Limits(limits_file(config.data_dir))
+        for number, size in limits.items():
+            admission.set_max_payload(number, size)
+
+        def on_limit(number: int, size: int) -> None:
+            limits.note(number, size)
+            admission.set_max_payload(number, size)
+
+        fleet = Fleet(config.routes, numbers, outbox, self._resolve, on_limit)
 
         listener = Listener.bind(self._socket)
         stats = ServerStats()
@@ -164,8 +174,7 @@ class Daemon:
         config = self._config
         if not config.uses_embedded:
             return
-        store = config.embedded.store_dir or embedded_folder(config.data_dir)
-        self._embedded = EmbeddedServer(config.embedded, store)
+        self._embedded = EmbeddedServer(config.embedded, config.embedded_store)
         try:
             await tasks.start(self._embedded.run, name="embedded server")
         except EmbeddedServerError as error:

@@ -70,6 +70,11 @@ def index_file(data: Path) -> Path:
     return data / "index.db"
 
 
+def limits_file(data: Path) -> Path:
+    """Return the file in a data folder that keeps what the servers of the routes take."""
+    return data / "limits.json"
+
+
 def embedded_folder(data: Path) -> Path:
     """Return the default folder of the embedded server's streams in a data folder."""
     return data / "embedded"
