@@ -6,7 +6,6 @@ and would end as dead letters instead of being refused to the agent that can sti
 
 import json
 import logging
-import os
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ class Limits:
         new = self._path.with_suffix(".new")
         try:
             new.write_text(json.dumps(self._seen))
-            os.replace(new, self._path)
+            new.replace(self._path)
         except OSError as error:
             logger.warning("cannot keep %s: %s", self._path, error, extra={"action": "limits_not_kept"})
 

@@ -62,7 +62,7 @@ class ShipperStatus:
     since: int = field(default_factory=_now)
     """When `state` began, Unix milliseconds."""
     unready_since: int | None = field(default_factory=_now)
-    """Since when it could not ship, Unix milliseconds; None while it can. Attempts in between do not count."""
+    """Since when it cannot ship, Unix milliseconds; None while it can. Attempts in between do not count."""
     stream: str = ""
     mode: str = ""
     notes: tuple[str, ...] = ()
