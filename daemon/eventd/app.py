@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
+from eventd_ipc.backoff import Backoff
 from eventd_ipc.messages import DeadLetters, Result, Status
 from eventd_ipc.paths import server_socket
 
@@ -44,6 +45,8 @@ from .status import StatusReport
 logger = logging.getLogger(__name__)
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
+EMBEDDED_RETRY_FIRST = 1.0  # seconds until an embedded server that could not be run is tried again
+EMBEDDED_RETRY_LONGEST = 20.0  # seconds
 GC_THRESHOLD = 50_000  # new objects between collections: events are many objects that die at once
 
 
@@ -102,7 +105,9 @@ class Daemon:
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(outbox.watch_failure, name="outbox")
-            await self._start_embedded(tasks)
+            if config.uses_embedded:
+                self._embedded = EmbeddedServer(config.embedded, config.embedded_store)
+                tasks.start_soon(self._keep_embedded, self._embedded, name="embedded server")
             await self._serve(tasks, outbox)
             tasks.cancel_scope.cancel()
         logger.info("stopped", extra={"action": "stopped"})
@@ -170,19 +175,18 @@ class Daemon:
                 extra={"action": "stopped_with_backlog"},
             )
 
-    async def _start_embedded(self, tasks: TaskGroup) -> None:
-        config = self._config
-        if not config.uses_embedded:
-            return
-        self._embedded = EmbeddedServer(config.embedded, config.embedded_store)
-        try:
-            await tasks.start(self._embedded.run, name="embedded server")
-        except EmbeddedServerError as error:
-            # Without a server events are still accepted; they are shipped once there is one.
-            self._embedded_problem = error
-            logger.error(
-                "no embedded NATS server: %s", error, extra={"action": "embedded_missing", "hint": error.hint}
-            )
+    async def _keep_embedded(self, embedded: EmbeddedServer) -> None:
+        """Run the embedded server. Without one events are still taken, and shipped once there is one."""
+        backoff = Backoff(EMBEDDED_RETRY_FIRST, EMBEDDED_RETRY_LONGEST)
+        while True:
+            try:
+                await embedded.run()
+            except EmbeddedServerError as error:
+                if str(error) != str(self._embedded_problem):
+                    extra = {"action": "embedded_missing", "hint": error.hint}
+                    logger.error("no embedded NATS server: %s", error, extra=extra)
+                self._embedded_problem = error
+            await anyio.sleep(backoff.pause())
 
     def _resolve(self, server: NatsServer) -> Resolve:
         if not server.embedded:
@@ -190,7 +194,7 @@ class Daemon:
 
         async def resolve() -> Endpoint:
             assert self._embedded is not None  # noqa: S101 - `uses_embedded` looked at the same routes
-            if self._embedded_problem is not None:
+            if self._embedded_problem is not None and self._embedded.status.state == "stopped":
                 raise self._embedded_problem
             ready = await self._embedded.wait_ready()
             return Endpoint(ready.urls, ready.credentials)

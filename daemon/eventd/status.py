@@ -15,13 +15,13 @@ from typing import Any
 from . import __version__
 from .config.settings import Config
 from .embedded.server import EmbeddedServer
+from .outbox.model import NEARLY_FULL
 from .outbox.outbox import Outbox
 from .server.stats import ServerStats
 from .shipping.fleet import Fleet
 from .shipping.shipper import Shipper, State
 
 GRACE = 10_000  # ms that a route may take to get ready before that counts as trouble
-FULL_SHARE = 0.9  # of outbox.maxBytes; above it the outbox counts as nearly full
 
 
 class Health(StrEnum):
@@ -97,9 +97,9 @@ class StatusReport:
             reasons.failing.append("the disk is full: new events are refused until there is room")
         held = sum(route.pending_bytes + route.dead_bytes for route in stats.routes.values())
         limit = self._config.outbox.max_bytes
-        if held >= limit:
+        if stats.full and held >= limit * NEARLY_FULL:
             reasons.failing.append("the outbox is full: new events are refused until some are shipped")
-        elif held >= limit * FULL_SHARE:
+        elif held >= limit * NEARLY_FULL:
             reasons.degraded.append(f"the outbox is {held * 100 // limit} % full")
         if stats.lost_events:
             reasons.degraded.append(
@@ -190,7 +190,7 @@ def _trouble(shipper: Shipper, now: int) -> str:
     if status.state is State.STALLED:
         return f"stalled: {status.reason}"
     if status.unready_since is not None and now - status.unready_since > GRACE:
-        return f"not ready: {shipper.link.status.last_error or status.state.value}"
+        return f"not ready: {shipper.link.status.last_error or status.reason or status.state.value}"
     if status.lost_by_server:
         return f"the server lost {status.lost_by_server} acknowledged events that were no longer retained"
     return ""

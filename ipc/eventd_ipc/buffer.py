@@ -22,38 +22,51 @@ class Held(NamedTuple):
         raw: Its msgpack form, made once, so that sending it again is the same.
         size: Bytes of that form.
         owner: Agent and session that it names; what is refused for one agent is so for all of these.
+        number: Its place among all that were ever put, from 1; the buffer gives it.
     """
 
     raw: msgspec.Raw
     size: int
     owner: tuple[str | None, str | None]
+    number: int = 0
 
 
 class Buffer:
     """A bounded queue. What was taken still counts until it is settled.
 
     Attributes:
-        held: Events that are waiting or under way.
-        held_bytes: Their size.
+        newest: Number of the event that was put last; 0 before the first.
+        held_bytes: Size of the events that are waiting or under way.
     """
 
     def __init__(self, max_events: int, max_bytes: int) -> None:
-        self.held = 0
+        self.newest = 0
         self.held_bytes = 0
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._waiting: deque[Held] = deque()
+        self._unsettled: dict[int, None] = {}  # numbers of all that are held, in their order
 
     def __bool__(self) -> bool:
         """Whether an event waits to be taken."""
         return bool(self._waiting)
 
+    @property
+    def held(self) -> int:
+        """Events that are waiting or under way."""
+        return len(self._unsettled)
+
+    def is_settled(self, number: int) -> bool:
+        """Whether the event with this number and all before it are settled."""
+        return next(iter(self._unsettled), number + 1) > number
+
     def put(self, event: Held) -> bool:
         """Add the newest event, if there is room."""
         if self.held >= self._max_events or self.held_bytes + event.size > self._max_bytes:
             return False
-        self._waiting.append(event)
-        self.held += 1
+        self.newest += 1
+        self._waiting.append(event._replace(number=self.newest))
+        self._unsettled[self.newest] = None
         self.held_bytes += event.size
         return True
 
@@ -75,14 +88,15 @@ class Buffer:
     def settle(self, events: Iterable[Held]) -> None:
         """Forget events that were taken: stored, or given up."""
         for event in events:
-            self.held -= 1
+            del self._unsettled[event.number]
             self.held_bytes -= event.size
 
     def clear(self) -> int:
         """Give up all events, also those under way; return how many they were."""
         given_up = self.held
         self._waiting.clear()
-        self.held = self.held_bytes = 0
+        self._unsettled.clear()
+        self.held_bytes = 0
         return given_up
 
 

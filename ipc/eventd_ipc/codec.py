@@ -11,7 +11,8 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from .errors import BadFrame, FrameTooLarge, RequestInvalid
-from .messages import Envelope, Hello, Reply, Request
+from .forms import read_form, skip
+from .messages import MAX_EVENTS, Emit, Envelope, Hello, Reply, Request
 
 HEADER: Final = 4  # bytes of the length
 DEFAULT_MAX_FRAME: Final = 8 * 1024 * 1024  # bytes; what NATS at its usual largest max_payload can take
@@ -22,6 +23,7 @@ _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _envelopes = msgspec.msgpack.Decoder(Envelope)
 _HELLO = Hello.__struct_config__.tag
+_EMIT = Emit.__struct_config__.tag
 _SHOWN = 40  # characters of the peer's text that an error repeats
 _UNREADABLE = (ValueError, RecursionError)  # msgspec's own errors and Unicode's are ValueErrors
 
@@ -140,7 +142,9 @@ def decode_request(frame: bytes) -> Request:
     """
     try:
         return _requests.decode(frame)
-    except _UNREADABLE as error:
+    except RecursionError as error:
+        return _decode_deep(frame, error)
+    except ValueError as error:
         raise _why_not(frame, error) from error
 
 
@@ -156,10 +160,64 @@ def decode_reply(frame: bytes) -> Reply:
         raise BadFrame(f"the reply cannot be understood: {error}") from error
 
 
+def _decode_deep(frame: bytes, error: RecursionError) -> Emit:
+    """Return an emit that the decoder cannot look through, so that the event that is too deep can be named.
+
+    Raises:
+        BadFrame: As for `decode_request`.
+        RequestInvalid: It is another request, or it is wrong beside that.
+    """
+    try:
+        fields = _fields(frame)
+        envelope = _envelope_of(fields)
+        if envelope.op != _EMIT or envelope.id is None or "events" not in fields:
+            raise _why_not(frame, error) from error
+        return Emit(envelope.id, _items(fields["events"], envelope.id))
+    except _UNREADABLE as broken:  # a deep `id`, too
+        raise BadFrame(f"the frame is not a message: {broken}") from broken
+
+
+def _fields(frame: bytes) -> dict[str, bytes]:
+    """Return the values of a map by their keys, without looking into them."""
+    kind, size, at = read_form(frame, 0)
+    if kind != "map":
+        raise ValueError("it is no map")
+    fields: dict[str, bytes] = {}
+    for _ in range(size):
+        kind, length, text = read_form(frame, at)
+        value = skip(frame, at)
+        at = skip(frame, value)
+        if kind == "str":
+            fields[frame[text : text + length].decode()] = frame[value:at]
+    if at != len(frame):
+        raise ValueError("trailing bytes")
+    return fields
+
+
+def _envelope_of(fields: dict[str, bytes]) -> Envelope:
+    named = {name: msgspec.Raw(fields[name]) for name in ("op", "id") if name in fields}
+    return _envelopes.decode(_encode(named))
+
+
+def _items(array: bytes, request: int) -> list[msgspec.Raw]:
+    """Return the items of the array of a request, without looking into them."""
+    kind, size, at = read_form(array, 0)
+    if kind != "array" or size > MAX_EVENTS:
+        raise RequestInvalid("emit: `events` is no array, or too long", id=request, code="bad_request")
+    items: list[msgspec.Raw] = []
+    for _ in range(size):
+        start, at = at, skip(array, at)
+        items.append(msgspec.Raw(array[start:at]))
+    return items
+
+
 def _why_not(frame: bytes, error: Exception) -> BadFrame | RequestInvalid:
     """Tell a frame that is no message from a message that is no valid request."""
     try:
-        envelope = _envelopes.decode(frame)
+        try:
+            envelope = _envelopes.decode(frame)
+        except RecursionError:
+            envelope = _envelope_of(_fields(frame))
     except _UNREADABLE as broken:
         return BadFrame(f"the frame is not a message: {broken}")
     if envelope.id is None and envelope.op != _HELLO:

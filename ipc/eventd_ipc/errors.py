@@ -141,7 +141,7 @@ class NotRunning(EventdClientError):
 class AccessDenied(EventdClientError):
     """This user may not use eventd's socket."""
 
-    default_hint = "run as the user that eventd runs as, or join the group that owns its socket"
+    default_hint = "run as the user that eventd runs as"
 
 
 class UnsafeSocket(EventdClientError):

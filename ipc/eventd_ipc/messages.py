@@ -4,7 +4,7 @@ Unknown keys are ignored in both directions: that is how the protocol grows with
 `PROTOCOL.md` describes when each message is sent and what the other side does.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -12,6 +12,9 @@ from .events import Event
 
 PROTOCOL = 1
 """Version that hello and welcome carry; it changes only when an old client would misunderstand."""
+
+MAX_EVENTS = 65_536
+"""Events of an emit that any server takes at the most; what one allows is in its `limits`."""
 
 
 class Limits(msgspec.Struct, rename="camel", frozen=True):
@@ -42,7 +45,7 @@ class Emit(msgspec.Struct, tag="emit", tag_field="op"):
     """Store these events, all or none. `events` stay undecoded so that a bad one can be named."""
 
     id: int
-    events: list[msgspec.Raw]
+    events: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_EVENTS)]
 
 
 class Get(msgspec.Struct, tag="get", tag_field="op", omit_defaults=True):

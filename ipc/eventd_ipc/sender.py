@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from weakref import WeakSet
 
@@ -77,9 +78,7 @@ class Sender:
         self._thread: threading.Thread | None = None
         self._client: blocking.Client | None = None
         self._backoff = Backoff()
-        self._emitted = 0
         self._acked = 0
-        self._given_up = 0  # of the emitted ones
         self._dropped: Counter[str] = Counter()
         self._last_error = ""
         self._failures = 0
@@ -100,28 +99,29 @@ class Sender:
         with self._changed:
             if self._stopping:
                 return "closed"
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name="eventd-log", daemon=True)
                 thread.start()
                 self._thread = thread
             if not self._buffer.put(event):
                 return "buffer_full"
-            self._emitted += 1
             self._changed.notify_all()
         return None
 
     def note_dropped(self, reason: str, number: int, why: object = "") -> None:
         """Count events that are lost; the first ones for each reason are reported in the log."""
-        text = str(why) or reason
+        text = _text(why) or reason
         with self._changed:
             first = reason not in self._dropped
             self._dropped[reason] += number
             self._last_error = text
         if first:
-            logger.warning(
-                "an event is dropped: %s; further ones for this reason are only counted",
-                text,
-                extra={"action": "event_dropped", "reason": reason, "agent": self._settings.agent},
+            _report(
+                logging.WARNING,
+                "event_dropped",
+                f"an event is dropped: {text}; further ones for this reason are only counted",
+                reason=reason,
+                agent=self._settings.agent,
             )
 
     def flush(self, timeout: float, *, give_up: bool = False) -> bool:
@@ -131,15 +131,19 @@ class Sender:
             give_up: Wait no longer than to the next attempt that fails.
         """
         with self._changed:
-            wanted = self._emitted
+            wanted = self._buffer.newest
             failures = self._failures
             self._hurried = True
             self._changed.notify_all()
             self._changed.wait_for(
-                lambda: self._settled >= wanted or self._stopped or (give_up and self._failures > failures),
+                lambda: (
+                    self._buffer.is_settled(wanted)
+                    or self._stopped
+                    or (give_up and self._failures > failures)
+                ),
                 timeout,
             )
-            return self._settled >= wanted
+            return self._buffer.is_settled(wanted)
 
     def retire(self) -> None:
         """Take no more events; the thread ends when it has sent what is held."""
@@ -155,7 +159,6 @@ class Sender:
         with self._changed:
             self._stopped = True
             lost = self._buffer.clear()
-            self._given_up += lost
             self._changed.notify_all()
             thread, client = self._thread, self._client
         if lost:
@@ -179,7 +182,7 @@ class Sender:
         """Return the counters as they are now."""
         with self._changed:
             return EventLogStats(
-                emitted=self._emitted,
+                emitted=self._buffer.newest,
                 acked=self._acked,
                 held=self._buffer.held,
                 held_bytes=self._buffer.held_bytes,
@@ -187,10 +190,6 @@ class Sender:
                 connected=self._client is not None,
                 last_error=self._last_error,
             )
-
-    @property
-    def _settled(self) -> int:
-        return self._acked + self._given_up
 
     # The thread.
 
@@ -202,7 +201,7 @@ class Sender:
             except EventdClientError as error:
                 pause = self._note_failure(error)
             except Exception as error:
-                logger.exception("cannot send events", extra={"action": "eventd_log_failed"})
+                _report(logging.ERROR, "eventd_log_failed", "cannot send events", error)
                 self._note_failure(error)
             self._sleep(pause, hurried=True)
 
@@ -297,11 +296,10 @@ class Sender:
 
     def _give_up(self, refusal: Refused, events: list[Held]) -> None:
         with self._changed:
-            self._last_error = str(refusal)
+            self._last_error = _text(refusal)
             if not events or self._stopped:
                 return
             self._buffer.settle(events)
-            self._given_up += len(events)
             self._changed.notify_all()
         self.note_dropped(refusal.code, len(events), refusal)
 
@@ -311,28 +309,48 @@ class Sender:
             away_since, self._away_since = self._away_since, None
         if away_since is not None:
             seconds = time.monotonic() - away_since
-            logger.info("eventd is there again", extra={"action": "eventd_reachable", "seconds": seconds})
+            _report(logging.INFO, "eventd_reachable", "eventd is there again", seconds=seconds)
 
     def _note_failure(self, error: Exception) -> float:
         """Count a failed attempt; report the first of an outage; return the pause before the next."""
+        text = _text(error)
         with self._changed:
             self._failures += 1
-            self._last_error = str(error)
+            self._last_error = text
             first = self._away_since is None
             if first:
                 self._away_since = time.monotonic()
             held = self._buffer.held
             self._changed.notify_all()
         if first:
-            logger.warning(
-                "events cannot be sent now, %d are held: %s",
-                held,
-                error,
-                extra={"action": "eventd_unreachable", "agent": self._settings.agent},
+            _report(
+                logging.WARNING,
+                "eventd_unreachable",
+                f"events cannot be sent now, {held} are held: {text}",
+                agent=self._settings.agent,
             )
         if isinstance(error, Refused) and action_for(error) is ClientAction.RECONNECT_LATER:
             return LATER
         return self._backoff.pause()
+
+
+def _report(level: int, action: str, message: str, error: Exception | None = None, **fields: object) -> None:
+    """Log what happened, in a program whose logging is not ours.
+
+    Its filters, factories and handlers may raise: that must not come back to the agent, nor end the thread.
+    The fields have names that nobody else gives to theirs, which logging would not forgive.
+    """
+    extra = {f"eventd_{name}": value for name, value in fields.items()}
+    with suppress(Exception):
+        logger.log(level, "%s", message, exc_info=error, extra={"eventd_action": action, **extra})
+
+
+def _text(why: object) -> str:
+    """Return what an object says of itself; an exception of the agent's own may fail at that too."""
+    try:
+        return str(why)
+    except Exception:
+        return type(why).__name__
 
 
 _senders: WeakSet[Sender] = WeakSet()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import accept, backlog, command, idle, latency, sustained, targets
 from .report import Sheet, machine, table
-from .stage import Options
+from .stage import Options, hide_person
 
 BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "accept": accept.measure,
@@ -30,6 +30,7 @@ def main() -> int:
     """Run the chosen benchmarks; return 1 if one could not run."""
     arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that every process is ended on the way out
+    hide_person()
     results: Path = arguments.results
     results.mkdir(parents=True, exist_ok=True)
     here = machine()

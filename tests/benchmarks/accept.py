@@ -13,7 +13,7 @@ from eventd_ipc.builders import new_id
 from .disk import sync_times
 from .load import AGENT, BODY, Load, Plan
 from .report import Sheet
-from .stage import Daemon, Options, workspace
+from .stage import Options, eventd, workspace
 
 NOTE = "the broker is away; 300-byte bodies; one process holds all connections"
 
@@ -37,7 +37,7 @@ def measure(sheet: Sheet, options: Options) -> None:
     events = options.amount(EVENTS)
     for _ in range(options.rounds):
         for name, (batch, connections) in SHAPES.items():
-            with workspace(options, "accept") as folder, Daemon(folder / "eventd") as daemon:
+            with workspace(options, "accept") as folder, eventd(folder) as daemon:
                 plan = Plan(str(daemon.socket), events, batch, connections)
                 with Load(plan) as load:
                     sheet.add(name, load.go().rate, "events/s")

@@ -5,7 +5,7 @@ from support.nats import NatsServer
 
 from .load import Load, Plan
 from .report import Sheet
-from .stage import Daemon, Options, workspace
+from .stage import Options, eventd, workspace
 from .streams import await_each, wait_stored
 
 NOTE = "from the first batch stored to the last, by the server's clock; the control is on the same server"
@@ -29,7 +29,7 @@ def measure(sheet: Sheet, options: Options) -> None:
         for sync_interval, name, control in WAYS:
             with workspace(options, "backlog") as folder:
                 server = NatsServer(folder / "nats", sync_interval=sync_interval)
-                with Daemon(folder / "eventd", server.url) as daemon:
+                with eventd(folder, server.url) as daemon:
                     with Load(Plan(str(daemon.socket), events, batch=20)) as load:
                         load.go()
                     with server:

@@ -1,13 +1,16 @@
 """`eventd emit` as a whole process, beside an interpreter that does nothing."""
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from eventd_ipc.paths import SOCKET_VARIABLE
+
 from .report import Sheet
-from .stage import Daemon, Options, workspace
+from .stage import Options, eventd, workspace
 
 NOTE = "wall time, bytecode cached; each run is one process"
 
@@ -22,11 +25,12 @@ def measure(sheet: Sheet, options: Options) -> None:
     sheet.note = NOTE
     emit = [str(Path(sys.executable).with_name("eventd")), "emit"]
     nothing = [sys.executable, "-c", "pass"]
-    with workspace(options, "command") as folder, Daemon(folder / "eventd") as daemon:
-        _run(emit, daemon.environment)  # reads what the next ones find cached
+    with workspace(options, "command") as folder, eventd(folder) as daemon:
+        environment = os.environ | {SOCKET_VARIABLE: str(daemon.socket)}
+        _run(emit, environment)  # reads what the next ones find cached
         for _ in range(RUNS * options.rounds):
-            sheet.add(EMIT, _run(emit, daemon.environment), "ms")
-            sheet.add(NOTHING, _run(nothing, daemon.environment), "ms", control=True)
+            sheet.add(EMIT, _run(emit, environment), "ms")
+            sheet.add(NOTHING, _run(nothing, environment), "ms", control=True)
     sheet.compare(EMIT, NOTHING)
 
 

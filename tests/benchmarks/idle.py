@@ -5,10 +5,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from support.waiting import wait_until
-
 from .report import Sheet
-from .stage import Daemon, Options, broker, workspace
+from .stage import Options, shipping, workspace
 
 NOTE = "connected to a broker of its own process, after one status request"
 
@@ -24,21 +22,14 @@ def measure(sheet: Sheet, options: Options) -> None:
     sheet.note = NOTE
     span = max(2.0, SPAN * options.scale)
     for _ in range(options.rounds):
-        with (
-            workspace(options, "idle") as folder,
-            broker(folder / "nats") as server,
-            Daemon(folder / "eventd", server.url) as daemon,
-        ):
-            wait_until(lambda: _connected(daemon), CONNECT_TIMEOUT)
+        with workspace(options, "idle") as folder, shipping(folder) as (daemon, _):
+            pid = daemon.pid
+            assert pid is not None
             time.sleep(SETTLE)
-            before = _cpu_seconds(daemon.pid)
+            before = _cpu_seconds(pid)
             time.sleep(span)
-            sheet.add(CPU, 100 * (_cpu_seconds(daemon.pid) - before) / span, "%")
-            sheet.add(RSS, int(_ps(daemon.pid, "rss")) * 1024 / 1e6, "MB")
-
-
-def _connected(daemon: Daemon) -> bool:
-    return all(route["connected"] for route in daemon.status()["routes"])
+            sheet.add(CPU, 100 * (_cpu_seconds(pid) - before) / span, "%")
+            sheet.add(RSS, int(_ps(pid, "rss")) * 1024 / 1e6, "MB")
 
 
 def _cpu_seconds(pid: int) -> float:

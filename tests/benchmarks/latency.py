@@ -1,9 +1,11 @@
 """Ack latency: one event at a time on an idle daemon, beside the disk's own sync."""
 
+from support.daemon import Daemon
+
 from .disk import percentile, sync_times
 from .load import Load, Plan
 from .report import Sheet
-from .stage import Daemon, Options, broker, workspace
+from .stage import Options, eventd, shipping, workspace
 
 NOTE = "one event at a time; with the broker there each is also shipped, on the same disk, meanwhile"
 
@@ -23,17 +25,13 @@ def measure(sheet: Sheet, options: Options) -> None:
     sheet.note = NOTE
     events = options.amount(EVENTS)
     for _ in range(options.rounds):
-        with workspace(options, "latency") as folder, Daemon(folder / "eventd") as daemon:
+        with workspace(options, "latency") as folder, eventd(folder) as daemon:
             _record(sheet, daemon, events, P50, P99)
         with workspace(options, "latency") as folder:
             times = sync_times(folder, events)
             sheet.add(SYNC_P50, percentile(times, 50) * MS, "ms", control=True)
             sheet.add(SYNC_P99, percentile(times, 99) * MS, "ms", control=True)
-        with (
-            workspace(options, "latency") as folder,
-            broker(folder / "nats") as server,
-            Daemon(folder / "eventd", server.url) as daemon,
-        ):
+        with workspace(options, "latency") as folder, shipping(folder) as (daemon, _):
             _record(sheet, daemon, events, SHIPPED_P50, SHIPPED_P99)
     sheet.compare(P50, SYNC_P50)
     sheet.compare(P99, SYNC_P99)
@@ -42,7 +40,7 @@ def measure(sheet: Sheet, options: Options) -> None:
 
 
 def _record(sheet: Sheet, daemon: Daemon, events: int, p50: str, p99: str) -> None:
-    with Load(Plan(str(daemon.socket), events, pace="single")) as load:
+    with Load(Plan(str(daemon.socket), events, one_by_one=True)) as load:
         latencies = load.go().latencies
     sheet.add(p50, percentile(latencies, 50) * MS, "ms")
     sheet.add(p99, percentile(latencies, 99) * MS, "ms")

@@ -4,6 +4,7 @@ The parent starts it with `Load`; it runs as `python -m benchmarks.load PLAN`, s
 connected and prints its result as one JSON line after it was told to go.
 """
 
+import contextlib
 import dataclasses
 import json
 import selectors
@@ -13,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 
@@ -23,6 +24,7 @@ from eventd_ipc.events import Event
 from eventd_ipc.messages import PROTOCOL, Ack, Emit, Hello, Reply, Request, Welcome
 
 AGENT = "bench"
+TICK = 0.002  # seconds between two sends at a steady rate
 CHUNK = 256 * 1024  # bytes sent or received at once
 BODY = 300  # bytes of an event as the JSON that is stored
 REPLY_TIMEOUT = 60.0  # seconds without any ack, after which something is broken
@@ -45,14 +47,16 @@ class Plan:
     Attributes:
         events: Over all connections together.
         batch: Events in one frame.
-        pace: `pipelined` sends as fast as the daemon reads; `single` waits for each ack.
+        one_by_one: Wait for each ack before the next frame.
+        seconds: Spread the sending over this time; 0 sends as fast as the daemon reads.
     """
 
     socket: str
     events: int
     batch: int = 1
     connections: int = 1
-    pace: Literal["pipelined", "single"] = "pipelined"
+    one_by_one: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Outcome:
     Attributes:
         seconds: From the first byte sent to the last ack.
         began: Unix time of the first byte.
-        latencies: Seconds from frame to ack, one by one, where the pace was `single`.
+        latencies: Seconds from each frame to its ack, where they went one by one.
     """
 
     events: int
@@ -165,6 +169,7 @@ class Pipeline(Client):
         self.socket.setblocking(False)
         self._expected = len(frames)
         self._outgoing = memoryview(b"".join(frames))
+        self._size = len(self._outgoing)
         self._replies: list[bytes] = []
 
     @property
@@ -177,9 +182,15 @@ class Pipeline(Client):
         """Whether every frame has been answered."""
         return len(self._replies) == self._expected
 
-    def send(self) -> None:
-        """Send what the socket takes."""
-        self._outgoing = self._outgoing[self.socket.send(self._outgoing[:CHUNK]) :]
+    def send(self, share: float = 1.0) -> None:
+        """Send what the socket takes now.
+
+        Args:
+            share: How much of everything may be sent by now.
+        """
+        allowed = round(self._size * share) - (self._size - len(self._outgoing))
+        if allowed > 0:
+            self._outgoing = self._outgoing[self.socket.send(self._outgoing[: min(allowed, CHUNK)]) :]
 
     def receive(self) -> None:
         """Take in what has come."""
@@ -221,7 +232,7 @@ def make_frames(events: int, batch: int, body: int = BODY) -> list[bytes]:
 
 def _run(plan: Plan) -> Outcome:
     frames = make_frames(plan.events, plan.batch)
-    if plan.pace == "single":
+    if plan.one_by_one:
         with Client(plan.socket) as client:
             _wait_for_go()
             return _one_by_one(client, frames)
@@ -230,7 +241,10 @@ def _run(plan: Plan) -> Outcome:
     del frames, parts
     _wait_for_go()
     began, start = time.time(), time.perf_counter()
-    _drive(lines)
+    if plan.seconds:
+        _drive_steadily(lines, plan.seconds)
+    else:
+        _drive(lines)
     seconds = time.perf_counter() - start
     for one in lines:
         one.check()
@@ -276,6 +290,18 @@ def _drive(lines: list[Pipeline]) -> None:
                 if line.done:
                     selector.unregister(line.socket)
                     unanswered -= 1
+
+
+def _drive_steadily(lines: list[Pipeline], seconds: float) -> None:
+    start = time.perf_counter()
+    while not all(line.done for line in lines):
+        share = min(1.0, (time.perf_counter() - start) / seconds)
+        for line in lines:
+            with contextlib.suppress(BlockingIOError):  # the daemon reads more slowly than that
+                line.send(share)
+            with contextlib.suppress(BlockingIOError):
+                line.receive()
+        time.sleep(TICK)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ TARGETS = (
     Target("shipping a backlog, server always syncs", "backlog", backlog.ALWAYS, ">=", 35_000, "events/s"),
     Target("the same beside awaiting each publish", "backlog", backlog.ALWAYS, ">=", 8, "x", of="ratio"),
     Target("socket to JetStream, both durable", "sustained", sustained.SINGLES, ">=", 20_000, "events/s"),
+    Target("the same at a steady rate", "sustained", sustained.STEADY, ">=", 20_000, "events/s"),
     Target("eventd emit as a whole process", "command", command.EMIT, "<=", 100, "ms"),
     Target("idle daemon, share of a core", "idle", idle.CPU, "<=", 1.0, "%"),
     Target("idle daemon, RSS without the broker", "idle", idle.RSS, "<=", 80, "MB"),

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -19,6 +19,8 @@ TIMEOUT = 60.0  # seconds until a command must have ended; a bound against hangi
 LINE_TIMEOUT = 20.0  # seconds until a line that is waited for must have come; likewise
 
 _END = b"\x04the end\x04"
+
+Stream = int | IO[bytes]
 
 COMMAND = [sys.executable, "-m", "eventd"]
 
@@ -46,7 +48,6 @@ class Eventd:
     """Runs `eventd` with the global options given."""
 
     options: Sequence[str | Path] = ()
-    environ: Mapping[str, str] | None = None
 
     def __call__(self, *args: str | Path, stdin: bytes | None = b"", **environ: str) -> Ended:
         """Run a command to its end."""
@@ -60,11 +61,16 @@ class Eventd:
         )
         return Ended(done.returncode, done.stdout, done.stderr.decode())
 
-    def start(self, *args: str | Path, **streams: Any) -> "Running":
-        """Start a command; standard input, output and error are pipes unless they are given."""
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    def start(
+        self,
+        *args: str | Path,
+        stdin: Stream = subprocess.PIPE,
+        stdout: Stream = subprocess.PIPE,
+        stderr: Stream = subprocess.PIPE,
+    ) -> "Running":
+        """Start a command and return at once."""
         command = [*COMMAND, *self.options, *args]
-        return Running(subprocess.Popen(command, bufsize=0, **(pipes | streams)))
+        return Running(subprocess.Popen(command, bufsize=0, stdin=stdin, stdout=stdout, stderr=stderr))
 
 
 class Terminal:

@@ -48,7 +48,7 @@ CLIENT_ERRORS = {
 }
 
 
-def of_tree(module: object, root: type[Exception]) -> dict[str, type[Exception]]:
+def of_tree[E: Exception](module: object, root: type[E]) -> dict[str, type[E]]:
     return {
         name: kind
         for name, kind in inspect.getmembers(module, inspect.isclass)

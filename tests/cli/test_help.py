@@ -25,6 +25,14 @@ def all_commands(
             yield from all_commands(below, (*path, name))
 
 
+SHORTER = {
+    "EVENTD_EMIT_AGENT": "EVENTD_AGENT",
+    "EVENTD_RUN_DATA_DIR": "EVENTD_DATA_DIR",
+    "EVENTD_RUN_LOG_LEVEL": "EVENTD_LOG_LEVEL",
+    "EVENTD_RUN_LOG_FORMAT": "EVENTD_LOG_FORMAT",
+}
+"""Variables that are not made of the names of command and option."""
+
 ALL = dict(all_commands())
 
 
@@ -57,13 +65,14 @@ def test_every_option_has_a_variable_that_the_help_names(path: tuple[str, ...]) 
     context = cli.make_context("eventd", ["status"])
     for name in path:
         context = click.Context(command, info_name=name, parent=context)
-    shown = command.get_help(context)
+    shown = re.sub(r"\s", "", command.get_help(context))
     for option in command.params:
         if isinstance(option, click.Option) and "--version" not in option.opts:
             assert option.help
-            assert isinstance(option.envvar, str)
-            assert option.envvar.startswith("EVENTD_")
-            assert option.envvar in re.sub(r"\s", "", shown)
+            flag = max(option.opts, key=len)
+            full = "_".join(("eventd", *path, flag.lstrip("-").replace("-", "_"))).upper()
+            assert option.envvar == SHORTER.get(full, full)
+            assert f"[envvar:{option.envvar}" in shown
 
 
 @pytest.mark.parametrize("name", COMMANDS)

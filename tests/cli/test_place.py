@@ -58,8 +58,8 @@ def test_a_broken_config_file_does_not_hide_that_nobody_answers(usual: Path) -> 
 @pytest.mark.parametrize(("variable", "agent"), [(None, "main"), ("ci", "ci")])
 def test_the_agent_is_the_environments(server: ScriptedServer, variable: str | None, agent: str) -> None:
     """Where no option names one; OpenClaw's main agent where nobody does."""
-    environ = {} if variable is None else {"EVENTD_AGENT": variable}
-    Eventd(["--socket", server.path])("status", **environ)
+    eventd = Eventd(["--socket", server.path])
+    eventd("status") if variable is None else eventd("status", EVENTD_AGENT=variable)
     (hello,) = server.hellos
     assert hello.agent == agent
     assert hello.client.startswith("eventd-cli/")

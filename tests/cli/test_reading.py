@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from cli.support import Eventd
@@ -18,7 +19,7 @@ def note(request: int, seq: int, *, stream: str = "events", time: int | None = N
     return StoredEvent(request, stream, seq, "openclaw.events.main.note", at, BODY)
 
 
-def asked(server: ScriptedServer, kind: type) -> list[dict[str, Any]]:
+def asked(server: ScriptedServer, kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
     """Return what was asked for, without what is the protocol's own."""
     fields = [field for field in kind.__struct_fields__ if field not in ("id", "credit")]
     return [
@@ -174,6 +175,7 @@ def test_tail_waits_for_nats_while_it_follows(eventd: Eventd, server: ScriptedSe
     with eventd.start("tail", "-f", "--json") as running:
         assert "unavailable" in running.read_error_line()
         assert json.loads(running.read_line())["seq"] == 1
+    assert [request["last"] for request in asked(server, Tail)] == [10, 10, 10]
 
 
 def test_tail_without_a_daemon_does_not_wait(eventd: Eventd) -> None:

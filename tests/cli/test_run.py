@@ -33,7 +33,7 @@ def test_init_writes_a_file_that_can_be_used(tmp_path: Path) -> None:
     ended = Eventd()("init", "--path", path)
     assert (ended.code, ended.lines) == (0, [str(path)])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert load_file(path)
+    assert load_file(path).uses_embedded
     assert f"eventd --config {path} run" in ended.err
 
 

@@ -14,7 +14,12 @@ from eventd_ipc.messages import StoredEvent
 
 def stored(body: bytes | dict[str, Any], **fields: Any) -> StoredEvent:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    known = {"stream": "s", "seq": 1, "subject": "openclaw.events.main.x", "time": 1700000000123}
+    known: dict[str, Any] = {
+        "stream": "s",
+        "seq": 1,
+        "subject": "openclaw.events.main.x",
+        "time": 1700000000123,
+    }
     return StoredEvent(id=1, body=text, **(known | fields))
 
 

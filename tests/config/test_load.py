@@ -198,6 +198,7 @@ BAD = {
     "outbox: {ledgerIds: -1}": "outbox.ledgerIds: has to be at least 0",
     "embedded: {port: 65536}": "embedded.port: has to be at most 65535",
     "embedded: {port: 0x1F}": "embedded.port: has to be a whole decimal number",
+    "socket: {maxEvents: 65537}": "socket.maxEvents: has to be at most 65536",
     "embedded: {maxPayload: 65MiB}": "embedded.maxPayload: has to be at most 64MiB",
     "embedded: {serverPath: /none}": "embedded.serverPath: /none is no program that can be run",
     "embedded: {serverPath: /}": "embedded.serverPath: / is no program that can be run",
@@ -271,7 +272,7 @@ def test_defaults_of_the_settings() -> None:
     assert (outbox.max_bytes, outbox.retain, outbox.retain_bytes) == (2**30, 300, 2**28)
     assert (outbox.ledger_age, outbox.ledger_ids, outbox.min_free) == (7 * 86400, 2_000_000, 2**26)
     assert (socket.path, socket.max_connections, socket.max_frame) == (None, 1024, 2**23)
-    assert (socket.max_events, socket.max_in_flight, socket.hello_timeout) == (1000, 2**22, 5)
+    assert (socket.max_events, socket.max_in_flight, socket.hello_timeout) == (1000, 2**20, 5)
     assert (embedded.port, embedded.max_payload, embedded.server_path) == (0, 2**23, None)
     stream = config.routes.default.settings
     assert (stream.max_age, stream.max_bytes, stream.replicas) == (90 * 86400, -1, 1)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventd.ingest.admission import HEADER_ROOM, Admission
+from eventd.ingest.admission import HEADER_ROOM, MAX_SHRINKING, Admission
 from eventd.outbox.model import NewRow, Submission
 from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
 from eventd_ipc.messages import Emit, Error, Limits
@@ -205,12 +205,31 @@ def test_malformed_names_the_event_and_the_place(event: Any, place: str) -> None
 def test_too_large_by_the_limit_of_an_event() -> None:
     """What counts is the JSON that is stored, and the limit itself is allowed."""
     admission = make(Limits(max_frame=1 << 20, max_event=300, max_events=4, max_in_flight=1 << 20))
-    event = {"type": "custom", "id": ID, "timestamp": NOW, "agent": "main", "payload": {"text": ""}}
+    event: dict[str, Any] = {
+        "type": "custom",
+        "id": ID,
+        "timestamp": NOW,
+        "agent": "main",
+        "payload": {"text": ""},
+    }
     event["payload"]["text"] = "x" * (300 - len(row_of(event).body))
     assert len(row_of(event, admission=admission).body) == 300
     event["payload"]["text"] += "x"
     error = refusal_of({"type": "custom"}, event, admission=admission)
     assert (error.code, error.index) == ("too_large", 1)
+
+
+def test_too_large_to_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot become small enough costs neither memory nor time; what may, is decoded."""
+    admission = make(Limits(max_frame=1 << 20, max_event=300, max_events=4, max_in_flight=1 << 20))
+    event = {"type": "custom", "ignored": ""}
+    event["ignored"] = "x" * (300 * MAX_SHRINKING - len(msgspec.msgpack.encode(event)) - 2)
+    assert len(msgspec.msgpack.encode(event)) == 300 * MAX_SHRINKING
+    assert row_of(event, admission=admission)
+    monkeypatch.setattr("eventd.ingest.admission.decode_event", lambda _: pytest.fail("decoded"))
+    event["ignored"] += "x"
+    error = refusal_of(event, admission=admission)
+    assert (error.code, error.index) == ("too_large", 0)
 
 
 def test_too_large_for_the_server_of_the_route() -> None:

@@ -60,7 +60,11 @@ def test_closed_client_says_so(server: ScriptedServer) -> None:
 def test_server_that_reads_nothing_is_timed_out_and_the_connection_over(server: ScriptedServer) -> None:
     """Half a frame is out; what came behind it would be misread."""
     reading = threading.Event()
-    server.answers[Ping] = lambda peer, ping: reading.wait(10)  # meanwhile nothing is read
+
+    def stop_reading(peer: Peer, ping: Ping) -> None:
+        reading.wait(10)
+
+    server.answers[Ping] = stop_reading
     with connect("main", socket=server.path, timeout=0.2) as client:
         with pytest.raises(TimedOut, match="answer"):
             client.ping()

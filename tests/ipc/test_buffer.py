@@ -10,7 +10,7 @@ from eventd_ipc.errors import CODES, ClientAction, Refused
 
 
 def held(number: int, size: int = 10, agent: str | None = None) -> Held:
-    return Held(msgspec.Raw(msgspec.msgpack.encode(number)), size, (agent, None))
+    return Held(msgspec.Raw(msgspec.msgpack.encode(number)), size, (agent, None), number)
 
 
 def test_batch_has_at_least_one_event_however_large() -> None:
@@ -44,12 +44,12 @@ class Books(RuleBasedStateMachine):
 
     @rule(size=st.integers(1, 60))
     def put(self, size: int) -> None:
-        self.number += 1
-        event = held(self.number, size)
+        event = held(self.number + 1, size)
         everything = [*self.taken, *self.waiting]
         fits = len(everything) < 8 and sum(one.size for one in everything) + size <= 100
         assert self.buffer.put(event) is fits
         if fits:
+            self.number += 1
             self.waiting.append(event)
 
     @rule(events=st.integers(1, 5), size=st.integers(1, 100))
@@ -66,6 +66,11 @@ class Books(RuleBasedStateMachine):
     def settle_the_first(self) -> None:
         self.buffer.settle(self.taken[:1])
         del self.taken[:1]
+
+    @rule()
+    def settle_the_last(self) -> None:
+        self.buffer.settle(self.taken[-1:])
+        del self.taken[-1:]
 
     @rule()
     def put_back(self) -> None:
@@ -85,6 +90,9 @@ class Books(RuleBasedStateMachine):
         assert self.buffer.held == len(everything)
         assert self.buffer.held_bytes == sum(one.size for one in everything)
         assert bool(self.buffer) is bool(self.waiting)
+        oldest = min((one.number for one in everything), default=self.number + 1)
+        assert self.buffer.newest == self.number
+        assert [self.buffer.is_settled(n) for n in (oldest - 1, oldest)] == [True, oldest > self.number]
 
 
 TestBooks = Books.TestCase

@@ -66,7 +66,11 @@ async def test_cancelled_request_leaves_the_others_alone(server: ScriptedServer)
 async def test_request_cancelled_while_it_is_sent_ends_the_connection(server: ScriptedServer) -> None:
     """Half a frame is out; what came behind it would be misread."""
     reading = threading.Event()
-    server.answers[Ping] = lambda peer, ping: reading.wait(10)  # meanwhile nothing is read
+
+    def stop_reading(peer: Peer, ping: Ping) -> None:
+        reading.wait(10)
+
+    server.answers[Ping] = stop_reading
     async with connect("main", socket=server.path) as client, anyio.create_task_group() as tasks:
 
         async def ping() -> None:

@@ -69,7 +69,8 @@ def connect_async(*args: Any, **kwargs: Any) -> Iterator[Portal]:
 @pytest.fixture(params=["blocking", "async"])
 def connect(request: pytest.FixtureRequest, absent_server: ScriptedServer) -> Connect:
     """Connects to the peer as the agent main: `connect(**options)`."""
-    kind = {"blocking": blocking.connect, "async": connect_async}[request.param]
+    kinds: dict[str, Connect] = {"blocking": blocking.connect, "async": connect_async}
+    kind = kinds[request.param]
     return lambda **options: kind(
         "main", **{"socket": absent_server.path, "timeout": 10.0, "patience": 0.0, **options}
     )

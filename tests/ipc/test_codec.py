@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+import tracemalloc
 from collections.abc import Iterable
 from typing import get_args
 
@@ -20,6 +21,7 @@ from eventd_ipc.codec import (
 )
 from eventd_ipc.errors import BadFrame, FrameTooLarge, ProtocolError, RequestInvalid
 from eventd_ipc.messages import (
+    MAX_EVENTS,
     Ack,
     Cancel,
     Credit,
@@ -63,6 +65,7 @@ MESSAGES: list[Request | Reply] = [
     Pong(id=7),
 ]
 MAP = b"\x80"
+DEEP = b"\x91" * 100_000 + b"\x90"
 
 messages = pytest.mark.parametrize(
     "message", MESSAGES, ids=lambda m: f"{type(m).__name__}-{getattr(m, 'id', '')}"
@@ -221,7 +224,11 @@ def check_body(body: bytes) -> None:
         pytest.param(encode(Ping(1))[4:-1], "truncated", id="torn"),
         pytest.param(b"\x81\xa2op\xa4ping", "`id`", id="no id"),
         pytest.param(b"\x82\xa2op\xa4ping\xa2id\xa1x", "id", id="id is no integer"),
-        pytest.param(b"\x82\xa2op\xa4ping\xa1x" + b"\x91" * 100_000, "recursion", id="nested without end"),
+        pytest.param(b"\x82\xa2op\xa4ping\xa1x" + b"\x91" * 100_000, "truncated", id="nested without end"),
+        pytest.param(b"\x82\xa2op\xa4ping\xa1x" + DEEP, "`id`", id="nested, no id"),
+        pytest.param(DEEP, "array", id="nested, not a map"),
+        pytest.param(b"\x82\xa2op\xa4emit\xa2id" + DEEP, "id", id="nested id"),
+        pytest.param(b"\x81\xa1x" + DEEP + b"\0", "trailing", id="nested, bytes left over"),
     ],
 )
 def test_frame_that_cannot_be_answered_is_a_bad_frame(body: bytes, why: str) -> None:
@@ -248,6 +255,53 @@ def test_request_that_can_be_answered_keeps_the_connection(
     with pytest.raises(RequestInvalid) as caught:
         decode_request(msgspec.msgpack.encode(request_))
     assert (caught.value.code, caught.value.id) == (code, request_id)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(b"\x83\xa2op\xa4ping\xa2id\5\xa1x" + DEEP, "bad_request", id="unknown key"),
+        pytest.param(b"\x83\xa2op\xa4wash\xa2id\5\xa1x" + DEEP, "unknown_op", id="unknown request"),
+        pytest.param(b"\x83\xa1x" + DEEP + b"\xa2op\xa4emit\xa2id\5", "bad_request", id="no events"),
+        pytest.param(
+            b"\x84\xa1x" + DEEP + b"\xa2op\xa4emit\xa2id\5\xa6events\1", "bad_request", id="events no array"
+        ),
+        pytest.param(
+            b"\x83\xa2op\xa4emit\xa2id\5\xa6events\xdd\0\1\0\1" + DEEP + b"\xc0" * MAX_EVENTS,
+            "bad_request",
+            id="too many events",
+        ),
+    ],
+)
+def test_request_nested_too_deep_keeps_the_connection(body: bytes, code: str) -> None:
+    """However deep, whether it can be answered is the same question."""
+    with pytest.raises(RequestInvalid) as caught:
+        decode_request(body)
+    assert (caught.value.code, caught.value.id) == (code, 5)
+
+
+@pytest.mark.parametrize("head", [b"\xa2op\xa4emit", b"\xd9\2op\xd9\4emit"], ids=["usual", "wide"])
+def test_event_nested_too_deep_does_not_spoil_the_decoding_of_the_others(head: bytes) -> None:
+    """So that the one can be named, and a client that drops it gets on."""
+    events = [bytes(EVENT), b"\x82\xa4type\xa1a\xa7payload\x81\xa1x" + DEEP, bytes(EVENT)]
+    body = b"\x83" + head + b"\xa2id\5\xa6events\x93" + b"".join(events)
+    request = decode_request(body)
+    assert isinstance(request, Emit)
+    assert (request.id, [bytes(raw) for raw in request.events]) == (5, events)
+
+
+def test_events_beyond_any_limit_are_counted_before_they_are_made() -> None:
+    """An array of millions of the smallest values takes no memory."""
+    body = b"\x83\xa2op\xa4emit\xa2id\5\xa6events\xdd\0\x10\0\0" + b"\xc0" * (1 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestInvalid) as caught:
+            decode_request(body)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 16
+    finally:
+        tracemalloc.stop()
+    assert (caught.value.code, caught.value.id) == ("bad_request", 5)
+    assert str(MAX_EVENTS) in str(caught.value)
 
 
 def test_unknown_keys_are_ignored() -> None:

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from eventd_ipc import sender
+from eventd_ipc.buffer import Buffer
 from eventd_ipc.builders import Run
 from eventd_ipc.errors import CODES, ClientAction
 from eventd_ipc.eventlog import EventLog
@@ -444,9 +445,145 @@ def test_bad_input_is_logged_once(make_log: Make, caplog: pytest.LogCaptureFixtu
     log = make_log()
     for _ in range(3):
         log.emit(Event(type="Bad"))
-    dropped = [record for record in caplog.records if getattr(record, "action", "") == "event_dropped"]
+    dropped = [record for record in caplog.records if getattr(record, "eventd_action", "") == "event_dropped"]
     assert [record.levelno for record in dropped] == [logging.WARNING]
     assert log.stats().dropped == {"malformed": 3}
+
+
+class Unreadable(Exception):
+    """An error that cannot even say what it is."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Hostile:
+    """What an agent may hand in, or its logging may do."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise Unreadable
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        raise ZeroDivisionError
+
+
+def naming_factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """Makes records as structured logging does, with fields of the program's own."""
+    record = logging.LogRecord(*args, **kwargs)
+    vars(record).update(agent="mine", action="mine", reason="mine", seconds="mine")
+    return record
+
+
+def broken_factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    raise ZeroDivisionError
+
+
+@pytest.fixture
+def restored_factory() -> Iterator[None]:
+    """Lets a test set the factory of records."""
+    factory = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.fixture(
+    params=[naming_factory, broken_factory, Hostile()], ids=lambda it: str(getattr(it, "__name__", "filter"))
+)
+def foreign_logging(request: pytest.FixtureRequest, restored_factory: None) -> Iterator[None]:
+    """A program's logging, as eventd's client meets it."""
+    if isinstance(request.param, Hostile):
+        sender.logger.addFilter(request.param)
+    else:
+        logging.setLogRecordFactory(request.param)
+    yield
+    sender.logger.removeFilter(request.param)
+
+
+@pytest.mark.usefixtures("foreign_logging")
+def test_logging_of_the_program_cannot_hurt_the_agent_nor_end_the_thread(
+    absent_server: ScriptedServer, make_log: Make
+) -> None:
+    """Drops, an outage and its end are reported; whatever becomes of that, events go on."""
+    log = make_log()
+    assert log.emit(Event(type="Bad")) is None
+    log.emit(event(1))
+    assert not log.flush(0.3)
+    absent_server.start()
+    assert log.flush(10)
+    assert list(absent_server.stored) == ["id-1"]
+    absent_server.script.append(refuse("malformed", index=0))
+    log.emit(event(2))
+    assert log.flush(10)
+    log.emit(event(3))
+    assert log.flush(10)
+    assert list(absent_server.stored) == ["id-1", "id-3"]
+
+
+@pytest.mark.usefixtures("restored_factory")
+def test_fields_of_the_records_stay_apart_from_those_of_the_program(
+    make_log: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where its own records name an agent, ours still come through."""
+    logging.setLogRecordFactory(naming_factory)
+    make_log().emit(Event(type="Bad"))
+    (dropped,) = caplog.records
+    fields = {name: value for name, value in vars(dropped).items() if name.startswith("eventd_")}
+    assert fields == {"eventd_action": "event_dropped", "eventd_reason": "malformed", "eventd_agent": "main"}
+
+
+def test_error_that_cannot_be_read_is_counted(make_log: Make) -> None:
+    """An agent's own classes run while its events are read."""
+    log = make_log()
+    assert log.custom("test.made", Hostile()) is None
+    log._sender.note_dropped("malformed", 1, Unreadable())
+    assert log.stats().dropped == {"malformed": 2}
+    assert log.stats().last_error == "Unreadable"
+
+
+def test_thread_that_has_died_is_started_again(
+    absent_server: ScriptedServer, make_log: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is known to end it; if something does, the next event brings it back."""
+    died = threading.Event()
+    log = make_log()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "excepthook", lambda _: died.set())
+        patch.setattr(sender.Sender, "_note_failure", lambda *_: 1 / 0)
+        log.emit(event(1))
+        assert died.wait(10)
+        thread = log._sender._thread
+        assert thread is not None
+        thread.join(10)
+    absent_server.start()
+    log.emit(event(2))
+    assert log.flush(10)
+    assert list(absent_server.stored) == ["id-1", "id-2"]
+
+
+def test_flush_waits_for_the_events_themselves_and_not_for_as_many(
+    absent_server: ScriptedServer, make_log: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that came later and are stored already do not stand in for those that wait again."""
+    asked = threading.Event()
+    is_settled = Buffer.is_settled
+
+    def look(self: Buffer, number: int) -> bool:
+        asked.set()
+        return is_settled(self, number)
+
+    monkeypatch.setattr(Buffer, "is_settled", look)
+    absent_server.script += [refuse("slow_down", retry_after_ms=60_000), store]
+    log = make_log()
+    for number in range(200):  # one emit
+        log.emit(event(number))
+    flushed: list[bool] = []
+    flush = threading.Thread(target=lambda: flushed.append(log.flush(1)))
+    flush.start()
+    assert asked.wait(10)
+    emit_together(absent_server, log, [event(200 + number) for number in range(200)])
+    flush.join(10)
+    assert flushed == [False]
+    assert (log.stats().acked, log.stats().held) == (200, 200)
 
 
 def test_outage_is_logged_once_and_its_end_too(
@@ -459,7 +596,7 @@ def test_outage_is_logged_once_and_its_end_too(
         log.flush(0.2)
     absent_server.start()
     assert log.flush(10)
-    actions = [record.action for record in caplog.records if hasattr(record, "action")]
+    actions = [record.eventd_action for record in caplog.records if hasattr(record, "eventd_action")]
     assert actions == ["eventd_unreachable", "eventd_reachable"]
 
 

@@ -36,14 +36,15 @@ def session() -> ClientSession:
 
 def test_states_follow_each_other() -> None:
     session = ClientSession("main", token="t")
-    assert session.state is State.NEW
+    states = [session.state]
     assert session.hello().endswith(b"\xa5token\xa1t")
-    assert session.state is State.GREETING
+    states.append(session.state)
     session.receive(encode(WELCOME))
-    assert session.state is State.OPEN
+    states.append(session.state)
     assert session.welcome == WELCOME
     session.receive(b"")
-    assert session.state is State.CLOSED
+    states.append(session.state)
+    assert states == [State.NEW, State.GREETING, State.OPEN, State.CLOSED]
 
 
 def test_what_comes_too_early_is_a_mistake_of_the_program() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventd_ipc import strict
 from eventd_ipc.errors import MalformedEvent
 from eventd_ipc.events import Event
 from eventd_ipc.strict import MAX_DEPTH, agent_fault, decode_event
@@ -88,6 +89,39 @@ def test_integers_beyond_2_to_53_are_kept() -> None:
 def test_float32_is_taken() -> None:
     raw = with_payload(b"\x81\xa1x\xca" + struct.pack(">f", 0.1))
     assert decode_event(raw).payload == {"x": pytest.approx(0.1)}
+
+
+FLOATS = [math.sin(number) for number in range(1600)]
+FLOATS_32 = b"\xdc\x06\x40" + b"".join(b"\xca" + struct.pack(">f", number) for number in FLOATS)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(with_payload(b"\x81\xa1x" + FLOATS_32), id="float32"),
+        pytest.param(with_payload(b"\x81\xa1x\x92\xa1a\x81\xa1y" + FLOATS_32), id="float32 further below"),
+        pytest.param(with_payload(pack({"x": FLOATS})), id="float64"),
+        pytest.param(with_payload(pack({"x": "ʊ" * 50, "y": 0xCACACACA})), id="bytes like those of float32"),
+        pytest.param(event(payload={"x": FLOATS}, meta={"y": "ʊ"}, timestamp=0xCACACACA), id="both"),
+        pytest.param(pack({"type": "a", "id": None, "agent": None, "meta": {}}), id="null and empty"),
+        pytest.param(pack({"meta": {}, "payload": {"x": "ʊ"}, "type": "a"}), id="another order"),
+    ],
+)
+def test_usual_events_are_proved_to_be_sound_without_the_scanner(
+    raw: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a hundred times as long, and floats are usual."""
+    monkeypatch.setattr(strict, "_scan", lambda _: pytest.fail("scanned"))
+    assert decode_event(raw) == msgspec.msgpack.decode(raw, type=Event)
+
+
+@pytest.mark.parametrize("key", ["meta", "future"])
+def test_repeated_key_is_found_beside_floats_that_grow(key: str) -> None:
+    """What a float32 in one place gains must not make up for what is dropped in another."""
+    pairs = [("type", pack("a")), ("payload", b"\x81\xa1x\xca\0\0\0\0")]
+    pairs += [(key, pack({})), (key, pack({}))]
+    raw = bytes([0x80 + len(pairs)]) + b"".join(pack(name) + value for name, value in pairs)
+    assert fault(raw) == (f"$.{key}", "the key is repeated")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The small files beside the database: lock, mark, reserve."""
 
+import errno
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from eventd.errors import AlreadyRunning, OutboxError
 from eventd.outbox.disk import Reserve, free_bytes
 from eventd.outbox.lock import Lock
-from eventd.outbox.mark import SLOT, Mark, MarkFile
+from eventd.outbox.mark import REMOVED_MAX, SLOT, Mark, MarkFile, dead_id
 
 ROUTES = [(1, "*", "S", "p"), (2, "coder", "S2", "p.coder")]
 
@@ -122,13 +123,42 @@ def test_more_routes_than_fit_keep_the_mark_readable(short_tmp: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("count", [1, REMOVED_MAX, REMOVED_MAX + 1])
+def test_the_mark_lists_the_newest_removed_dead_letters(count: int, short_tmp: Path) -> None:
+    """It says so when there were more than it can list."""
+    mark = MarkFile.open(short_tmp / "mark")
+    removed = tuple((number, number * 2) for number in range(1, count + 1))
+    settled = {1: (0, 7)}
+    mark.write(Mark(1, 2, 3, settled, dead_id([4, 5]), removed))
+    mark.close()
+    again = MarkFile.open(short_tmp / "mark")
+    fits = count <= REMOVED_MAX
+    assert again.found == Mark(1, 2, 3, settled, dead_id([5, 4]), removed[-REMOVED_MAX:], fits)
+    again.close()
+
+
+def test_sets_of_dead_letters_are_told_apart() -> None:
+    """Those too that a plain XOR of numbers, their sum, or a CRC would take for the same."""
+    sets = ((), (1,), (1, 2), (4, 7), (1, 4), (2, 3), (0, 4, 5), (1, 2, 6), (1 << 62,))
+    assert len({dead_id(numbers) for numbers in sets}) == len(sets)
+
+
+def test_no_room_for_the_reserve_s_name_is_no_room_either(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota may be one of files: then already making it fails."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EDQUOT, "quota")
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert not Reserve(short_tmp / "reserve", 300_000).restore()
+
+
 def test_the_reserve_takes_and_gives_room(short_tmp: Path) -> None:
     """It is real room on the disk, not a hole in a file."""
     reserve = Reserve(short_tmp / "reserve", 300_000)
-    assert not reserve.held
-    assert reserve.restore()
-    assert reserve.restore()
-    assert reserve.held
+    assert [reserve.held, reserve.restore(), reserve.restore(), reserve.held] == [False, True, True, True]
     stat = reserve.path.stat()
     assert stat.st_blocks * 512 >= 300_000
     assert stat.st_mode & 0o777 == 0o600

@@ -1,5 +1,6 @@
 """The outbox as the event loop sees it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -9,7 +10,7 @@ import pytest
 from eventd.errors import AlreadyRunning, DiskFailure, OutboxError
 from eventd.outbox.files import Files
 from eventd.outbox.model import Death, Run, Settlement, Submission
-from eventd.outbox.outbox import Outbox
+from eventd.outbox.outbox import DEAD_STEP, Outbox
 from eventd.outbox.settings import MIB, OutboxSettings, Tuning
 from outbox.support import (
     ALL,
@@ -95,6 +96,20 @@ async def test_pending_is_bounded_in_rows_and_bytes_but_never_empty(path: Path) 
         assert len(await outbox.pending(1, after=0, limit=10, max_bytes=3500)) == 3
         assert len(await outbox.pending(1, after=8, limit=10, max_bytes=1)) == 1
         assert await outbox.pending(1, after=10, limit=10, max_bytes=ALL) == []
+
+
+async def test_a_call_does_not_wait_for_all_rows_that_are_queued_before_it(path: Path) -> None:
+    """Otherwise a busy intake would keep shipping from the rows that it could take away."""
+    async with outbox_at(path, tuning=replace(TUNING, group_rows=100)) as outbox:
+        await outbox.register_route("*", "S", "p")
+        finished = anyio.Event()
+        for first in range(0, 5000, 100):
+            done = (lambda _: finished.set()) if first == 4900 else (lambda _: None)
+            outbox.submit([Submission(rows(first, first + 99))], done)
+        assert len(await all_pending(outbox)) < 5000
+        with anyio.fail_after(30):
+            await finished.wait()
+        assert len(await all_pending(outbox)) == 5000
 
 
 async def test_a_repeat_is_acknowledged_and_stored_once(path: Path) -> None:
@@ -269,6 +284,17 @@ async def test_dead_letters_are_listed_retried_and_dropped(path: Path) -> None:
         assert await outbox.dead_letters(0, 10) == []
         assert await submit(outbox, [row(3)]) == [None]
         assert len(await all_pending(outbox)) == 1
+
+
+@pytest.mark.parametrize("act", ["retry_dead", "drop_dead"])
+async def test_unknown_numbers_do_not_hide_those_behind_them(act: str, path: Path) -> None:
+    """An operator's list may hold any numbers in any order."""
+    async with outbox_at(path) as outbox:
+        await outbox.register_route("*", "S", "p")
+        await submit(outbox, rows(1, 2))
+        await outbox.settle(Settlement(1, 2, (), (Death(1, "too large", 0), Death(2, "too large", 0))))
+        unknown = [10**6] * DEAD_STEP
+        assert await getattr(outbox, act)([*unknown, 1, *unknown, 2, 0, -1]) == 2
 
 
 async def test_many_large_dead_letters_are_retried_in_small_transactions(path: Path) -> None:

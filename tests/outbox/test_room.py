@@ -1,5 +1,6 @@
 """G4 on a full disk: events are refused, shipping goes on, and intake resumes by itself."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import anyio
 import apsw
 import pytest
 
+from eventd.errors import DiskFailure
 from eventd.outbox.files import Files
 from eventd.outbox.model import Run, Settlement
 from eventd.outbox.outbox import Outbox
@@ -26,7 +28,7 @@ from outbox.support import (
     store_rows,
     submit,
 )
-from outbox.vfs import Faulty
+from outbox.vfs import Faulty, write_failure
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +72,10 @@ async def ship(outbox: Outbox) -> list[int]:
     return shipped
 
 
+def is_full(outbox: Outbox) -> bool:
+    return outbox.stats.disk_full
+
+
 async def intake_resumes(outbox: Outbox, number: int) -> None:
     with anyio.fail_after(20):
         while (await submit(outbox, [row(number)]))[0] is not None:
@@ -87,10 +93,10 @@ async def test_full_disk_then_room_again(small_disk: Path, min_free: int) -> Non
         for round_ in range(2):
             accepted = await fill(outbox, 100 * round_)
             assert len(accepted) > 50
-            assert outbox.stats.disk_full
+            assert is_full(outbox)
             assert await ship(outbox) == accepted
             await intake_resumes(outbox, 99_000 + round_)
-            assert not outbox.stats.disk_full
+            assert not is_full(outbox)
             assert await ship(outbox) == [99_000 + round_]
         assert Files(path).reserve.stat().st_size == WAL
         assert outbox.stats.lost_events == 0
@@ -159,14 +165,19 @@ async def test_a_write_that_finds_no_room(short_tmp: Path, error: Exception | No
         assert [number_of(found.body) for found in await all_pending(outbox)] == expected
 
 
-async def test_settling_waits_for_room_instead_of_failing(short_tmp: Path) -> None:
-    """If even the reserve did not help, the shipper waits; its settlement is done when there is room."""
+@pytest.mark.parametrize("why", [errno.ENOSPC, errno.EDQUOT])
+async def test_settling_waits_for_room_instead_of_failing(why: int, short_tmp: Path) -> None:
+    """If even the reserve did not help, the shipper waits; its settlement is done when there is room.
+
+    The same when it is a quota that is used up, which SQLite reports like a broken disk.
+    """
     faulty = Faulty()
+    faulty.errno = why
     tuning = Tuning(wal_max=WAL, vfs=faulty.name)
     async with outbox_at(short_tmp / "outbox.db", OutboxSettings(min_free=0), tuning) as outbox:
         await outbox.register_route("*", "S", "p")
         await submit(outbox, rows(1, 3))
-        faulty.fail_write = apsw.FullError("full")
+        faulty.fail_write = apsw.FullError("full") if why == errno.ENOSPC else write_failure()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(outbox.settle, Settlement(1, 3, (Run(1, 3, 3, 1),)))
             while not outbox.stats.disk_full:
@@ -174,6 +185,19 @@ async def test_settling_waits_for_room_instead_of_failing(short_tmp: Path) -> No
             assert (await outbox.position(1)).settled == 0
             faulty.fail_write = None
         assert (await outbox.position(1)).settled == 3
+
+
+async def test_a_write_that_fails_for_another_reason_ends_the_outbox(short_tmp: Path) -> None:
+    """Only a full disk is waited for."""
+    faulty = Faulty()
+    faulty.errno = errno.EIO
+    tuning = Tuning(wal_max=WAL, vfs=faulty.name)
+    async with outbox_at(short_tmp / "outbox.db", OutboxSettings(min_free=0), tuning) as outbox:
+        await outbox.register_route("*", "S", "p")
+        await submit(outbox, rows(1, 3))
+        faulty.fail_write = write_failure()
+        with pytest.raises(DiskFailure):
+            await outbox.settle(Settlement(1, 3, (Run(1, 3, 3, 1),)))
 
 
 async def test_events_are_refused_before_the_disk_is_full(short_tmp: Path) -> None:

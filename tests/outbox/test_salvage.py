@@ -1,5 +1,6 @@
 """G5: whatever happens to the files, the outbox opens, and acknowledged − reported lost = stored."""
 
+import errno
 import json
 import os
 import random
@@ -12,11 +13,13 @@ from typing import Any
 import apsw
 import pytest
 
+from eventd.errors import OutboxError
 from eventd.outbox import deadletters, salvage, settling
+from eventd.outbox.checks import seal
 from eventd.outbox.files import Files
 from eventd.outbox.model import Death, Settlement
 from eventd.outbox.pages import PageReader
-from eventd.outbox.remains import Remains
+from eventd.outbox.remains import Remains, Trust
 from eventd.outbox.store import Store
 from outbox import history
 from outbox.history import Truth
@@ -29,6 +32,7 @@ from outbox.support import (
     pending,
     register,
     row,
+    rows,
     settle,
     store_rows,
 )
@@ -267,6 +271,131 @@ def test_a_stale_dead_letter_does_not_come_back(short_tmp: Path) -> None:
     remains.db.close()
 
 
+def die(store: Store, number: int) -> None:
+    """Settle the one pending row as a dead letter."""
+    with store.transaction():
+        settling.settle(store, Settlement(1, number, (), (Death(number, "too large", 0),)))
+
+
+def dead_numbers(store: Store) -> list[int]:
+    return deadletters.numbers(store, 0, ALL)
+
+
+@pytest.mark.parametrize("deed", ["drop", "retry"])
+def test_a_removed_dead_letter_does_not_hide_a_lost_one(deed: str, short_tmp: Path) -> None:
+    """Without its log the file still has the letter that is no more, and lacks the one that came after."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1)])
+        die(store, 1)
+        store.checkpoint(truncate=True)
+        with store.transaction():
+            if deed == "drop":
+                deadletters.drop(store, [1])
+            else:
+                deadletters.retry(store, [1])
+        if deed == "retry":
+            settle(store, 2)
+        store_rows(store, [row(3)])
+        die(store, store.last_seq)
+    files.wal.write_bytes(b"")
+    with opened(files.db) as store:
+        assert dead_numbers(store) == []
+        assert store.totals.lost_events == 1
+
+
+def test_a_retried_dead_letter_whose_row_is_lost_comes_back(short_tmp: Path) -> None:
+    """Then it is the only copy of the event."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1), row(2)])
+        with store.transaction():
+            deaths = (Death(1, "too large", 0), Death(2, "too large", 0))
+            settling.settle(store, Settlement(1, 2, (), deaths))
+        store.checkpoint(truncate=True)
+        with store.transaction():
+            deadletters.retry(store, [1])
+    files.wal.write_bytes(b"")
+    for _ in range(2):
+        with opened(files.db) as store:
+            assert dead_numbers(store) == [1, 2]
+            assert pending(store) == []
+            assert store.totals.lost_events == 1, "of the two copies one is lost"
+        files.damaged.write_text("again")
+
+
+def test_a_dead_letter_that_comes_back_does_not_hide_a_lost_one(short_tmp: Path) -> None:
+    """It is not one of those that there were at last."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        register(store, "other", "S2", "p.other")
+        store_rows(store, [row(1)])
+        die(store, 1)
+        store.checkpoint(truncate=True)
+        with store.transaction():
+            deadletters.retry(store, [1])
+        store_rows(store, [row(3, route=2)])
+        with store.transaction():
+            settling.settle(store, Settlement(2, 3, (), (Death(3, "too large", 0),)))
+    files.wal.write_bytes(b"")
+    with opened(files.db) as store:
+        assert dead_numbers(store) == [1]
+        lost = report_of(files)["lost"]
+        assert lost["dead_letters"] == {"numbers": [], "others": 1}
+        assert store.totals.lost_events >= 2, "row 2 and dead letter 3"
+
+
+def test_removals_that_nobody_remembers_overstate_the_loss(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark lists the newest removals only. What may be an older one cannot be accounted for."""
+    monkeypatch.setattr("eventd.outbox.store.REMOVED_MAX", 1)
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1), row(2), row(3)])
+        with store.transaction():
+            deaths = tuple(Death(number, "too large", 0) for number in (1, 2, 3))
+            settling.settle(store, Settlement(1, 3, (), deaths))
+        store.checkpoint(truncate=True)
+        with store.transaction():
+            deadletters.drop(store, [1, 2])
+        store_rows(store, [row(4)])
+        die(store, 4)
+    files.wal.write_bytes(b"")
+    with opened(files.db) as store:
+        assert dead_numbers(store) == [1, 3]
+        assert store.totals.lost_events == 2
+    files.damaged.write_text("damaged")
+    with opened(files.db) as store:
+        assert store.totals.lost_events == 2, (
+            "reported once; the letters that are here are the known ones now"
+        )
+
+
+def test_removals_are_remembered_over_a_restart(short_tmp: Path) -> None:
+    """The file itself does not tell which dead letters there were."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1), row(2)])
+        with store.transaction():
+            deaths = (Death(1, "too large", 0), Death(2, "too large", 0))
+            settling.settle(store, Settlement(1, 2, (), deaths))
+        store.checkpoint(truncate=True)
+        with store.transaction():
+            deadletters.drop(store, [1])
+    with opened(files.db) as store:
+        store_rows(store, [row(3)])
+    files.wal.write_bytes(b"")
+    with opened(files.db) as store:
+        assert dead_numbers(store) == [2]
+        assert store.totals.lost_events == 1
+
+
 def test_agents_are_named_again_by_their_rows(short_tmp: Path) -> None:
     """Without an agent's record the ledger's ids would be nobody's; rows tell whose they are."""
     old, new = Files(short_tmp / "old.db"), Files(short_tmp / "new.db")
@@ -349,6 +478,138 @@ def test_the_damage_marker_leads_to_a_salvage(short_tmp: Path) -> None:
     assert report_of(files)["reason"] == "row 1 is not a row any more"
 
 
+def test_an_index_that_is_wrong_about_a_route_is_not_believed(short_tmp: Path) -> None:
+    """One bit in the rowid of an index entry: one route under two numbers. The sealed record is right."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store, "default", "openclaw-events", "openclaw.events")
+        store_rows(store, *[[row(number)] for number in range(20)])
+        store.checkpoint(truncate=True)
+    data = bytearray(files.db.read_bytes())
+    entry = b"\x09defaultopenclaw-eventsopenclaw.events"  # 9: the serial type of the integer 1
+    assert data.count(entry) == 1
+    data[data.index(entry)] ^= 1
+    files.db.write_bytes(data)
+    with opened(files.db) as store:
+        assert len(pending(store)) == 20
+        assert [names[0] for names in store.identities()] == [1]
+        assert store.totals.lost_events == 0
+    assert report_of(files)["believed"] == "all"
+
+
+@pytest.mark.parametrize("witness", ["sealed", "mark", "index"])
+def test_a_route_is_named_by_the_most_trusted_witness(witness: str, short_tmp: Path) -> None:
+    """Each number and each set of names counts once."""
+    remains = Remains(apsw.Connection(str(short_tmp / "new.db")))
+    values = (2, "r", "S", "p", 0, 0, "", 0)
+    if witness == "sealed":
+        remains.take(2, (None, *values[1:], seal("routes", *values)))
+    remains.take(None, ("r", "S", "p", 7))
+    remains.take(None, ("other", "S", "p", 3))
+    remains.sort_out(None, [(3, "r", "S", "p")] if witness == "mark" else [])
+    names = {number: state.stats.name for number, state in remains.routes.items()}
+    assert names == {"sealed": {2: "r", 3: "other"}, "mark": {3: "r"}, "index": {7: "r", 3: "other"}}[witness]
+    remains.db.close()
+
+
+@pytest.mark.parametrize("trusted", [Trust.SEALED, Trust.FACTS])
+def test_a_salvage_that_fails_is_tried_again_with_fewer_records(
+    trusted: Trust, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damage that nobody thought of must not keep the daemon from starting; at worst the outbox is empty."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, rows(1, 10))
+        settle(store, 4)
+    files.damaged.write_text("damaged")
+    take = Remains.take
+
+    def conflict(remains: Remains, rowid: int | None, record: tuple[Any, ...]) -> None:
+        take(remains, rowid, record)
+        if remains.trust > trusted:
+            raise apsw.ConstraintError("UNIQUE constraint failed")
+
+    monkeypatch.setattr(Remains, "take", conflict)
+    with opened(files.db) as store:
+        left = [found.seq for found in pending(store)]
+        assert left == (list(range(5, 11)) if trusted is Trust.SEALED else [])
+        assert store.totals.lost_events == 6 - len(left)
+        assert register(store) == 1
+        assert store_rows(store, [row(11)]) == [None]
+        assert pending(store)[-1].seq == 11
+    assert report_of(files)["believed"] == trusted.name.lower()
+
+
+def test_a_disk_that_fails_is_no_reason_to_believe_less(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The records may be in order: once there is room everything is saved."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, rows(1, 10))
+    files.damaged.write_text("damaged")
+
+    tried: list[Trust] = []
+
+    def full(remains: Remains, *_: object) -> None:
+        tried.append(remains.trust)
+        raise apsw.FullError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Remains, "sort_out", full)
+        with pytest.raises(OutboxError, match="no room"), opened(files.db):
+            pass
+    assert tried == [Trust.ALL]
+    with opened(files.db) as store:
+        assert len(pending(store)) == 10
+    assert report_of(files)["believed"] == "all"
+
+
+def test_a_salvage_that_fails_leaves_nothing_behind(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next start begins anew; neither a folder nor half a file is left for each attempt."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, [row(1)])
+    files.damaged.write_text("damaged")
+    before = {path.name for path in short_tmp.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    for step in ("sync_file", "_write", "sync_folder"):
+        with monkeypatch.context() as patch:
+            patch.setattr(salvage, step, full)
+            with pytest.raises(OutboxError), opened(files.db):
+                pass
+        assert {path.name for path in short_tmp.iterdir()} - {files.quarantine.name} == before
+        assert list(files.quarantine.glob("*")) == []
+    with opened(files.db) as store:
+        assert len(pending(store)) == 1
+    assert len(list(files.quarantine.iterdir())) == 1
+
+
+def test_a_salvage_that_is_killed_leaves_no_folder_behind(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start removes what was prepared for files that were never moved there."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+    files.damaged.write_text("damaged")
+    with monkeypatch.context() as patch:
+        patch.setattr(salvage, "_abandon", lambda files: None)
+        patch.setattr(shutil, "copy2", lambda *_: pytest.exit("killed"))
+        with pytest.raises(pytest.exit.Exception), opened(files.db):
+            pass
+    assert len(list(files.quarantine.iterdir())) == 1
+    with opened(files.db) as store:
+        assert store.totals.quarantines == 1
+    assert len(list(files.quarantine.iterdir())) == 1
+
+
 @pytest.mark.parametrize("step", ["built", "log moved", "all moved"])
 def test_an_interrupted_salvage_is_finished_by_the_next_start(
     step: str, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
@@ -397,3 +658,51 @@ def test_the_quarantine_is_bounded(short_tmp: Path) -> None:
         pass
     assert len(list(files.quarantine.glob("*/outbox.db"))) == salvage.KEPT
     assert len(list(files.quarantine.glob(f"*/{salvage.REPORT}"))) == salvage.KEPT + 2
+
+
+def test_the_quarantine_is_only_ours_as_far_as_we_made_it(short_tmp: Path) -> None:
+    """A folder from the future (the clock was set back), and what an operator put there, stay as they are."""
+    files = Files(short_tmp / "outbox.db")
+    future = files.quarantine / "20990101T000000.000000Z"
+    old, foreign = files.quarantine / "20000101T000000.000000Z", files.quarantine / "20000101-notes"
+    for folder in (future, old, foreign):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "outbox.db").write_text("x")
+        (folder / "notes.txt").write_text("x")
+    for number in range(salvage.KEPT):
+        with opened(files.db) as store:
+            register(store)
+            store_rows(store, [row(number)])
+        files.damaged.write_text("damaged")
+        with opened(files.db):
+            pass
+    assert {path.name for path in future.iterdir()} == {"outbox.db", "notes.txt", "sub"}
+    assert {path.name for path in foreign.iterdir()} == {"outbox.db", "notes.txt", "sub"}
+    assert {path.name for path in old.iterdir()} == {"notes.txt", "sub"}
+    made = sorted(path for path in files.quarantine.iterdir() if path not in (future, old, foreign))
+    assert len(made) == salvage.KEPT
+    assert (made[-1] / "outbox.db").stat().st_size > 1
+    assert all((folder / salvage.REPORT).exists() for folder in made)
+
+
+def test_an_interrupted_swap_goes_on_with_its_own_folder(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with the one whose name is the greatest: that may be from a time when the clock was wrong."""
+    files = Files(short_tmp / "outbox.db")
+    future = files.quarantine / "20990101T000000.000000Z"
+    future.mkdir(parents=True)
+    with opened(files.db) as store:
+        register(store)
+    files.damaged.write_text("damaged")
+    with monkeypatch.context() as patch:
+        patch.setattr(salvage, "_finish_swap", lambda files: files.rebuilt.exists() and pytest.exit("killed"))
+        with pytest.raises(pytest.exit.Exception), opened(files.db):
+            pass
+    assert files.rebuilt.exists()
+    with opened(files.db):
+        pass
+    assert list(future.iterdir()) == []
+    (folder,) = (path for path in files.quarantine.iterdir() if path != future)
+    assert {"outbox.db", "outbox.db-wal", salvage.REPORT} <= {path.name for path in folder.iterdir()}
+    assert not files.quarantining.exists()

@@ -13,7 +13,7 @@ from eventd.outbox.mark import MarkFile
 from eventd.outbox.model import Death, Run, Settlement, Submission
 from eventd.outbox.settings import OutboxSettings
 from eventd.outbox.store import MARK_EVERY, Store, now_ms
-from eventd.outbox.upkeep import Chore, Prune, Sweep, Trim
+from eventd.outbox.upkeep import LEDGER_LEAST, Chore, Prune, Sweep, Trim
 from outbox.support import ALL, KIB, opened, pending, register, row, rows, settle, store_rows
 
 
@@ -126,7 +126,8 @@ def test_the_ledger_is_bounded_in_ids(path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(upkeep, "SWEEP_IDS", 16)
     with opened(path, OutboxSettings(retain=0, ledger_ids=5, min_free=0)) as store:
         register(store)
-        store_rows(store, rows(1, 100))
+        _accept(store, 1, 95, at=now_ms() - 3 * LEDGER_LEAST)
+        _accept(store, 96, 100, at=now_ms() - 2 * LEDGER_LEAST)
         deaths = (Death(3, "bad", 0),)
         with store.transaction():
             settling.settle(store, Settlement(1, 90, (Run(4, 90, 87, 1),), deaths))
@@ -138,6 +139,42 @@ def test_the_ledger_is_bounded_in_ids(path: Path, monkeypatch: pytest.MonkeyPatc
         assert store_rows(store, [row(50)]) == [None]
         assert len(pending(store)) == 11, "a forgotten id is a new event"
         assert len(deadletters.listing(store, 0, ALL).letters) == 1
+
+
+def test_what_is_young_is_never_forgotten_by_count(path: Path) -> None:
+    """At full rate `ledger_ids` are seconds; a client may send again for longer than that."""
+    with opened(path, OutboxSettings(retain=0, ledger_ids=5, min_free=0)) as store:
+        register(store)
+        _accept(store, 1, 50, at=now_ms() - 3 * LEDGER_LEAST)
+        _accept(store, 51, 60, at=now_ms() - LEDGER_LEAST - MARK_EVERY)
+        _accept(store, 61, 100, at=now_ms() - LEDGER_LEAST // 2)
+        settle(store, 100)
+        finish(Prune(), store)
+        finish(Sweep(), store)
+        known = [seq for (seq,) in store.db.execute("SELECT seq FROM ledger ORDER BY seq")]
+        assert known == list(range(51, 101))
+
+
+def test_a_clock_that_was_set_back_does_not_stop_the_forgetting(path: Path) -> None:
+    """The ledger's age is marked again at once, though the newest mark is from the future."""
+    with opened(path) as store:
+        register(store)
+        _accept(store, 1, 10, at=now_ms() + 1000 * MARK_EVERY)
+    with opened(path, OutboxSettings(retain=0, ledger_ids=5, min_free=0)) as store:
+        _accept(store, 11, 20, at=now_ms() - 2 * LEDGER_LEAST)
+        _accept(store, 21, 22, at=now_ms() - LEDGER_LEAST - MARK_EVERY)
+        settle(store, 22)
+        finish(Prune(), store)
+        finish(Sweep(), store)
+        known = [seq for (seq,) in store.db.execute("SELECT seq FROM ledger ORDER BY seq")]
+        assert known == [18, 19, 20, 21, 22]
+
+
+def _accept(store: Store, first: int, last: int, *, at: int) -> None:
+    """Store events first..last at a time of the test's choice."""
+    store.begin()
+    append(store, [Submission(rows(first, last))], at)
+    store.commit()
 
 
 def test_the_ledger_is_bounded_in_time(path: Path) -> None:

@@ -1,6 +1,7 @@
 """File systems for SQLite that fail on purpose."""
 # ruff: noqa: N802 - the names are SQLite's
 
+import os
 from collections.abc import Buffer
 
 import apsw
@@ -66,16 +67,21 @@ class Faulty(apsw.VFS):
     Attributes:
         fail_write: Raised by every write.
         fail_sync: Raised by every sync.
+        errno: What the system is said to have said last.
     """
 
     def __init__(self, name: str = "faulty") -> None:
         self.name = name
         self.fail_write: Exception | None = None
         self.fail_sync: Exception | None = None
+        self.errno = 0
         super().__init__(name, "")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         return _FaultyFile(self, name, flags)
+
+    def xGetLastError(self) -> tuple[int, str]:
+        return self.errno, os.strerror(self.errno)
 
 
 class _FaultyFile(apsw.VFSFile):
@@ -92,6 +98,13 @@ class _FaultyFile(apsw.VFSFile):
         if self._vfs.fail_sync is not None:
             raise self._vfs.fail_sync
         super().xSync(flags)
+
+
+def write_failure() -> Exception:
+    """What SQLite sees when a write fails for any other reason than ENOSPC."""
+    error = apsw.IOError("write failed")
+    error.extendedresult = apsw.SQLITE_IOERR_WRITE  # type: ignore[attr-defined]
+    return error
 
 
 def sync_failure() -> Exception:

@@ -1,6 +1,7 @@
 """One connection: greeting, the order of acks, bounds, and how it ends."""
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import anyio
 import msgspec
 import pytest
 
+from eventd.server.connection import LARGE, ROW_COST
 from eventd_ipc.messages import Ack, Emit, Error, Hello, Ping, Pong, Status, Welcome
-from server.support import Client, emit, event, framed, ids_of, serving, settled
+from server.support import PATIENCE, Client, emit, event, framed, ids_of, serving, settled
 from support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -107,8 +109,9 @@ async def test_the_peer_is_logged_and_no_content(short_tmp: Path, caplog: pytest
         await client.send(emit(1, event(payload={"text": "confidential"})))
         await client.reply()
     opened = [record for record in caplog.records if getattr(record, "action", "") == "connection_opened"]
-    assert [(record.agent, record.client) for record in opened] == [("main", "test")]
-    assert "pid " in opened[0].peer
+    (fields,) = map(vars, opened)
+    assert (fields["agent"], fields["client"]) == ("main", "test")
+    assert "pid " in fields["peer"]
     assert "confidential" not in caplog.text
 
 
@@ -186,6 +189,115 @@ async def test_too_much_in_flight_stops_the_reading_and_drops_nothing(short_tmp:
             assert limit // 5000 < await settled(lambda: running.dam.emits) <= limit // 4096 + 1
             running.dam.open()
             assert ids_of(await client.replies(count)) == [("ack", number) for number in range(count)]
+
+
+async def test_small_events_count_as_what_they_take_and_not_as_their_bytes(short_tmp: Path) -> None:
+    """An event of 9 bytes is some hundred on its way to disk."""
+    limit, batch = 64 * 1024, [event()] * 100
+    async with serving(short_tmp, max_in_flight=limit) as running, await running.client() as client:
+        running.dam.shut()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.send, *(Emit(number, batch) for number in range(200)))
+            assert 0 < 100 * await settled(lambda: running.dam.emits) <= limit // ROW_COST + 100
+            running.dam.open()
+            assert ids_of(await client.replies(200)) == [("ack", number) for number in range(200)]
+
+
+async def test_all_connections_together_are_bounded_too(short_tmp: Path) -> None:
+    """Many clients have no more in flight than the total; they all get on when there is room again."""
+    count, total = 20, 64 * 1024
+    filler = event(payload={"text": "x" * 4096})
+    async with (
+        serving(short_tmp, max_in_flight_total=total) as running,
+        await running.client() as one,
+        await running.client() as two,
+        await running.client() as three,
+    ):
+        clients = (one, two, three)
+        running.dam.shut()
+        async with anyio.create_task_group() as tasks:
+            for client in clients:
+                tasks.start_soon(client.send, *(Emit(number, [filler]) for number in range(count)))
+            assert total // 5000 < await settled(lambda: running.dam.emits) <= total // 4096 + 1
+            await one.aclose()  # what it had in flight counts until it is on disk
+            running.dam.open()
+            for client in clients[1:]:
+                assert ids_of(await client.replies(count)) == [("ack", number) for number in range(count)]
+        assert running.server.context.in_flight.size == 0
+
+
+async def test_a_large_frame_does_not_keep_others_waiting(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes, other clients are served; its own connection's order stays."""
+    begun, go_on = threading.Event(), threading.Event()
+    large = event(id="large", payload={"text": "x" * LARGE})
+    async with serving(short_tmp) as running, await running.client() as client:
+        admission = running.server.context.admission
+        real = admission.admit
+
+        def admit(request: Emit, agent: str) -> Any:
+            if request.id == 2:
+                begun.set()
+                assert go_on.wait(PATIENCE)
+            return real(request, agent)
+
+        monkeypatch.setattr(admission, "admit", admit)
+        await client.send(emit(1), Emit(2, [large]), emit(3), Ping(4))
+        assert await client.reply() == Ack(1, ["e1"])
+        await wait_until_async(begun.is_set)
+        async with await running.client() as other:
+            await other.send(emit(5))
+            assert await other.reply() == Ack(5, ["e5"])
+        go_on.set()
+        replies = await client.replies(3)
+        assert [number for kind, number in ids_of(replies) if kind == "ack"] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\xc1" * (LARGE + 1), "bad_frame"),
+        (msgspec.msgpack.encode({"op": "hello", "protocol": 1, "agent": "x" * LARGE}), "hello_required"),
+    ],
+    ids=["no message", "hello"],
+)
+async def test_a_large_frame_that_breaks_the_protocol_ends_the_connection(
+    short_tmp: Path, frame: bytes, code: str
+) -> None:
+    """As a small one does."""
+    async with serving(short_tmp) as running, await running.client() as client:
+        await client.send(emit(1))
+        await client.send_raw(framed(frame))
+        ack, error = await client.rest()
+        assert ack == Ack(1, ["e1"])
+        assert isinstance(error, Error)
+        assert error.code == code
+
+
+async def test_the_other_clients_have_their_turn_between_frames(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read of many frames is taken in slices of time, in their order."""
+    monkeypatch.setattr("eventd.server.connection.SLICE", 0)
+    async with serving(short_tmp) as running, await running.client() as client:
+        running.dam.shut()
+        await client.send(*(emit(number) for number in range(50)))
+        await wait_until_async(lambda: running.dam.emits == 50)
+        assert [len(submissions) for submissions, _ in running.dam.held] == [1] * 50
+        running.dam.open()
+        assert ids_of(await client.replies(50)) == [("ack", number) for number in range(50)]
+
+
+async def test_an_event_nested_without_end_is_refused_by_its_index(short_tmp: Path) -> None:
+    """A client that drops the event at the index gets on, instead of sending it for ever."""
+    deep = msgspec.Raw(b"\x82\xa4type\xa1a\xa7payload\x81\xa1x" + b"\x91" * 50_000 + b"\x90")
+    async with serving(short_tmp) as running, await running.client() as client:
+        await client.send(emit(1, event(id="e1"), deep), emit(2))
+        error, ack = await client.replies(2)
+        assert isinstance(error, Error)
+        assert (error.id, error.code, error.index) == (1, "malformed", 1)
+        assert ack == Ack(2, ["e2"])
 
 
 async def test_a_client_that_does_not_read_is_not_read_either(short_tmp: Path) -> None:

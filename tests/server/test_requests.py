@@ -17,6 +17,7 @@ from eventd_ipc.messages import (
     Get,
     Ping,
     Pong,
+    Request,
     Result,
     Status,
     StoredEvent,
@@ -53,8 +54,8 @@ class Tails:
 def operations(**handlers: Any) -> Operations:
     table = Operations()
     for name, handler in handlers.items():
-        request = {"status": Status, "get": Get, "tail": Tail}[name]
-        table.add(request, handler, stream=name == "tail")
+        requests: dict[str, type[Request]] = {"status": Status, "get": Get, "tail": Tail}
+        table.add(requests[name], handler, stream=name == "tail")
     return table
 
 

@@ -1,6 +1,6 @@
 """What is believed after a (re)connect: rollbacks are found, deletions left alone, sent rows looked up."""
 
-import time
+from itertools import accumulate
 from pathlib import Path
 
 import anyio
@@ -9,10 +9,11 @@ from anyio.to_thread import run_sync
 
 from eventd.errors import LinkLost
 from eventd.jetstream.endpoint import Endpoint
+from eventd.jetstream.publishing import BATCH_ROWS
 from eventd.jetstream.session import Session, open_session
 from eventd.outbox.outbox import Outbox
 from eventd.outbox.settings import OutboxSettings
-from eventd.shipping.reconcile import MAX_FILTERS, Reconciled, reconcile
+from eventd.shipping.reconcile import MAX_FILTERS, Reconciled, Repair, reconcile
 from support.jetstream import JetStream
 from support.nats import NatsServer
 
@@ -20,13 +21,12 @@ from .support import ROUTE, accept, make_stream, new_row, pending, publish, sett
 
 pytestmark = pytest.mark.anyio
 
-HOUR = 3_600_000  # ms; longer than the duplicate window
+EVERY_ROW = 10**9  # an outbox number above all others
 
 
-async def look(session: Session, outbox: Outbox, route: int, later: int = 0) -> Reconciled:
-    """Reconcile, as if it were so many milliseconds later."""
-    stream = await make_stream(session)
-    return await reconcile(session, stream, outbox, route, time.time_ns() // 1_000_000 + later)
+async def look(session: Session, outbox: Outbox, route: int, doubt: int = EVERY_ROW) -> Reconciled:
+    """Reconcile; rows up to `doubt` may have been sent."""
+    return await reconcile(session, await make_stream(session), outbox, route, doubt)
 
 
 async def registered(outbox: Outbox) -> int:
@@ -34,17 +34,23 @@ async def registered(outbox: Outbox) -> int:
 
 
 async def claim(session: Session, outbox: Outbox, runs: list[int], held: int) -> int:
-    """Settle runs of such sizes as if they were stored, although the stream has only the first `held`."""
+    """Settle runs of such sizes as if they were stored, although the stream has only the first `held`.
+
+    Another writer's message stands before each run but the first, so that they stay apart.
+    """
     route = await registered(outbox)
     stream = await make_stream(session)
     await outbox.note_stream(route, stream.identity)
     number = 0
-    for size in runs:
+    for gap, size in enumerate(runs):
         await accept(outbox, *(new_row(route, number + n) for n in range(size)))
         rows = await pending(outbox, route)
+        if gap and held >= number:
+            await session.request("openclaw.events.foreign.custom", b"{}")
         await publish(session, rows[: max(0, held - number)])
-        await settle(outbox, route, rows, number + 1)
+        await settle(outbox, route, rows, number + gap + 1)
         number += size
+    assert len(await outbox.runs(route)) in (0, len(runs))
     return route
 
 
@@ -59,7 +65,7 @@ async def test_a_stream_that_holds_everything_is_believed(session: Session, outb
     route = await claim(session, outbox, [10, 5], held=15)
     found = await look(session, outbox, route)
     assert found.repair is None
-    assert (found.position.settled, found.position.stream_seq) == (15, 15)
+    assert (found.position.settled, found.position.stream_seq) == (15, 16)
 
 
 @pytest.mark.parametrize("held", [0, 1, 6, 7, 8, 9, 10, 19, 20, 21, 28, 29])
@@ -67,12 +73,14 @@ async def test_the_newest_row_that_the_stream_holds_becomes_the_watermark(
     session: Session, outbox: Outbox, held: int
 ) -> None:
     """Whether it ends a run, stands inside of one, or there is none; one more row and nothing is repaired."""
-    route = await claim(session, outbox, [7, 1, 2, 10, 10], held=held)
+    sizes = [7, 1, 2, 10, 10]
+    route = await claim(session, outbox, sizes, held)
     found = await look(session, outbox, route)
+    gaps = [end for end in accumulate(sizes) if end < held]
     assert found.repair is not None
     assert found.repair.reopened == 30 - held
     assert found.repair.lost_before == 0
-    assert (found.position.settled, found.position.stream_seq) == (held, held)
+    assert (found.position.settled, found.position.stream_seq) == (held, held + len(gaps))
     assert [row.msg_id for row in await pending(outbox, route)] == [f"main:{n}" for n in range(held, 30)]
 
 
@@ -95,7 +103,7 @@ async def test_another_message_at_our_sequence_gives_a_rollback_away(
     found = await look(session, outbox, route)
     assert found.repair is not None
     assert "another message" in found.repair.reason
-    assert (found.position.settled, found.position.stream_seq) == (12, 12)
+    assert (found.position.settled, found.position.stream_seq) == (12, 13)
 
 
 async def test_a_stream_that_was_made_anew_is_filled_from_the_oldest_retained_row(
@@ -124,12 +132,12 @@ async def test_in_a_stream_made_anew_rows_that_are_there_already_are_found(
     rows = await pending(outbox, route)
     await publish(session, rows[6:8])
     await settle(outbox, route, rows, 1)
-    found = await look(session, outbox, route, later=HOUR)
+    found = await look(session, outbox, route)
     assert found.repair is not None
     assert found.present == {rows[6].seq: 3, rows[7].seq: 4}
 
 
-@pytest.mark.parametrize("deleted", [[15], [14, 15], [1, 2, 3], [5, 12], list(range(1, 16))])
+@pytest.mark.parametrize("deleted", [[16], [15, 16], [1, 2, 3], [5, 12], list(range(1, 17))])
 async def test_deletions_are_not_repaired(
     session: Session, outbox: Outbox, jetstream: JetStream, deleted: list[int]
 ) -> None:
@@ -139,7 +147,7 @@ async def test_deletions_are_not_repaired(
         await run_sync(jetstream.delete_message, seq)
     found = await look(session, outbox, route)
     assert found.repair is None
-    assert (found.position.settled, found.position.stream_seq) == (15, 15)
+    assert (found.position.settled, found.position.stream_seq) == (15, 16)
 
 
 async def test_a_purge_is_not_repaired(session: Session, outbox: Outbox, jetstream: JetStream) -> None:
@@ -153,7 +161,7 @@ async def test_deletions_do_not_hide_how_far_a_rollback_went(
 ) -> None:
     """A deleted message counts as held: it had been there."""
     route = await claim(session, outbox, [10, 10], held=12)
-    for seq in (5, 10, 11):
+    for seq in (5, 11, 12, 13):
         await run_sync(jetstream.delete_message, seq)
     found = await look(session, outbox, route)
     assert found.repair is not None
@@ -173,16 +181,26 @@ async def test_what_is_not_retained_any_more_is_counted_as_lost(session: Session
         assert (await look(session, outbox, route)).repair is None
 
 
-async def test_young_rows_are_not_looked_up(session: Session, outbox: Outbox) -> None:
-    """The broker knows their ids; sending them again costs one request."""
+async def test_only_rows_in_doubt_are_looked_up(session: Session, outbox: Outbox) -> None:
+    """What was never sent cannot be there, and a busy stream takes long to read."""
     route = await registered(outbox)
     await accept(outbox, *(new_row(route, n) for n in range(5)))
     await publish(session, (await pending(outbox, route))[:3])
-    assert (await look(session, outbox, route)).present == {}
+    assert (await look(session, outbox, route, doubt=0)).present == {}
+
+
+async def test_all_rows_in_doubt_are_looked_up_not_only_a_batch(session: Session, outbox: Outbox) -> None:
+    """After a repair that was broken off, what is there already can lie far behind the first row."""
+    route = await registered(outbox)
+    await accept(outbox, *(new_row(route, n) for n in range(BATCH_ROWS + 20)))
+    rows = await outbox.pending(route, after=0, limit=BATCH_ROWS + 20, max_bytes=10**9)
+    await publish(session, rows[-5:])
+    found = await look(session, outbox, route)
+    assert found.present == {row.seq: n for n, row in enumerate(rows[-5:], 1)}
 
 
 @pytest.mark.parametrize("agents", [1, 3, MAX_FILTERS + 1])
-async def test_rows_that_outgrew_the_window_are_looked_up(
+async def test_rows_in_doubt_are_looked_up(
     session: Session, outbox: Outbox, jetstream: JetStream, agents: int
 ) -> None:
     """Among other writers' messages, and however many subjects they have."""
@@ -194,7 +212,7 @@ async def test_rows_that_outgrew_the_window_are_looked_up(
     sent = await pending(outbox, route)
     await publish(session, sent[:agents])
     await run_sync(jetstream.publish, "openclaw.events.foreign.custom", 3)
-    found = await look(session, outbox, route, later=HOUR)
+    found = await look(session, outbox, route)
     assert found.present == {row.seq: n + 4 for n, row in enumerate(sent[:agents])}
 
 
@@ -204,7 +222,7 @@ async def test_only_what_came_after_the_watermark_is_looked_at(session: Session,
     await accept(outbox, *(new_row(route, n) for n in range(10, 15)))
     rows = await pending(outbox, route)
     await publish(session, rows[:2])
-    found = await look(session, outbox, route, later=HOUR)
+    found = await look(session, outbox, route)
     assert found.present == {rows[0].seq: 11, rows[1].seq: 12}
     assert found.position.settled == 10
 
@@ -228,17 +246,20 @@ async def test_a_route_that_moves_to_another_stream_takes_only_what_is_pending(
 async def test_a_repair_that_is_broken_off_is_taken_up_again(
     nats_server: NatsServer, session: Session, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection is lost between setting the watermark back and looking for what is there."""
+    """The connection is lost between setting the watermark back and looking for what is there already."""
     route = await claim(session, outbox, [10], held=4)
 
-    async def lost(*_: object) -> dict[int, int]:
+    async def lost(*_: object, **__: object) -> dict[int, int]:
         raise LinkLost("connection lost")
 
+    repairs: list[Repair] = []
     with monkeypatch.context() as patch:
         patch.setattr("eventd.shipping.reconcile._present", lost)
         with pytest.raises(LinkLost):
-            await look(session, outbox, route)
+            await reconcile(session, await make_stream(session), outbox, route, EVERY_ROW, repairs.append)
+    assert [repair.reopened for repair in repairs] == [6]  # told now, since it is not found again
     async with open_session(Endpoint((nats_server.url,)), "test") as fresh:
         found = await look(fresh, outbox, route)
+    assert found.repair is None
     assert (found.position.settled, found.position.stream_seq) == (4, 4)
     assert [row.msg_id for row in await pending(outbox, route)] == [f"main:{n}" for n in range(4, 10)]

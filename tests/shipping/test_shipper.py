@@ -52,6 +52,17 @@ async def settled(shipper: Shipper) -> None:
         await shipper.wait_settled()
 
 
+@pytest.fixture(autouse=True)
+def log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    """Let `actions` see what is not worth a warning."""
+    caplog.set_level("INFO", "eventd")
+
+
+def actions(log: pytest.LogCaptureFixture) -> set[str]:
+    """The keys of what was logged."""
+    return {getattr(record, "action", "") for record in log.records}
+
+
 async def stored(jetstream: JetStream, stream: str = "openclaw-events") -> list[str]:
     """Message ids in stream order."""
     return [message.msg_id for message in await run_sync(jetstream.read, stream)]
@@ -70,17 +81,21 @@ async def test_rows_are_shipped_in_accept_order_and_settled(
 
 
 async def test_a_narrow_stream_is_made_with_its_first_agent_and_grows_with_the_next(
-    outbox: Outbox, route: Route, number: int, jetstream: JetStream
+    outbox: Outbox, route: Route, number: int, jetstream: JetStream, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also within one batch: nothing is sent before its subject is listed."""
     async with shipping(outbox, route, number, narrow=True) as shipper:
         await accept(outbox, new_row(number, 1, "ann"))
         await settled(shipper)
-        await accept(outbox, new_row(number, 2, "ann"), new_row(number, 3, "bob"), new_row(number, 4, "cat"))
+        await accept(
+            outbox,
+            *(new_row(number, n, a) for n, a in enumerate(("ann", "bob", "cat", "ann"), start=2)),
+        )
         await settled(shipper)
     subjects = (await run_sync(jetstream.info))["config"]["subjects"]
     assert sorted(subjects) == [f"openclaw.events.{agent}.>" for agent in ("ann", "bob", "cat")]
-    assert await stored(jetstream) == ["ann:1", "ann:2", "bob:3", "cat:4"]
+    assert await stored(jetstream) == ["ann:1", "ann:2", "bob:3", "cat:4", "ann:5"]
+    assert not actions(caplog) & {"batch_split", "route_stalled"}
 
 
 async def test_a_batch_with_an_id_that_is_there_already_is_split(
@@ -162,7 +177,12 @@ async def test_a_stream_that_does_not_fit_is_a_stall_with_a_remedy(
 
 @pytest.mark.parametrize("batches", [True, False], ids=["batches", "pipeline"])
 async def test_a_busy_other_writer_stops_nobody(
-    outbox: Outbox, route: Route, number: int, jetstream: JetStream, batches: bool
+    outbox: Outbox,
+    route: Route,
+    number: int,
+    jetstream: JetStream,
+    caplog: pytest.LogCaptureFixture,
+    batches: bool,
 ) -> None:
     """The end of the stream is never where we left it; what is ours is in order all the same."""
     await run_sync(lambda: jetstream.make(allow_atomic=batches))
@@ -179,6 +199,7 @@ async def test_a_busy_other_writer_stops_nobody(
         assert shipper.status.repairs == 0
     ours = [msg_id for msg_id in await stored(jetstream) if msg_id.startswith("main:")]
     assert ours == [f"main:{n}" for n in range(1000)]
+    assert "route_stalled" not in actions(caplog)
 
 
 async def test_draining_waits_for_a_broker_that_is_away(

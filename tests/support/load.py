@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -154,20 +154,21 @@ class Agent:
             raise error
 
 
-def raw_event(agent: str, number: int, shape: Shape | None = None) -> msgspec.Raw:
-    """Return the n-th event of an agent, encoded once so that a repeat is the same bytes."""
+def event(agent: str, number: int, shape: Shape | None = None) -> dict[str, Any]:
+    """Return the n-th event of an agent; the same each time."""
     shape = shape or Shape()
-    return msgspec.Raw(
-        _encode(
-            {
-                "type": shape.type,
-                "id": f"{agent}-{number:06d}",
-                "timestamp": 1_700_000_000_000 + number,
-                "session": f"agent:{agent}:main",
-                "payload": {"data": {"text": "x" * shape.size, "n": number}},
-            }
-        )
-    )
+    return {
+        "type": shape.type,
+        "id": f"{agent}-{number:06d}",
+        "timestamp": 1_700_000_000_000 + number,
+        "session": f"agent:{agent}:main",
+        "payload": {"data": {"text": "x" * shape.size, "n": number}},
+    }
+
+
+def raw_event(agent: str, number: int, shape: Shape | None = None) -> msgspec.Raw:
+    """Return the n-th event of an agent as it is sent, so that a repeat is the same bytes."""
+    return msgspec.Raw(_encode(event(agent, number, shape)))
 
 
 def emit(socket: Path, agent: str, numbers: Sequence[int], shape: Shape | None = None) -> list[str]:

@@ -268,12 +268,13 @@ class Sender:
             EventdClientError: The failure, when it has lasted too long.
         """
         now = time.monotonic()
-        if self._stuck_since is None:
-            self._stuck_since = now
-            self._results.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
+        is_news = self._stuck_since is None
+        self._stuck_since = self._stuck_since or now
         left = self._stuck_since + self._wait - now
         if left <= 0:
             raise failure
+        if is_news:
+            self._results.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
         asked = failure.retry_after if isinstance(failure, Refused) else None
         time.sleep(min(left, max(self._pause, asked or 0.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)

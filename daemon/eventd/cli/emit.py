@@ -24,7 +24,7 @@ Examples:
   eventd emit --type conversation.message.in --text "hello"
   eventd emit --type build.done --agent ci --payload '{"data": {"ok": true}}'
   echo '{"type": "note", "payload": {"data": {"text": "x"}}}' | eventd emit
-  eventd emit --stdin < ipc/examples/conversation.ndjson
+  eventd emit --stdin < events.ndjson
 
 With --stdin every line is one JSON event. Lines that cannot be taken are told with their number, the rest is
 stored, and the exit code is 4. An event that is sent again with the same id is stored once, so a file whose
@@ -128,11 +128,11 @@ def identified(event: Event) -> Event:
 
 def build_event(
     event_type: str,
-    text: str | None = None,
-    defaults: Defaults = Defaults(),
-    event_id: str | None = None,
-    payload: dict[str, Any] | None = None,
-    meta: dict[str, Any] | None = None,
+    text: str | None,
+    defaults: Defaults,
+    event_id: str | None,
+    payload: dict[str, Any] | None,
+    meta: dict[str, Any] | None,
 ) -> Event:
     """Make the event that the flags describe; a text stands where the document has the text of messages."""
     session = defaults.session or f"agent:{defaults.agent or DEFAULT_AGENT}:main"

@@ -95,6 +95,7 @@ class Reading:
         self._follow = follow
         self._stream = stream
         self._agent = agent
+        self._reached = False
         self._began: int | None = None
         self._newest: StoredEvent | None = None
         self._trouble = ""
@@ -114,9 +115,11 @@ class Reading:
                 if not self._follow:
                     return
             except (ConnectionLost, NotRunning, TimedOut, Refused) as error:
-                passes = error.retryable if isinstance(error, Refused) else self._began is not None
+                passes = error.retryable if isinstance(error, Refused) else self._reached
                 if not self._follow or not passes:
                     raise
+                if isinstance(error, Refused) and error.code == "unavailable":
+                    self._began = None  # NATS was not asked yet
                 self._tell(str(error.args[0]))
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -125,6 +128,7 @@ class Reading:
         """Read until the connection or the stream ends, from where the last reading was."""
         last, since = self._last, self._since
         with self._place.connect() as client:
+            self._reached = True
             if self._newest is not None:
                 last, since = None, self._newest.time
             elif self._began is not None:

@@ -11,6 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from eventd_ipc.messages import MAX_EVENTS
+
 from ..secret import Secret
 from .settings import LogFormat, LogLevel
 
@@ -95,7 +97,7 @@ class SocketSection(Section, frozen=True):
     path: Path | None = None
     max_connections: Annotated[int, Meta(ge=1)] | None = None
     max_frame: Annotated[Size, Meta(ge=KIB, le=MAX_FRAME)] | None = None
-    max_events: Annotated[int, Meta(ge=1)] | None = None
+    max_events: Annotated[int, Meta(ge=1, le=MAX_EVENTS)] | None = None
     max_in_flight: Annotated[Size, Meta(ge=KIB)] | None = None
     hello_timeout: Annotated[Duration, Meta(ge=0.001)] | None = None
 

@@ -29,6 +29,7 @@ else:
     from uuid_utils import uuid7
 
 CACHED_PLANS = 8192  # one per agent and type in use
+MAX_SHRINKING = 3  # times its limit as JSON that an event's msgpack may have: a float's nine bytes can be 0.0
 HEADER_ROOM = 1024  # bytes of a NATS message that its headers may take: ids, batch and expiry headers
 NEVER_EXPIRE = ("memory.", "migration.")  # types that outlive the stream's max_age
 VISIBILITY = "internal"  # where the agent says nothing
@@ -58,6 +59,7 @@ class Admission:
         self, routes: Routes, route_numbers: Mapping[str, int], limits: Limits, clock: Clock = unix_ms
     ) -> None:
         self._limits = limits
+        self._max_raw = MAX_SHRINKING * limits.max_event
         self._clock = clock
         self._gates = {
             route.name: _Gate(route, route_numbers[route.name], limits.max_event) for route in routes.all()
@@ -107,6 +109,10 @@ class Admission:
         return True
 
     def _row(self, raw: msgspec.Raw, hello_agent: str) -> NewRow:
+        if len(raw) > self._max_raw:  # before it takes memory and time
+            raise _NotAdmitted(
+                "too_large", f"the event takes {len(raw)} bytes; at most {self._max_raw} are looked at"
+            )
         event = decode_event(raw)
         session = event.session or ""
         agent = event.agent

@@ -1,8 +1,11 @@
-"""nats-py's client, with a shorter way for what is done most: publishing with headers."""
+"""nats-py's client, with a shorter way to publish with headers, and able to read what others have written."""
 
+import logging
 from typing import Any
 
 import nats.aio.client
+
+logger = logging.getLogger(__name__)
 
 
 class Client(nats.aio.client.Client):
@@ -10,7 +13,18 @@ class Client(nats.aio.client.Client):
 
     `_send_publish` is an inner step of nats-py. Should a later version no longer call it, events are merely
     shipped at the old speed.
+
+    `_process_msg` is one, too. nats-server takes any bytes in subjects and headers; one message that nats-py
+    cannot decode would end its read loop, again at each attempt to read on.
     """
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        try:
+            await super()._process_msg(sid, subject, reply, data, headers)
+        except (UnicodeError, ValueError) as error:
+            logger.warning("a message that is no UTF-8: %s", error, extra={"action": "nats_undecodable"})
+            readable = subject.decode(errors="backslashreplace").encode()
+            await super()._process_msg(sid, readable, reply, data, b"")
 
     async def _send_publish(
         self, subject: str, reply: str, payload: bytes, payload_size: int, headers: dict[str, Any] | None

@@ -17,9 +17,7 @@ logger = logging.getLogger(__name__)
 
 BACKOFF_FIRST = 0.1  # seconds before the second attempt
 BACKOFF_MAX = 5.0  # seconds; short enough to heal well within the promised minute
-PROBE_INTERVAL = (
-    5.0  # seconds between round trips on a quiet link; with the probe's own 5 s a dead link shows in 10 s
-)
+PROBE_INTERVAL = 5.0  # seconds between round trips; with the probe's own 5 s a dead link shows in 10 s
 
 Serve = Callable[[Session], Awaitable[None]]
 
@@ -52,6 +50,8 @@ class Link:
         self._session: Session | None = None
         self.status = LinkStatus()
         self.backoff = Backoff(BACKOFF_FIRST, BACKOFF_MAX)
+        self.servers = 1
+        """How many servers there are to choose from."""
 
     @property
     def session(self) -> Session | None:
@@ -76,7 +76,8 @@ class Link:
 
     async def _one_session(self, serve: Serve) -> bool:
         endpoint = await self._resolve()
-        async with open_session(endpoint, f"eventd_{self.name}") as session:
+        self.servers = len(endpoint.urls)
+        async with open_session(endpoint, f"eventd_{self.name}", self.status.disconnects) as session:
             self._session = session
             status = self.status
             status.connected, status.url, status.last_error = True, session.url, ""

@@ -33,6 +33,7 @@ BATCH_BYTES = 4 * 1024 * 1024  # bytes of bodies in one batch; bounds memory on 
 PIPELINE_ROWS = 256  # publishes in flight when batches are not possible
 ACK_TIMEOUT = 10.0  # seconds for the ack of a batch or a publish
 SEND_TIMEOUT = 20.0  # seconds for handing a whole batch to the socket
+LARGEST_SEQUENCE = 2**64 - 1
 HEADER_BYTES = 320  # bytes that our own headers take at the most, beside the message id
 MAX_SUBJECT = 2048  # characters; with a reply subject well within the server's control line of 4096 bytes
 RETRIES = 3  # tries of one row that meets a passing refusal, before the route is told to wait
@@ -114,12 +115,17 @@ def unpublishable(row: Row, session: Session, stream: Stream) -> str:
     """
     if len(row.subject) > MAX_SUBJECT or not _SUBJECT.fullmatch(row.subject):
         return f"bad subject {row.subject[:80]!r}"
-    size = len(row.body) + len(row.msg_id.encode()) + HEADER_BYTES
-    if size > session.max_payload:
+    headers = _headers(row, stream) | _expected(stream, LARGEST_SEQUENCE)
+    if len(row.body) + _header_bytes(headers) > session.max_payload:
         return f"{len(row.body)} bytes, and the server takes messages up to {session.max_payload}"
-    if 0 <= stream.max_message < size:
-        return f"{len(row.body)} bytes, and stream {stream.name} takes messages up to {stream.max_message}"
     return ""
+
+
+def fits_batch(row: Row, session: Session, stream: Stream) -> bool:
+    """Whether a row can go in a batch, whose headers are larger; the server says no to the whole of it."""
+    size = len(row.body) + len(row.msg_id.encode()) + HEADER_BYTES
+    largest = session.max_payload if stream.max_message < 0 else min(session.max_payload, stream.max_message)
+    return size <= largest and not unpublishable(row, session, stream)
 
 
 async def publish_atomic(
@@ -295,6 +301,11 @@ def _publishable(rows: Sequence[Row], session: Session, stream: Stream) -> Itera
         if unpublishable(row, session, stream):
             return
         yield row
+
+
+def _header_bytes(headers: dict[str, str]) -> int:
+    """Return the size of a header block: `NATS/1.0`, a line for each header, an empty line."""
+    return 12 + sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
 
 
 def _headers(row: Row, stream: Stream) -> dict[str, str]:

@@ -17,10 +17,11 @@ import anyio
 import nats.aio.msg
 import nats.errors
 
-from ..errors import LinkLost
+from ..errors import LinkLost, NatsError
 from .session import ApiError, RequestTimeout, Session
 
 PAGE = 500  # messages asked for at once
+PAGE_BYTES = 4 * 1024 * 1024  # bytes asked for at once; bounds memory here and in the server's queue for us
 PAGE_TIMEOUT = 10.0  # seconds for the next message of a page that was asked for
 IDLE_WAIT = 5.0  # seconds that an empty pull waits at the server when following
 INACTIVE = 60.0  # seconds after which the server removes a consumer that nobody asks
@@ -65,6 +66,10 @@ async def get_message(session: Session, stream: str, seq: int) -> Message | None
     )
 
 
+class ReaderGone(NatsError):
+    """The server has removed the consumer behind a reader, after `INACTIVE` seconds without a pull."""
+
+
 class Reader:
     """Pages of messages of one stream, oldest first. Made by `open_reader`."""
 
@@ -86,6 +91,7 @@ class Reader:
 
         Raises:
             RequestTimeout: The server announced messages but does not send them.
+            ReaderGone: There was no pull for too long; open another reader behind the last message.
             LinkLost: The connection is gone.
         """
         if self.pending == 0 and wait == 0.0:
@@ -93,6 +99,8 @@ class Reader:
         if wait and self.pending == 0:
             limit = 1  # a pull of more would hold the first message back until all have come
         ask: dict[str, Any] = {"batch": limit}
+        if limit > 1:
+            ask["max_bytes"] = PAGE_BYTES
         if wait:
             ask["expires"] = int(wait * NANOSECONDS)
         else:
@@ -107,12 +115,18 @@ class Reader:
             if status is not None:
                 if raw.subject != inbox:  # the late end of an earlier pull
                     continue
+                description = (raw.headers or {}).get("Description", status).partition("\n")[0].strip()
+                if status == "409" and "MaxBytes" in description:
+                    # The page is full; a message larger than a page comes alone.
+                    return messages or await self.page(1, wait)
+                if status == "503" or (status == "409" and "Consumer Deleted" in description):
+                    raise ReaderGone(f"reading was paused for too long: {description}")
                 if status in ("404", "408"):  # nothing (more) there; the wait is over
                     self.pending = 0 if not messages else messages[-1].pending
                     break
                 if status == "100":
                     continue
-                raise ApiError(0, f"reading stopped: {(raw.headers or {}).get('Description', status)}")
+                raise ApiError(0, f"reading stopped: {description}")
             messages.append(_delivered(raw))
             self.pending = messages[-1].pending
             if self.pending == 0 and wait == 0.0:

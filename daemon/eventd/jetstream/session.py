@@ -168,14 +168,21 @@ class Session:
         start = anyio.current_time()
         try:
             with anyio.fail_after(timeout):
+                self._check_tasks()
                 await self._client.flush(timeout=math.ceil(timeout) + 1)
         except Exception as error:
-            self.mark_lost(f"no PONG within {timeout:g} s")
+            self.mark_lost(str(error) if isinstance(error, LinkLost) else f"no PONG within {timeout:g} s")
             raise self._link_lost() from error
         if self.lost.is_set() or not self._client.is_connected:
             self.mark_lost("connection closed")
             raise self._link_lost()
         return anyio.current_time() - start
+
+    def _check_tasks(self) -> None:
+        """Raise when nats-py reads or writes no more: its `flush` would return at once, without a PING."""
+        for task in (self._client._reading_task, self._client._flusher_task):
+            if task is None or task.done():
+                raise LinkLost("nats-py has stopped reading or writing")
 
     def mark_lost(self, reason: str) -> None:
         """Declare the connection gone; the first reason stays."""
@@ -256,12 +263,13 @@ def inbox_prefix(name: str) -> str:
 
 
 @asynccontextmanager
-async def open_session(endpoint: Endpoint, name: str) -> AsyncIterator[Session]:
+async def open_session(endpoint: Endpoint, name: str, first: int = 0) -> AsyncIterator[Session]:
     """Connect to the first server of `endpoint` that accepts us; close on leaving.
 
     Args:
         endpoint: Where and as whom.
         name: Shown in the server's connection list.
+        first: Which of the servers is tried first; the others follow in their order.
 
     Raises:
         NatsError: No server accepted; the message says why, for each.
@@ -269,7 +277,8 @@ async def open_session(endpoint: Endpoint, name: str) -> AsyncIterator[Session]:
     """
     options = await endpoint.options()
     failures = []
-    for url in endpoint.urls:
+    first %= len(endpoint.urls)
+    for url in endpoint.urls[first:] + endpoint.urls[:first]:
         try:
             session = await _connect(url, endpoint, name, options)
         except NatsError as error:

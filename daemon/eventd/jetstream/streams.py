@@ -10,12 +10,13 @@ is not ours the agent's events go to the wide one, and `Stream.notes` says so.
 """
 
 import logging
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import NatsError
-from ..routes import Route
+from ..routes import Route, Server
 from .session import ApiError, Session
 
 logger = logging.getLogger(__name__)
@@ -49,10 +50,12 @@ class Stream:
         changeable: Whether eventd may change it.
         atomic: Whether batches can be used, by server and stream.
         ttl: Whether `Nats-TTL` can be used.
+        elsewhere: Patterns of the route that other streams take, with the names of these.
         notes: What an operator should know.
     """
 
     name: str
+    server: str
     created: str
     first_seq: int
     last_seq: int
@@ -64,16 +67,28 @@ class Stream:
     atomic: bool
     ttl: bool
     config: dict[str, Any]
+    elsewhere: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
+    def place(self) -> str:
+        """Name and server: equal as long as the route goes to the same place."""
+        return f"{self.name}@{self.server}"
+
+    @property
     def identity(self) -> str:
-        """Name and creation time: equal only for the very same stream."""
-        return f"{self.name} {self.created}"
+        """Place and creation time: equal only for the very same stream."""
+        return f"{self.place} {self.created}"
 
     def covers(self, subject: str) -> bool:
         """Whether the stream takes a literal subject."""
         return any(matches(pattern, subject) for pattern in self.subjects)
+
+    def owner(self, subject: str) -> str | None:
+        """Return the name of the other stream that takes a literal subject of the route, if one does."""
+        if self.covers(subject):
+            return None
+        return next((name for pattern, name in self.elsewhere.items() if matches(pattern, subject)), None)
 
 
 def matches(pattern: str, subject: str) -> bool:
@@ -100,11 +115,10 @@ async def stream_info(session: Session, name: str) -> dict[str, Any]:
     return await session.api(f"STREAM.INFO.{name}")
 
 
-async def stream_for_subject(session: Session, subject: str) -> str | None:
-    """Return the name of a stream that takes (part of) `subject`, if any."""
+async def streams_for_subject(session: Session, subject: str) -> list[str]:
+    """Return the names of the streams that take (part of) `subject`."""
     answer = await session.api("STREAM.NAMES", {"subject": subject})
-    names = answer.get("streams") or []
-    return str(names[0]) if names else None
+    return [str(name) for name in answer.get("streams") or []]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +170,16 @@ async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> S
     return stream
 
 
+async def is_older(session: Session, stream: Stream, last_seq: int) -> bool:
+    """Whether the stream is not the one that we looked at, or lost messages up to `last_seq` since.
+
+    Raises:
+        ApiError: It is gone, or cannot be looked at.
+    """
+    info = await stream_info(session, stream.name)
+    return str(info["created"]) != stream.created or int(info["state"]["last_seq"]) < last_seq
+
+
 async def _create(session: Session, route: Route, subjects: Subjects) -> Stream | None:
     if not subjects.wanted:
         return None
@@ -179,7 +203,7 @@ async def _create(session: Session, route: Route, subjects: Subjects) -> Stream 
         return await _resolve_overlap(session, route, subjects, error)
     logger.info(
         "made the stream %s", route.stream,
-        extra={"action": "stream_created", "route": route.name, "stream": route.stream},
+        extra={"action": "stream_created", "stream": route.stream},
     )  # fmt: skip
     return _describe(session, route, info)
 
@@ -188,13 +212,11 @@ async def _resolve_overlap(
     session: Session, route: Route, subjects: Subjects, cause: ApiError
 ) -> Stream | None:
     """Find room beside the stream in the way: below it, around it, or in it."""
-    in_the_way = None
-    for subject in subjects.wanted:
-        in_the_way = in_the_way or await stream_for_subject(session, subject)
-    if in_the_way is None:
+    in_the_way = [name for subject in subjects.wanted for name in await streams_for_subject(session, subject)]
+    if not in_the_way:
         raise cause
-    owner = _describe(session, route, await stream_info(session, in_the_way))
-    if not _not_taken(owner, subjects.wanted):
+    owner = _describe(session, route, await stream_info(session, in_the_way[0]))
+    if not _not_taken(owner, subjects.wanted) and not set(owner.subjects) & set(subjects.wanted):
         if owner.ours:  # a wide stream of ours around us: make it list its agents
             await _narrow(session, owner, keep_out=subjects.wanted)
             return await _create(session, route, subjects)
@@ -205,10 +227,47 @@ async def _resolve_overlap(
         return owner
     if not subjects.narrow:  # a stream inside of what we want: list our agents around it
         return await _create(session, route, replace(subjects, narrow=True))
-    raise StreamUnfit(
-        f"stream {owner.name} takes part of what route {route.name} publishes ({', '.join(subjects.wanted)})",
-        hint=f"let {owner.name} list other subjects, or give the route another subjectPrefix",
-    ) from cause
+    elsewhere = await _taken_elsewhere(session, route, route.stream, subjects.needed)
+    if not elsewhere:
+        raise StreamUnfit(
+            f"stream {owner.name} takes part of what route {route.name} publishes: "
+            f"{', '.join(subjects.wanted)}",
+            hint=f"let {owner.name} list other subjects, or give the route another subjectPrefix",
+        ) from cause
+    left = tuple(p for p in subjects.needed if p not in elsewhere) or (_placeholder(subjects.wide),)
+    made = await _create(session, route, replace(subjects, needed=left))
+    return _with_elsewhere(made, elsewhere) if made else None
+
+
+async def _taken_elsewhere(
+    session: Session, route: Route, own: str, patterns: Iterable[str]
+) -> dict[str, str]:
+    """Return which patterns another stream takes whole, with its name.
+
+    They are those of an agent whose stream stands or stood in the configuration: what this route still
+    has of that agent goes there, so that nobody else has to wait behind it.
+    """
+    elsewhere = {}
+    for pattern in patterns:
+        for name in await streams_for_subject(session, pattern):
+            if name == own:
+                continue
+            if not _not_taken(_describe(session, route, await stream_info(session, name)), [pattern]):
+                elsewhere[pattern] = name
+    return elsewhere
+
+
+def _with_elsewhere(stream: Stream, elsewhere: dict[str, str]) -> Stream:
+    stream.elsewhere = elsewhere
+    stream.notes += [
+        f"events on {pattern} go to stream {name}, which takes these" for pattern, name in elsewhere.items()
+    ]
+    return stream
+
+
+def _placeholder(pattern: str) -> str:
+    """Return a subject that nothing is ever published on: a stream has to take something."""
+    return f"{pattern.removesuffix('.>')}._.>"
 
 
 async def _narrow(session: Session, stream: Stream, keep_out: Sequence[str]) -> None:
@@ -225,8 +284,8 @@ async def _narrow(session: Session, stream: Stream, keep_out: Sequence[str]) -> 
             taken = any(matches(s, subject) for s in keep_out)
             if matches(pattern, subject) and not taken and len(tokens) > depth + 1 and agent not in narrow:
                 narrow.append(agent)
-        if not narrow:  # a stream must take something; nothing is ever published below this name
-            narrow.append(f"{pattern.removesuffix('.>')}._.>")
+        if not narrow:
+            narrow.append(_placeholder(pattern))
     await session.api(f"STREAM.UPDATE.{stream.name}", stream.config | {"subjects": narrow})
     logger.info(
         "stream %s now lists its agents, to leave room for another stream below its prefix", stream.name,
@@ -249,6 +308,11 @@ async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subje
             raise
         if not subjects.narrow:  # another stream lives below: go on listing agents
             return await _adapt(session, route, stream, replace(subjects, narrow=True))
+        elsewhere = await _taken_elsewhere(session, route, stream.name, _not_taken(stream, subjects.needed))
+        if elsewhere:
+            left = tuple(p for p in subjects.needed if p not in elsewhere)
+            adapted = await _adapt(session, route, stream, replace(subjects, needed=left))
+            return _with_elsewhere(adapted, elsewhere)
         raise StreamUnfit(
             f"stream {stream.name} cannot take {', '.join(subjects.wanted)}: another stream has part of it",
             hint="see `nats stream ls --subjects`; give the routes prefixes that do not overlap",
@@ -293,6 +357,7 @@ def _describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
     version = session.server_version
     return Stream(
         name=str(config["name"]),
+        server=_fingerprint(route.server),
         created=str(info["created"]),
         first_seq=int(state["first_seq"]),
         last_seq=int(state["last_seq"]),
@@ -305,6 +370,11 @@ def _describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
         ttl=bool(config.get("allow_msg_ttl")) and version >= TTL_SINCE,
         config=config,
     )
+
+
+def _fingerprint(server: Server) -> str:
+    """Return a short name for a server as it is configured; the embedded one keeps it over its ports."""
+    return f"{zlib.crc32(repr((sorted(server.urls), server.js_domain)).encode()):08x}"
 
 
 def _note_differences(route: Route, stream: Stream) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 
 from .checks import NEVER_EXPIRES, ledger_key, row_crc, signed
-from .model import NewRow, Refusal, Submission
+from .model import NEARLY_FULL, NewRow, Refusal, Submission
 from .store import MARK_EVERY, ROW_OVERHEAD, Store
 
 
@@ -138,15 +138,17 @@ def _insert(store: Store, batch: _Batch, at: int) -> None:
         return
     store.insert_many("append_ledger", 4, batch.ledger)
     store.insert_many("append_rows", 9, batch.rows)
-    if at >= store.next_mark:
+    if due := store.mark_is_due(at):
         store.run("add_mark", (at, store.last_seq))
     for route, (rows, size) in batch.by_route.items():
         store.count(route, pending=(rows, size))
 
     def effect() -> None:
         store.totals.accepted += batch.count
+        if store.totals.used_bytes < store.settings.max_bytes * NEARLY_FULL:
+            store.totals.full = False
         store.totals.ledger_ids += batch.count
-        if at >= store.next_mark:
+        if due:
             store.next_mark = at + MARK_EVERY
         for route in batch.by_route:
             stats = store.route(route).stats
@@ -171,3 +173,5 @@ def _then_count_refusal(store: Store, refusal: Refusal) -> None:
 def _count_refusal(store: Store, refusal: Refusal) -> None:
     refused = store.totals.refused
     refused[refusal.code] = refused.get(refusal.code, 0) + 1
+    if refusal.code == "outbox_full":
+        store.totals.full = True

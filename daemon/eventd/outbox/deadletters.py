@@ -116,6 +116,7 @@ def _exchange(store: Store, record: DeadRecord, row_size: int) -> None:
     add_record(store, record)
     store.run("delete_row", (record.number,))
     store.count(record.route, pending=(-1, -row_size), dead=(1, record.size))
+    store.dead_came(record.number)
     store.look_at_ends(record.route)
 
 
@@ -182,6 +183,7 @@ def retry(store: Store, chosen: Sequence[int]) -> Progress:
             store.run("put_ledger", values)
         store.run("delete_dead", (record.number,))
         store.count(record.route, pending=(1, record.size), dead=(-1, -record.size))
+        store.dead_went(record.number, seq)
         store.look_at_ends(record.route)
         retried += 1
     return Progress(looked, retried)
@@ -199,6 +201,7 @@ def drop(store: Store, chosen: Sequence[int]) -> Progress:
         _move_ledger(store, record, store.take_seqs(0))
         store.run("delete_dead", (record.number,))
         store.count(record.route, dead=(-1, -record.size))
+        store.dead_went(record.number)
         dropped += 1
     return Progress(len(chosen), dropped)
 

@@ -53,6 +53,16 @@ class Reserve:
         """Make the reserve if it is not there; return whether it is there now."""
         if self.held:
             return True
+        try:
+            self._make()
+        except OSError as error:
+            self.release()
+            if error.errno in FULL_ERRNOS:
+                return False
+            raise
+        return True
+
+    def _make(self) -> None:
         fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if hasattr(os, "posix_fallocate"):
@@ -61,14 +71,8 @@ class Reserve:
                 zeros = bytes(min(_CHUNK, self.size))
                 for offset in range(0, self.size, len(zeros)):
                     os.pwrite(fd, zeros[: self.size - offset], offset)
-        except OSError as error:
-            self.release()
-            if error.errno in FULL_ERRNOS:
-                return False
-            raise
         finally:
             os.close(fd)
-        return True
 
     def release(self) -> None:
         """Give the room back to the disk."""

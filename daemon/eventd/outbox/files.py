@@ -58,6 +58,11 @@ class Files:
         return self._beside("-rebuild")
 
     @property
+    def quarantining(self) -> Path:
+        """Name of the folder in the quarantine that the salvage under way is for."""
+        return self._beside("-quarantining")
+
+    @property
     def quarantine(self) -> Path:
         """Folder of damaged outboxes, one sub-folder each."""
         return self.db.parent / "quarantine"

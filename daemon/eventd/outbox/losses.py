@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .mark import Mark
+from .mark import Mark, dead_id
 from .remains import Remains
 
 _LISTED = 10_000  # lost events that are listed one by one
@@ -69,14 +69,31 @@ def find_losses(remains: Remains, mark: Mark | None, last_seq: int) -> Losses:
     missing_dead = [number for (number,) in remains.rows("dead_missing")]
     missing_dead = [number for number in missing_dead if not _within(losses.rows, number)]
     if fresh and mark is not None:
-        pending, dead = remains.value("pending_rows"), remains.value("dead_rows")
+        pending = remains.value("pending_rows")
         losses.unclear = min(losses.unclear, max(0, mark.pending - pending - _total(losses.rows)))
-        gone = max(0, mark.dead - dead)
-        missing_dead = missing_dead[:gone]
-        losses.dead_unknown = gone - len(missing_dead)
+        missing_dead, losses.dead_unknown = _missing_dead(remains, mark, missing_dead)
     losses.dead = sorted(missing_dead)
     _name(remains, losses)
     return losses
+
+
+def _missing_dead(remains: Remains, mark: Mark, named: list[int]) -> tuple[list[int], int]:
+    """Return numbers of lost dead letters, and how many more are lost: by what the mark says there was.
+
+    The count alone would let a letter that was removed, but is found again, stand in for a lost one.
+
+    Args:
+        named: Numbers that an index names and that were not found.
+    """
+    removed = dict(mark.removed)
+    here = [number for (number,) in remains.each("dead_numbers_after", (0, -1)) if number not in removed]
+    named = [number for number in named if number not in removed]
+    for lost in ([], named):
+        if (len(here) + len(lost), dead_id(here + lost)) == (mark.dead, mark.dead_id):
+            return lost, 0
+    # Where removals are not all known, any that is here may be one of them.
+    gone = max(0, mark.dead - len(here)) if mark.all_removed else mark.dead
+    return named[:gone], gone - len(named[:gone])
 
 
 def _judge(remains: Remains, losses: Losses, first: int, last: int, high: int) -> None:

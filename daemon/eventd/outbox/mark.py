@@ -10,7 +10,9 @@ so that a row that is gone can always be told from a row that is lost.
 import json
 import os
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Self
 from zlib import crc32
@@ -18,15 +20,18 @@ from zlib import crc32
 from ..errors import DiskFailure, OutboxError
 from .disk import FULL_ERRNOS, sync_file
 
-MAGIC = b"eventd-1"
-SLOT = 16 * 1024  # bytes; written in turns, so that one is whole at any time
+MAGIC = b"eventd-2"
+SLOT = 20 * 1024  # bytes; written in turns, so that one is whole at any time
 ROUTES_AT = 2 * SLOT
 ROUTES_MAX = 1024 * 1024  # bytes
+REMOVED_MAX = 256  # dead letters that were removed; those before them are only known by `dead_id`
 
-_HEAD = struct.Struct(">8sQQQQI")  # magic, turn, last_seq, pending, dead, number of routes
+# magic, turn, last_seq, pending, dead, dead_id, all_removed, number of removals, number of routes
+_HEAD = struct.Struct(">8sQQQQQ?II")
+_REMOVAL = struct.Struct(">QQ")  # number, became
 _ROUTE = struct.Struct(">QQQ")  # number, rewinds, settled
 _CRC = struct.Struct(">I")
-_MOST_ROUTES = (SLOT - _HEAD.size - _CRC.size) // _ROUTE.size
+_MOST_ROUTES = (SLOT - _HEAD.size - _CRC.size - REMOVED_MAX * _REMOVAL.size) // _ROUTE.size
 
 RouteIdentity = tuple[int, str, str, str]
 """Number, name, stream, prefix."""
@@ -41,12 +46,30 @@ class Mark:
         pending: Number of pending rows.
         dead: Number of dead letters.
         settled: (rewinds, watermark) by route; the greater pair is the newer.
+        dead_id: Tells which dead letters these are: the `dead_id` of each, combined by XOR.
+        removed: Dead letters that are no more, oldest first: (number, number of the row that it became
+            again, 0 if it was dropped).
+        all_removed: Whether `removed` has every one since the file was made.
     """
 
     last_seq: int = 0
     pending: int = 0
     dead: int = 0
     settled: dict[int, tuple[int, int]] = field(default_factory=dict)
+    dead_id: int = 0
+    removed: tuple[tuple[int, int], ...] = ()
+    all_removed: bool = True
+
+
+def dead_id(numbers: Iterable[int]) -> int:
+    """Return what tells a set of dead letters from another one, in 64 bits.
+
+    A real hash of each number: plain numbers, or their CRCs, would cancel each other out.
+    """
+    combined = 0
+    for number in numbers:
+        combined ^= int.from_bytes(blake2b(number.to_bytes(8, signed=True), digest_size=8).digest())
+    return combined
 
 
 class MarkFile:
@@ -93,7 +116,11 @@ class MarkFile:
         """
         self._turn += 1
         pairs = list(mark.settled.items())[-_MOST_ROUTES:]
-        parts = [_HEAD.pack(MAGIC, self._turn, mark.last_seq, mark.pending, mark.dead, len(pairs))]
+        removed = mark.removed[-REMOVED_MAX:]
+        all_removed = mark.all_removed and len(removed) == len(mark.removed)
+        numbers = (self._turn, mark.last_seq, mark.pending, mark.dead, mark.dead_id)
+        parts = [_HEAD.pack(MAGIC, *numbers, all_removed, len(removed), len(pairs))]
+        parts += [_REMOVAL.pack(number, became) for number, became in removed]
         parts += [_ROUTE.pack(number, rewinds, settled) for number, (rewinds, settled) in pairs]
         data = b"".join(parts)
         self._put(data + _CRC.pack(crc32(data)), SLOT * (self._turn % 2))
@@ -136,13 +163,15 @@ class MarkFile:
 def _decode(slot: bytes) -> tuple[int, Mark] | None:
     if len(slot) < _HEAD.size:
         return None
-    magic, turn, last_seq, pending, dead, count = _HEAD.unpack_from(slot)
-    end = _HEAD.size + count * _ROUTE.size
+    magic, turn, last_seq, pending, dead, identity, all_removed, removals, count = _HEAD.unpack_from(slot)
+    routes_at = _HEAD.size + removals * _REMOVAL.size
+    end = routes_at + count * _ROUTE.size
     if magic != MAGIC or len(slot) < end + _CRC.size or _CRC.unpack_from(slot, end)[0] != crc32(slot[:end]):
         return None
-    routes = _ROUTE.iter_unpack(slot[_HEAD.size : end])
+    removed = tuple(_REMOVAL.iter_unpack(slot[_HEAD.size : routes_at]))
+    routes = _ROUTE.iter_unpack(slot[routes_at:end])
     settled = {number: (rewinds, upto) for number, rewinds, upto in routes}
-    return turn, Mark(last_seq, pending, dead, settled)
+    return turn, Mark(last_seq, pending, dead, settled, identity, removed, all_removed)
 
 
 def _decode_routes(data: bytes) -> list[RouteIdentity]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+NEARLY_FULL = 0.9  # of `max_bytes`
+
 
 class NewRow(NamedTuple):
     """An admitted event on its way to disk (a tuple: tens of thousands are made each second).
@@ -188,6 +190,8 @@ class OutboxStats:
     commit_ms: float = 0.0
     """Duration of the last group commit."""
     disk_full: bool = False
+    full: bool = False
+    """Whether emits were refused with `outbox_full` since it last was less than nearly full."""
     ledger_ids: int = 0
     lost_events: int = 0
     """Acked events that damage destroyed, since this outbox began; the quarantine's reports list them."""

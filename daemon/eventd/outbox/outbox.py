@@ -208,7 +208,7 @@ class Outbox:
     async def _each_dead(self, numbers: Sequence[int] | None, act: DeadAction) -> int:
         """Act on dead letters step by step, so that no transaction grows large."""
         newest = self.stats.last_seq  # one that dies again meanwhile has a greater number
-        left = list(numbers or ())
+        left = [number for number in numbers or () if number <= newest]
         after = done = 0
         while True:
             if numbers is None:
@@ -243,6 +243,7 @@ class Outbox:
             commits=self._writer.commits,
             commit_ms=self._writer.commit_ms,
             disk_full=store.disk_full,
+            full=totals.full,
             ledger_ids=totals.ledger_ids,
             lost_events=totals.lost_events,
             quarantines=totals.quarantines,

@@ -241,6 +241,13 @@ SELECT msg_id, owner, number FROM dead
 -- name: delete_dead_that_are_rows
 DELETE FROM dead WHERE number IN (SELECT seq FROM rows)
 
+-- name: delete_dead_removed
+-- A dead letter that was dropped (:became = 0), or retried as row :became, unless that row is lost: then
+-- this is the only copy.
+DELETE FROM dead WHERE number = :number AND (
+    :became <= (SELECT settled FROM routes WHERE routes.number = dead.route)
+    OR :became IN (SELECT seq FROM rows) OR :became IN (SELECT number FROM dead))
+
 -- name: numbers_present
 SELECT seq FROM rows UNION ALL SELECT number FROM dead ORDER BY 1
 

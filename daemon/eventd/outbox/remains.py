@@ -4,12 +4,13 @@ stale among them goes away.
 Pages that were freed still hold old records, so what is found is not yet what was there:
 
 - a row below its route's watermark and in no run was pruned;
-- a dead letter whose id points to a later row was retried or dropped;
+- a dead letter whose id points to a later row was retried or dropped; of the newest ones the mark knows it;
 - of two versions of a route or a run, the one that is further on is true.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import IntEnum
 from typing import Any
 
 import apsw
@@ -37,20 +38,32 @@ CREATE TEMP TABLE seen_dead (number INTEGER PRIMARY KEY);
 """
 
 
+class Trust(IntEnum):
+    """Which records are believed: less and less if what was found does not fit together."""
+
+    FACTS = 0
+    SEALED = 1
+    """Those with a checksum: the small tables, rows and dead letters."""
+    ALL = 2
+    """Ledger and indexes, too."""
+
+
 class Remains(Statements):
     """The new file while it is being filled, in one long transaction.
 
     Attributes:
+        trust: Which records of the old file are believed.
         facts: Facts about the old file that were found.
         routes: Every route whose names are known, with its furthest watermark; after `sort_out`.
     """
 
-    def __init__(self, db: apsw.Connection) -> None:
+    def __init__(self, db: apsw.Connection, trust: Trust = Trust.ALL) -> None:
         super().__init__(db)
+        self.trust = trust
         self.facts: dict[str, int] = {}
         self.routes: dict[int, RouteState] = {}
         self._found: dict[int, RouteState] = {}
-        self._names: dict[int, RouteIdentity] = {}
+        self._named: dict[int, RouteIdentity] = {}  # by the index
         self._runs: dict[tuple[int, int], RunRecord] = {}
         self._agents: dict[int, str] = {}
         self._waiting: dict[str, list[tuple[Any, ...]]] = {}
@@ -70,7 +83,7 @@ class Remains(Statements):
         """
         if rowid is None:
             self._take_keyed(record)
-        else:
+        elif self.trust is not Trust.FACTS:
             self._take_row(rowid, record)
 
     def _take_row(self, rowid: int, record: Record) -> None:
@@ -95,6 +108,18 @@ class Remains(Statements):
 
     def _take_keyed(self, record: Record) -> None:
         match record:
+            case (str(key), int(value), crc):
+                if crc == seal("meta", key, value):
+                    self.facts[key] = max(value, self.facts.get(key, 0))
+            case _ if self.trust is Trust.FACTS:
+                pass
+            case (*columns, crc) if len(columns) == 7 and crc == seal("runs", *columns):
+                run = RunRecord(*columns)
+                known = self._runs.get((run.route, run.first))
+                if known is None or known.rows < run.rows:
+                    self._runs[run.route, run.first] = run
+            case _ if self.trust is Trust.SEALED:
+                pass
             case (int(), bytes(key), None | int(), int(seq)) if len(key) in (16, 17) and seq > 0:
                 self._keep("salvage_ledger", record)
             case (int(route), int(seq)):
@@ -102,15 +127,7 @@ class Remains(Statements):
             case (int(), int(), int(number)):
                 self._keep("see_dead", (number,))
             case (str(name), str(stream), str(prefix), int(number)):
-                self._names[number] = (number, name, stream, prefix)
-            case (str(key), int(value), crc):
-                if crc == seal("meta", key, value):
-                    self.facts[key] = max(value, self.facts.get(key, 0))
-            case (*columns, crc) if len(columns) == 7 and crc == seal("runs", *columns):
-                run = RunRecord(*columns)
-                known = self._runs.get((run.route, run.first))
-                if known is None or known.rows < run.rows:
-                    self._runs[run.route, run.first] = run
+                self._named[number] = (number, name, stream, prefix)
 
     def _take_route(self, state: RouteState) -> None:
         known = self._found.get(state.stats.number)
@@ -155,7 +172,7 @@ class Remains(Statements):
         for route, state in self.routes.items():
             self._drop_settled(route, state.settled)
         self._complete_agents()
-        self._drop_stale_dead()
+        self._drop_stale_dead(mark.removed if mark else ())
         self._complete_ledger()
 
     def fresh(self, mark: Mark) -> bool:
@@ -175,10 +192,8 @@ class Remains(Statements):
         A watermark that nobody knows is 0 or the end of the newest run: rows are then pending again that
         may have been shipped. That is safe, because after a start the shipper looks them up in the stream.
         """
-        identities = self._names | {identity[0]: identity for identity in names}
-        for route, state in self._found.items():
-            identities[route] = (route, state.stats.name, state.stats.stream, state.stats.prefix)
-        for route, identity in identities.items():
+        for identity in self._identities(names):
+            route = identity[0]
             state = self._found.get(route) or RouteState(RouteStats(*identity))
             runs = [run for (of, _), run in sorted(self._runs.items()) if of == route]
             marked = mark.settled.get(route) if mark else None
@@ -192,6 +207,23 @@ class Remains(Statements):
             self.routes[route] = state
             values = (*identity, state.settled, state.stream_seq, state.stream_created, state.rewinds)
             self.run("put_route", (*values, seal("routes", *values)))
+
+    def _identities(self, marked: list[RouteIdentity]) -> list[RouteIdentity]:
+        """Return the identities of all routes, each number and each set of names once.
+
+        Where sources disagree the more trusted one is right: the sealed record, then the mark, then the
+        index, which has no checksum.
+        """
+        stats = (state.stats for state in self._found.values())
+        sealed = [(of.number, of.name, of.stream, of.prefix) for of in stats]
+        identities: list[RouteIdentity] = []
+        known: set[object] = set()
+        for identity in (*sealed, *marked, *self._named.values()):
+            number, *names = identity
+            if known.isdisjoint((number, tuple(names))):
+                identities.append(identity)
+                known.update((number, tuple(names)))
+        return identities
 
     def _drop_settled(self, route: int, settled: int) -> None:
         """Keep settled rows only where a run of them is whole."""
@@ -224,13 +256,15 @@ class Remains(Statements):
         for number, name in self._agents.items():
             self.run("add_agent", (number, name, seal("agents", number, name)))
 
-    def _drop_stale_dead(self) -> None:
+    def _drop_stale_dead(self, removed: tuple[tuple[int, int], ...]) -> None:
         numbers = {name: number for number, name in self._agents.items()}
         for agent, event_id, number in list(self._ids("ids_of_dead")):
             known = self.first("known_digest", (numbers.get(agent, 0), ledger_key(event_id)))
             if known is not None and known[1] > number:
                 self.run("delete_dead", (number,))
         self.run("delete_dead_that_are_rows")
+        for number, became in removed:
+            self.run("delete_dead_removed", {"number": number, "became": became})
 
     def _complete_ledger(self) -> None:
         """Let the ledger know every row; where a digest is lost, any repeat counts as the same event."""

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +20,13 @@ import apsw
 
 from ..errors import OutboxError
 from .checks import seal
-from .connection import SCHEMA, DamagedOutbox, opening, schema_crc, set_fact
+from .connection import SCHEMA, DamagedOutbox, is_damage, opening, schema_crc, set_fact
 from .disk import sync_file, sync_folder
 from .files import Files
 from .losses import Losses, find_losses
 from .mark import MarkFile
 from .pages import PageReader
-from .remains import Remains
+from .remains import Remains, Trust
 from .settings import OutboxSettings, Tuning
 from .store import Store, now_ms
 
@@ -34,6 +35,21 @@ logger = logging.getLogger(__name__)
 KEPT = 3  # damaged outboxes that stay in the quarantine; of older ones only the report does
 
 REPORT = "report.json"
+
+_FOLDER_NAME = "%Y%m%dT%H%M%S.%fZ"
+_is_ours = re.compile(r"\d{8}T\d{6}\.\d{6}Z").fullmatch
+
+# Not the records' fault: trying with fewer of them would only lose them.
+_OUTSIDE = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CantOpenError,
+    apsw.PermissionsError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.NoMemError,
+    apsw.InterruptError,
+)
 
 
 def open_or_salvage(files: Files, settings: OutboxSettings, tuning: Tuning) -> Store:
@@ -74,22 +90,28 @@ def _salvage(files: Files, tuning: Tuning, mark: MarkFile, reason: str) -> None:
         reason,
         extra={"action": "outbox_damaged", "reason": reason},
     )
-    folder = _quarantine_folder(files)
-    with opening(files):
-        losses, saved = _rebuild(files, tuning, mark)
-    report = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "reason": reason,
-        "saved": saved,
-        "lost": losses.document(),
-    }
-    _write(folder / REPORT, json.dumps(report, indent=1).encode())
-    with contextlib.suppress(OSError):
-        shutil.copy2(files.mark, folder)
-    files.part.rename(files.rebuilt)
+    try:
+        with opening(files):
+            losses, saved, trust = _rebuild(files, tuning, mark)
+        report = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "reason": reason,
+            "believed": trust.name.lower(),
+            "saved": saved,
+            "lost": losses.document(),
+        }
+        folder = _quarantine_folder(files)
+        _write(folder / REPORT, json.dumps(report, indent=1).encode())
+        with contextlib.suppress(OSError):
+            shutil.copy2(files.mark, folder)
+        sync_folder(folder)
+        files.part.rename(files.rebuilt)
+    except BaseException:
+        _abandon(files)
+        raise
     sync_folder(files.db.parent)
     _finish_swap(files)
-    _thin_out(files)
+    _thin_out(files, folder)
     logger.error(
         "salvaged the outbox: %d pending, %d retained, %d dead rows were saved, %d events are lost; see %s",
         saved["pending"],
@@ -101,13 +123,34 @@ def _salvage(files: Files, tuning: Tuning, mark: MarkFile, reason: str) -> None:
     )
 
 
-def _rebuild(files: Files, tuning: Tuning, mark: MarkFile) -> tuple[Losses, dict[str, int]]:
-    """Fill the new file from what can be read of the old one."""
+def _rebuild(files: Files, tuning: Tuning, mark: MarkFile) -> tuple[Losses, dict[str, int], Trust]:
+    """Fill the new file from what can be read of the old one.
+
+    Damage can make records that do not fit together in a way that nobody thought of. That must not keep the
+    daemon from starting for ever, so it is tried again with fewer of them, at last with none: the outbox is
+    then empty, all of it is in the quarantine, and the mark tells how much is lost.
+    """
+    for trust in (Trust.ALL, Trust.SEALED):
+        try:
+            return *_fill(files, tuning, mark, trust), trust
+        except (apsw.Error, ValueError, ArithmeticError, LookupError, TypeError) as error:
+            if isinstance(error, _OUTSIDE) and not is_damage(error):
+                raise
+            logger.exception(
+                "cannot salvage the outbox from %s records; trying with fewer",
+                trust.name.lower(),
+                extra={"action": "outbox_salvage_failed", "believed": trust.name.lower()},
+            )
+    return *_fill(files, tuning, mark, Trust.FACTS), Trust.FACTS
+
+
+def _fill(files: Files, tuning: Tuning, mark: MarkFile, trust: Trust) -> tuple[Losses, dict[str, int]]:
+    """Fill the new file from those records of the old one that are believed."""
     files.part.unlink(missing_ok=True)
     os.close(os.open(files.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     db = apsw.Connection(str(files.part), vfs=tuning.vfs or None)
     try:
-        remains = Remains(db)
+        remains = Remains(db, trust)
         with PageReader(files.db, files.wal) as reader:
             for rowid, record in reader.records():
                 remains.take(rowid, record)
@@ -164,42 +207,82 @@ def _lost_before(files: Files, remains: Remains) -> int:
 
 
 def _quarantine_folder(files: Files) -> Path:
-    """Make a folder for the damaged outbox, named by the time."""
-    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    """Make a folder for the damaged outbox, named by the time, and note which one it is."""
+    folder = files.quarantine / datetime.now(UTC).strftime(_FOLDER_NAME)
     try:
+        _write(files.quarantining, folder.name.encode())
         files.quarantine.mkdir(mode=0o700, exist_ok=True)
-        folder = files.quarantine / name
         folder.mkdir(mode=0o700)
+        sync_folder(files.quarantine)
+        sync_folder(files.db.parent)
     except OSError as error:
         raise OutboxError(
-            f"the outbox is damaged, and {files.quarantine} cannot be made: {error.strerror}",
+            f"the outbox is damaged, and {folder} cannot be made: {error.strerror}",
             hint="let the daemon's user write there, and see that there is room",
         ) from error
     return folder
 
 
+def _noted_folder(files: Files) -> Path | None:
+    """Return the folder that `_quarantine_folder` made, if it is still there.
+
+    It is noted, because a clock that was set back makes it any of the folders.
+    """
+    try:
+        name = files.quarantining.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    return next((folder for folder in _folders(files) if folder.name == name), None)
+
+
+def _folders(files: Files) -> list[Path]:
+    """Return the folders in the quarantine that are ours, oldest first by name."""
+    folders = (path for path in files.quarantine.glob("*/") if not path.is_symlink())
+    return sorted(path for path in folders if _is_ours(path.name))
+
+
 def _finish_swap(files: Files) -> None:
-    """If there is a complete new file, put it in the place of the damaged one."""
-    if files.rebuilt.exists():
-        folders = sorted(files.quarantine.glob("*/"))
-        folder = folders[-1] if folders else _quarantine_folder(files)
-        # The log first: SQLite would apply it to any database that it finds beside it.
-        for path in files.set:
-            with contextlib.suppress(FileNotFoundError):
-                path.rename(folder / path.name)
-        files.rebuilt.rename(files.db)
-        sync_folder(folder)
-        sync_folder(files.db.parent)
-        files.damaged.unlink(missing_ok=True)
+    """If there is a complete new file, put it in the place of the damaged one; else clear away a salvage
+    that did not come to its end.
+    """
+    if not files.rebuilt.exists():
+        _abandon(files)
+        return
+    folder = _noted_folder(files) or _quarantine_folder(files)
+    # The log first: SQLite would apply it to any database that it finds beside it.
+    for path in files.set:
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(folder / path.name)
+    files.rebuilt.rename(files.db)
+    sync_folder(folder)
+    sync_folder(files.db.parent)
+    files.damaged.unlink(missing_ok=True)
+    files.quarantining.unlink(missing_ok=True)
 
 
-def _thin_out(files: Files) -> None:
-    """Bound the quarantine: of older damaged outboxes keep only the report."""
-    folders = sorted(files.quarantine.glob("*/"))
-    for folder in folders[:-KEPT]:
-        for path in folder.iterdir():
-            if path.name != REPORT:
-                path.unlink()
+def _abandon(files: Files) -> None:
+    """Remove what a salvage that failed has left: the next one begins anew."""
+    with contextlib.suppress(OSError):
+        files.part.unlink(missing_ok=True)
+        folder = _noted_folder(files)
+        if folder is not None and not any((folder / path.name).exists() for path in files.set):
+            for name in (REPORT, files.mark.name):
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+        files.quarantining.unlink(missing_ok=True)
+
+
+def _thin_out(files: Files, newest: Path) -> None:
+    """Bound the quarantine: of older damaged outboxes keep only the report.
+
+    Args:
+        newest: The folder that was just filled, whatever its name says about its age.
+    """
+    older = [folder for folder in _folders(files) if folder != newest]
+    for folder in older[: max(0, len(older) + 1 - KEPT)]:
+        for path in (*files.set, files.mark):
+            with contextlib.suppress(OSError):
+                (folder / path.name).unlink(missing_ok=True)
 
 
 def _write(path: Path, data: bytes) -> None:

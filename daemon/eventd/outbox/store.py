@@ -20,7 +20,7 @@ from .checks import seal
 from .connection import DamagedOutbox, facts, open_database, opening, set_fact
 from .disk import free_bytes, sync_folder
 from .files import Files
-from .mark import Mark, MarkFile, RouteIdentity
+from .mark import REMOVED_MAX, Mark, MarkFile, RouteIdentity, dead_id
 from .model import RouteStats
 from .settings import OutboxSettings, Tuning
 from .sql import Statements
@@ -28,7 +28,7 @@ from .sql import Statements
 logger = logging.getLogger(__name__)
 
 ROW_OVERHEAD = 100  # bytes; what a row costs beside its blobs: columns, index, ledger
-MARK_EVERY = 600_000  # ms between two marks of the ledger's age
+MARK_EVERY = 60_000  # ms between two marks of the ledger's age
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Totals:
     accepted: int = 0
     repeated: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+    full: bool = False
 
 
 def now_ms() -> int:
@@ -97,6 +98,9 @@ class Store(Statements):
         self.next_mark = 0
         self.disk_full = False
         self._routes: dict[int, RouteState] = {}
+        self._dead_id = 0
+        self._removed: tuple[tuple[int, int], ...] = ()  # as in Mark
+        self._all_removed = True
         self._begin_view()
         db.set_wal_hook(self._count_wal)
 
@@ -115,6 +119,7 @@ class Store(Statements):
         try:
             with opening(files):
                 store._load()
+                store._load_removed(new)
             if mark.found and mark.found.last_seq > store.last_seq:
                 raise DamagedOutbox(
                     f"{files.db} ends at row {store.last_seq}, but {mark.found.last_seq} were accepted"
@@ -262,6 +267,10 @@ class Store(Statements):
 
         self.then(effect)
 
+    def mark_is_due(self, at: int) -> bool:
+        """Whether the ledger's age needs a mark at `at`: in time, and when the clock was set back."""
+        return not self.next_mark - MARK_EVERY <= at < self.next_mark
+
     # Routes
 
     def register_route(self, name: str, stream: str, prefix: str) -> int:
@@ -335,6 +344,28 @@ class Store(Statements):
 
         self.then(effect)
 
+    def dead_came(self, number: int) -> None:
+        """Note that there is a new dead letter."""
+
+        def effect() -> None:
+            self._dead_id ^= dead_id([number])
+
+        self.then(effect)
+
+    def dead_went(self, number: int, became: int = 0) -> None:
+        """Note that a dead letter is no more.
+
+        Args:
+            became: The row that it is again; 0 if it was dropped.
+        """
+
+        def effect() -> None:
+            self._dead_id ^= dead_id([number])
+            self._all_removed &= len(self._removed) < REMOVED_MAX
+            self._removed = (*self._removed, (number, became))[-REMOVED_MAX:]
+
+        self.then(effect)
+
     def look_at_ends(self, route: int) -> None:
         """Find the ages of the oldest pending and retained row again; after rows were settled or pruned."""
         settled = self.route(route).settled
@@ -378,9 +409,30 @@ class Store(Statements):
         self.next_mark = self.value("newest_mark") + MARK_EVERY
         self._begin_view()
 
+    def _load_removed(self, new: bool) -> None:
+        """Take over from the mark which dead letters are no more: the file does not tell."""
+        self._dead_id = dead_id(number for (number,) in self.each("dead_numbers_after", (0, -1)))
+        if (found := self.mark.found) is None:
+            self._all_removed = new
+            return
+        self._all_removed = found.all_removed
+        # One may be back: a retried one whose row was lost, see Remains.
+        self._removed = tuple(pair for pair in found.removed if not self.first("dead_letter", pair[:1]))
+
     def _note_progress(self) -> None:
         settled = {state.stats.number: (state.rewinds, state.settled) for state in self._routes.values()}
-        self.mark.write(Mark(self.last_seq, self.totals.pending_rows, self.totals.dead_rows, settled))
+        totals = self.totals
+        self.mark.write(
+            Mark(
+                self.last_seq,
+                totals.pending_rows,
+                totals.dead_rows,
+                settled,
+                self._dead_id,
+                self._removed,
+                self._all_removed,
+            )
+        )
 
 
 def _check(crc: int, table: str, *values: object) -> None:

@@ -9,6 +9,12 @@ PRUNE_ROWS = 1000  # rows deleted in one transaction
 SWEEP_IDS = 2000  # ids looked at in one transaction
 SWEEP_SHARE = 20  # sweep when 1/20 of the ledger may go …
 SWEEP_PAUSE = 3_600_000  # … or anything may, once in an hour (ms)
+
+# `ledger_ids` never makes the ledger forget what is younger. At full rate that bound may be filled in half a
+# minute, while a client that lost its acknowledgement sends again after its time-out and a reconnect, or
+# after a restart of the daemon. What is kept in excess is the rate times this (and a little, see MARK_EVERY);
+# it is on disk only, where `min_free` bounds it: short of that, no event is accepted and so no id either.
+LEDGER_LEAST = 600_000  # ms
 TRIM_PAGES = 256  # pages given back in one transaction
 TRIM_ABOVE = 4096  # free pages that are kept for new rows
 
@@ -66,7 +72,8 @@ class Prune:
 class Sweep:
     """Forgets ids beyond `ledger_age` and `ledger_ids`, stretch by stretch through the whole ledger.
 
-    Both bounds become one number: ids of rows up to it may go. Those of rows that are still here stay.
+    Both bounds become one number: ids of rows up to it may go. Those of rows that are still here stay, and
+    so do those of the last `LEDGER_LEAST`.
     """
 
     _BEGIN = (-1, b"")
@@ -105,7 +112,8 @@ class Sweep:
         now = now_ms()
         old = now - int(store.settings.ledger_age * 1000)
         by_age: int = store.value("seq_before", (old,))
-        floor = max(by_age, store.last_seq - store.settings.ledger_ids)
+        old_enough: int = store.value("seq_before", (now - LEDGER_LEAST,))
+        floor = max(by_age, min(old_enough, store.last_seq - store.settings.ledger_ids))
         progress = floor - self._swept
         if progress <= 0 or (progress * SWEEP_SHARE < store.totals.ledger_ids and now < self._rest_until):
             return False

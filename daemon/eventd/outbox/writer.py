@@ -2,17 +2,21 @@
 
 It takes everything that is queued, makes one transaction of it, and reports results only once that is
 on disk. While one group is being synced the next one gathers, so the group grows with the load by itself.
+Calls overtake the rows that wait: under full load those are several groups, and shipping makes a call or two
+for each of its batches.
 """
 
 import asyncio
 import contextlib
+import enum
 import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import apsw
@@ -54,6 +58,16 @@ class Call:
     writes: bool
 
 
+class Wake(enum.Enum):
+    """The type of `WAKE`."""
+
+    WAKE = "WAKE"
+
+
+WAKE: Final = Wake.WAKE
+"""In the queue of rows: there is a call."""
+
+
 @dataclass(slots=True)
 class Group:
     """What is committed together, and what is read after it."""
@@ -90,7 +104,8 @@ class Writer:
         self.failure: EventdError | None = None
         self._open_store = open_store
         self._on_rows = on_rows
-        self._queue: queue.SimpleQueue[Append | Call | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Append | Wake | None] = queue.SimpleQueue()  # None: stop
+        self._calls: deque[Call] = deque()
         self._carried: Append | None = None  # taken from the queue, but too much for the last group
         self._group = Group()
         self._postponed: list[Call] = []  # writes that found no room on the disk
@@ -132,7 +147,8 @@ class Writer:
         if self._ended.done():
             raise OutboxError("the outbox is closed")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(Call(work, future, writes))
+        self._calls.append(Call(work, future, writes))
+        self._queue.put(WAKE)
         return await future
 
     async def ended(self) -> None:
@@ -164,12 +180,7 @@ class Writer:
 
     def _finish(self, failure: EventdError | None) -> None:
         self.failure = failure
-        left = [*self._group.writes, *self._group.reads, *self._postponed]
-        with contextlib.suppress(queue.Empty):
-            while True:
-                item = self._queue.get_nowait()
-                if isinstance(item, Call):
-                    left.append(item)
+        left = [*self._group.writes, *self._group.reads, *self._postponed, *self._calls]
         self._deliver(
             [], [(call, None, failure or OutboxError("the outbox is closed")) for call in left], set()
         )
@@ -218,10 +229,17 @@ class Writer:
             self._tend(store, room)
 
     def _gather(self, store: Store) -> Group:
-        """Wait for something to do; take it and what else is queued, up to a group's bounds."""
+        """Wait for something to do; take all calls, and what is queued up to a group's bounds."""
+        group = self._gather_appends(store)
+        while self._calls:
+            call = self._calls.popleft()
+            (group.writes if call.writes else group.reads).append(call)
+        return group
+
+    def _gather_appends(self, store: Store) -> Group:
         group = Group()
         most_rows, most_bytes = store.tuning.group_rows, store.tuning.wal_max // 8
-        item: Append | Call | None = self._carried
+        item: Append | Wake | None = self._carried
         self._carried = None
         try:
             if item is None:
@@ -238,8 +256,6 @@ class Writer:
                     group.rows += rows
                     group.bytes += size
                     group.appends.append(item)
-                else:
-                    (group.writes if item.writes else group.reads).append(item)
                 item = self._queue.get_nowait()
         except queue.Empty:
             return group
@@ -261,7 +277,9 @@ class Writer:
             refuse(store, submissions, room.run_out(error))
             try:
                 results, awake = self._transact(store, [], writes)
-            except apsw.FullError:
+            except apsw.Error as again:  # even the reserve was not enough
+                if not is_full(store, again):
+                    raise
                 store.rollback()
                 results, awake, self._postponed = [], set(), writes
         self.commits += 1

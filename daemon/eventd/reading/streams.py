@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import anyio
 
 from ..errors import NatsError
-from ..jetstream.reading import IDLE_WAIT, Message, get_message, open_reader
+from ..jetstream.reading import IDLE_WAIT, Message, ReaderGone, get_message, open_reader
 from ..jetstream.session import ApiError, Session
 from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
 from ..routes import Routes
@@ -93,24 +93,39 @@ class StreamReads:
                 f"stream {name} does not exist yet", hint="it is made with its first event"
             ) from error
         first, end = int(state["first_seq"]), int(state["last_seq"])
+        gaps = end - first + 1 != int(state["messages"])
         start: int | None = None
         if last is not None:
-            start = await self._start_of_last(session, name, subjects, last, first, end)
-        async with open_reader(
-            session, name, start_seq=start, start_time=since if start is None else None, subjects=subjects
-        ) as reader:
-            while True:
-                page = await reader.page(wait=IDLE_WAIT if follow and reader.pending == 0 else 0.0)
-                for message in page:
-                    yield name, message
-                if not page and not follow:
-                    return
+            start = await self._start_of_last(session, name, subjects, last, first, end, gaps=gaps)
+        while True:
+            try:
+                begin = since if start is None else None
+                async with open_reader(
+                    session, name, start_seq=start, start_time=begin, subjects=subjects
+                ) as reader:
+                    while True:
+                        page = await reader.page(wait=IDLE_WAIT if follow and reader.pending == 0 else 0.0)
+                        for message in page:
+                            yield name, message
+                            start = message.seq + 1
+                        if not page and not follow:
+                            return
+            except ReaderGone:  # who reads has paused: go on behind what it has got
+                continue
 
     async def _start_of_last(
-        self, session: Session, name: str, subjects: list[str], last: int, first: int, end: int
+        self,
+        session: Session,
+        name: str,
+        subjects: list[str],
+        last: int,
+        first: int,
+        end: int,
+        *,
+        gaps: bool,
     ) -> int:
         """Return the sequence of the `last`-th message from the end."""
-        if not subjects or last == 0:
+        if last == 0 or not (subjects or gaps):
             return max(first, end - last + 1)
         look_back = last * FIRST_LOOK_BACK
         while True:

@@ -7,12 +7,15 @@ the outbox reports many of them at once, in their order. Nothing that a client d
 import enum
 import logging
 from contextlib import suppress
-from typing import Any
+from time import perf_counter
+from typing import Any, Literal
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import msgspec
 
-from eventd_ipc.codec import NEED_DATA, FrameDecoder, decode_request, encode
+from eventd_ipc.codec import NEED_DATA, FrameDecoder, NeedData, decode_request, encode
 from eventd_ipc.errors import ProtocolError, RequestInvalid
 from eventd_ipc.messages import (
     PROTOCOL,
@@ -29,7 +32,6 @@ from eventd_ipc.messages import (
 )
 from eventd_ipc.strict import agent_fault
 
-from ..ingest.admission import Admission
 from ..ingest.refusal import refusal
 from ..outbox.model import Refusal, Submission
 from .changes import Changes
@@ -43,7 +45,10 @@ logger = logging.getLogger(__name__)
 
 RECEIVE = 64 * 1024  # bytes asked from the socket at once; more keeps others waiting and is not faster
 MAX_HELLO = 16 * 1024  # bytes of the first frame, from somebody who has not said who they are
-PLACE_COST = 128  # bytes that an emit without an ack counts beside its frame
+SLICE = 0.01  # seconds for which one client's frames may keep all others waiting
+LARGE = 32 * 1024  # bytes of a frame that may take longer than that, at the worst
+PLACE_COST = 128  # bytes that an emit without an ack counts by itself; a refused one also those of its frame
+ROW_COST = 400  # bytes that each of its events counts beside the stored JSON: objects on their way to disk
 FAREWELL_TIMEOUT = 1.0  # seconds for a client to read why it is closed
 
 
@@ -159,9 +164,15 @@ class Connection:
 
     async def _read(self) -> None:
         while True:
+            await self._context.in_flight.until_room()
             await self._changes.until(self._may_read)
-            if self._take_frames():
+            rest = self._take_frames()
+            if rest is NEED_DATA:
                 await self._receive()
+            elif rest is None:
+                await anyio.lowlevel.checkpoint()
+            else:
+                await self._take_large(rest)
 
     async def _receive(self) -> None:
         data = await self._stream.receive(RECEIVE)
@@ -176,61 +187,88 @@ class Connection:
             and self._requests.has_room()
         )
 
-    def _take_frames(self) -> bool:
-        """Take the frames that are there; False when a limit was reached before the last one."""
+    def _take_frames(self) -> bytes | Literal[NeedData.NEED_DATA] | None:
+        """Take the frames that are there, for `SLICE` seconds and up to a limit at the most.
+
+        Returns:
+            `NEED_DATA` where there is none left, a large frame that is to be taken next, or else None.
+        """
         next_frame = self._decoder.next_frame
-        admission = self._context.admission
-        allowed = self._settings.max_in_flight - self._in_flight
+        allowed = min(self._settings.max_in_flight - self._in_flight, self._context.in_flight.room)
         batch: list[Submission] = []
         frames = cost = 0
+        end = perf_counter() + SLICE
         try:
             while cost < allowed:
-                if (frame := next_frame()) is NEED_DATA:
-                    return True
+                frame = next_frame()
+                if frame is NEED_DATA or len(frame) > LARGE:
+                    return frame
                 frames += 1
-                size = len(frame) + PLACE_COST
-                try:
-                    request = decode_request(frame)
-                except RequestInvalid as error:
-                    if error.id is None:  # a hello: there is nothing that an answer could name
-                        raise _Dismissed(error.code, str(error)) from error
-                    refused = refusal(error.code, str(error), request=error.id)
-                    batch.append(Submission((), _Place(error.id, size, refused)))
-                    cost += size
-                    continue
-                if type(request) is Emit:
-                    batch.append(self._admit(admission, request, size))
-                    cost += size
+                taken = self._take(frame)
+                if isinstance(taken, Submission):
+                    place: Any = taken.context
+                    batch.append(taken)
+                    cost += place.size
                 else:
-                    self._dispatch(request)
+                    self._dispatch(taken)
                     if not self._may_read():
-                        return False
-            return False
+                        break
+                if perf_counter() > end:
+                    break
+            return None
         finally:
             self._stats.frames += frames
             if batch:
-                self._stats.emits += len(batch)
-                self._in_flight += cost
-                self._context.outbox.submit(batch, self._committed)
+                self._submit(batch, cost)
 
-    def _admit(self, admission: Admission, emit: Emit, size: int) -> Submission:
-        """Admit an emit; a refused one has no rows, yet keeps its place among the acks."""
+    async def _take_large(self, frame: bytes) -> None:
+        """Take a frame in a thread: it may need longer than the other clients should wait."""
+        self._stats.frames += 1
+        taken = await anyio.to_thread.run_sync(self._take, frame, limiter=self._context.one_at_a_time)
+        if isinstance(taken, Submission):
+            place: Any = taken.context
+            self._submit([taken], place.size)
+        else:
+            self._dispatch(taken)
+
+    def _take(self, frame: bytes) -> Submission | Request:
+        """Admit an emit; a refused one has no rows, yet keeps its place among the acks.
+
+        Any other request is returned as it is.
+        """
         try:
-            verdict = admission.admit(emit, self._agent)
+            request = decode_request(frame)
+        except RequestInvalid as error:
+            if error.id is None:  # a hello: there is nothing that an answer could name
+                raise _Dismissed(error.code, str(error)) from error
+            return _refused(refusal(error.code, str(error), request=error.id), frame)
+        if type(request) is not Emit:
+            return request
+        try:
+            verdict = self._context.admission.admit(request, self._agent)
         except Exception as error:
-            verdict = internal_error(error, emit.id, "emit")
+            verdict = internal_error(error, request.id, "emit")
         if isinstance(verdict, Error):
-            return Submission((), _Place(emit.id, size, verdict))
-        verdict.context = _Place(emit.id, size)
+            return _refused(verdict, frame)
+        size = PLACE_COST
+        for row in verdict.rows:
+            size += ROW_COST + len(row.body)
+        verdict.context = _Place(request.id, size)
         return verdict
+
+    def _submit(self, batch: list[Submission], cost: int) -> None:
+        self._stats.emits += len(batch)
+        self._in_flight += cost
+        self._context.in_flight.add(cost)
+        self._context.outbox.submit(batch, self._committed)
 
     def _committed(self, submissions: list[Submission]) -> None:
         """Answer emits: what has no refusal by now is on disk."""
         replies: list[bytes] = []
-        events = 0
+        events = cost = 0
         for submission in submissions:
             place: Any = submission.context  # a _Place; a cast would cost as much as the rest
-            self._in_flight -= place.size
+            cost += place.size
             refused = place.refused
             if submission.refusal is not None:
                 refused = _refusal_of(submission.refusal, place.request)
@@ -241,6 +279,8 @@ class Connection:
                 self._stats.refused[refused.code] += 1
                 replies.append(encode(refused))
         self._stats.events += events
+        self._in_flight -= cost
+        self._context.in_flight.remove(cost)
         self._outgoing.put(b"".join(replies))
         self._changes.notify()
 
@@ -311,6 +351,10 @@ class _Place(msgspec.Struct, gc=False):
     request: int | None
     size: int
     refused: Error | None = None
+
+
+def _refused(error: Error, frame: bytes) -> Submission:
+    return Submission((), _Place(error.id, PLACE_COST + len(frame), error))
 
 
 class _Dismissed(Exception):

@@ -1,10 +1,13 @@
 """What all connections of a server share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from anyio import CapacityLimiter
 
 from ..ingest.admission import Admission
 from ..outbox.model import Done, Submission
+from .inflight import InFlight
 from .operations import Operations
 from .settings import ServerSettings
 from .stats import ServerStats
@@ -24,6 +27,8 @@ class Context:
     Attributes:
         admission: That of today's configuration; looked up anew for each batch.
         name: Name and version of the server, for welcome.
+        in_flight: Emits of all connections that have no reply yet.
+        one_at_a_time: Limits the threads that take large frames, and so the memory that decoding needs.
     """
 
     settings: ServerSettings
@@ -32,3 +37,9 @@ class Context:
     operations: Operations
     stats: ServerStats
     name: str
+    in_flight: InFlight = field(init=False)
+    one_at_a_time: CapacityLimiter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.in_flight = InFlight(self.settings.max_in_flight_total)
+        self.one_at_a_time = CapacityLimiter(1)

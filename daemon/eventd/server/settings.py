@@ -17,6 +17,7 @@ class ServerSettings:
         max_event: Largest event, as the JSON that is stored.
         max_events: Most events in one emit.
         max_in_flight: Emits of one connection without an ack; above it the connection is not read.
+        max_in_flight_total: The same of all connections together; above it none is read.
         max_outgoing: Replies that one client has not taken yet; above it the connection is not read.
         max_requests: Requests of one connection under way, beside emits and streams; above it the connection
             is not read.
@@ -30,11 +31,12 @@ class ServerSettings:
     max_frame: int = 8 * MIB
     max_event: int = 1 * MIB
     max_events: int = 1000
-    max_in_flight: int = 4 * MIB
+    max_in_flight: int = 1 * MIB
+    max_in_flight_total: int = 64 * MIB
     max_outgoing: int = 1 * MIB
     max_requests: int = 32
     max_streams: int = 8
-    max_connections: int = 256
+    max_connections: int = 1024
     hello_timeout: float = 5.0
     stall_timeout: float = 30.0
     drain_timeout: float = 5.0

@@ -45,30 +45,49 @@ class Fleet:
         on_limit: Callable[[int, int], None],
     ) -> None:
         self.shippers: dict[int, Shipper] = {}
+        self._outbox = outbox
 
-        def add(route: Route, number: int, *, narrow: bool = False) -> None:
+        def add(route: Route, number: int, *, narrow: bool = False, configured: bool = True) -> None:
             self.shippers[number] = Shipper(
-                route, number, outbox, resolve(route.server), narrow=narrow, on_limit=on_limit
+                route,
+                number,
+                outbox,
+                resolve(route.server),
+                narrow=narrow,
+                configured=configured,
+                on_limit=on_limit,
             )
 
         narrow = routes.overlapping()
         for route in routes.all():
             add(route, numbers[route.name], narrow=narrow and route is routes.default)
         for number, left in outbox.stats.routes.items():
-            if number in self.shippers or not left.pending_rows:
+            if number in self.shippers or not left.pending_rows + left.dead_rows:
                 continue
             # The configuration no longer has this route: its backlog still goes where it was accepted for.
             logger.warning(
-                "route %s is no longer configured; its %d waiting events go to stream %s", left.name,
-                left.pending_rows, left.stream, extra={"action": "orphan_route", "route": left.name},
+                "route %s is no longer configured; its %d waiting events go to stream %s, "
+                "over the server that is configured now",
+                left.name, left.pending_rows, left.stream,
+                extra={"action": "orphan_route", "route": left.name},
             )  # fmt: skip
-            add(replace(routes.of(left.name), name=left.name, stream=left.stream, prefix=left.prefix), number)
+            old = replace(routes.of(left.name), name=left.name, stream=left.stream, prefix=left.prefix)
+            add(old, number, configured=False)
 
     async def run(self) -> None:
         """Run every shipper until cancelled."""
         async with anyio.create_task_group() as group:
             for shipper in self.shippers.values():
-                group.start_soon(shipper.run, name=f"shipper {shipper.link.name}")
+                group.start_soon(self._run, shipper, name=f"shipper {shipper.link.name}")
+
+    async def _run(self, shipper: Shipper) -> None:
+        """Run a shipper; one of a route that has only dead letters left when one of these is retried."""
+        if not shipper.configured:
+            added = self._outbox.watch(shipper.number)
+            if not self._outbox.stats.routes[shipper.number].pending_rows:
+                shipper.rest()
+                await added.wait()
+        await shipper.run()
 
     async def drain(self) -> None:
         """Wait until every row that is accepted by now is settled; the caller sets the limit."""

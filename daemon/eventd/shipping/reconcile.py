@@ -6,13 +6,15 @@ another message stands at our sequence, or the stream was created anew. Then the
 the stream still holds becomes the watermark, and the normal shipper goes on from there. A message that is
 missing while the stream went on beyond it was deleted (age, purge, forget) and is never brought back.
 
-**Maybe sent.** Rows of the last batch before a break may be in the stream without our knowing. Young ones
-are simply sent again, the server drops the repeats; those older than the duplicate window are looked up.
+**Maybe sent.** Rows whose publish was not answered, rows from before a restart, and rows that a repair opened
+again may be in the stream without our knowing. They are looked up before anything is sent: the duplicate
+window of the server is too short to lean on, and our clock may have been set meanwhile.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ..jetstream.publishing import BATCH_BYTES, BATCH_ROWS
 from ..jetstream.reading import Message, get_message, open_reader
@@ -24,9 +26,13 @@ from ..outbox.outbox import Outbox
 logger = logging.getLogger(__name__)
 
 CLOCK_SLACK = 600_000  # ms that the server's clock may be behind ours when we look by time
-RESEND_TIME = 35.0  # seconds that sending a batch once more can take; it must end within the duplicate window
 MAX_FILTERS = 32  # subjects in one consumer filter; more are filtered here
 FILTERS_SINCE = (2, 10, 0)  # nats-server that takes several filter subjects
+
+
+def now_ms() -> int:
+    """Return the time of day in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,13 @@ class Repair:
     Attributes:
         reason: What gave it away.
         reopened: Rows that are shipped again.
+        upto: The watermark before.
         lost_before: Messages that may be missing from before the oldest retained row, beyond repair.
     """
 
     reason: str
     reopened: int
+    upto: int
     lost_before: int
 
 
@@ -55,11 +63,18 @@ class Reconciled:
     """
 
     position: Position
-    present: dict[int, int] = field(default_factory=dict)
+    present: dict[int, int]
     repair: Repair | None = None
 
 
-async def reconcile(session: Session, stream: Stream, outbox: Outbox, route: int, now: int) -> Reconciled:
+async def reconcile(
+    session: Session,
+    stream: Stream,
+    outbox: Outbox,
+    route: int,
+    doubt: int,
+    on_repair: Callable[[Repair], None] = lambda _repair: None,
+) -> Reconciled:
     """Compare a stream with what the outbox knows of it; set the watermark back where that is needed.
 
     Args:
@@ -67,26 +82,29 @@ async def reconcile(session: Session, stream: Stream, outbox: Outbox, route: int
         stream: The stream as it is now.
         outbox: Holds the route's position and rows.
         route: Number of the route.
-        now: Unix milliseconds.
+        doubt: Pending rows up to this outbox number may have been sent.
+        on_repair: Told of a repair once the watermark is set back: it will not be found again, whatever
+            becomes of the rest.
     """
     position = await outbox.position(route)
     known = position.stream_created
-    if known and known.partition(" ")[0] != stream.name:
+    if known and known.partition(" ")[0] != stream.place:
         # The route goes to another stream now. What was settled stays where it is.
         await outbox.leave_stream(route)
         known = ""
+    recreated = bool(known) and known != stream.identity
     repair = None
     if known:
         repair = await _repair(session, stream, outbox, route, position)
+        if repair is not None:
+            doubt = max(doubt, repair.upto)
+            on_repair(repair)
     if known != stream.identity:
         await outbox.note_stream(route, stream.identity)
     position = await outbox.position(route)
-    rows = await outbox.pending(route, after=position.settled, limit=BATCH_ROWS, max_bytes=BATCH_BYTES)
     present: dict[int, int] = {}
-    if repair is not None:
-        present = await _present(session, stream, outbox, route, position, None)
-    elif rows and now - rows[0].accepted_at > (stream.duplicate_window - RESEND_TIME) * 1000:
-        present = await _present(session, stream, outbox, route, position, rows)
+    if doubt > position.settled:
+        present = await _present(session, stream, outbox, route, position, doubt, whole=recreated)
     return Reconciled(position, present, repair)
 
 
@@ -107,7 +125,7 @@ async def _repair(
             "reopened": reopened, "lost_before": lost,
         },
     )  # fmt: skip
-    return Repair(reason, reopened, lost)
+    return Repair(reason, reopened, position.settled, lost)
 
 
 async def _rollback(
@@ -190,27 +208,40 @@ async def _present(
     outbox: Outbox,
     route: int,
     position: Position,
-    rows: Sequence[Row] | None,
+    doubt: int,
+    *,
+    whole: bool,
 ) -> dict[int, int]:
-    """Return which pending rows (`rows`, or all) the stream already holds, by reading headers only."""
-    subjects = {row.subject for row in rows or ()}
-    few = 0 < len(subjects) <= (MAX_FILTERS if session.server_version >= FILTERS_SINCE else 1)
-    missing = {row.msg_id for row in rows} if rows is not None else None
-    start_seq = position.stream_seq + 1 if position.stream_seq or rows is None else None
-    if start_seq is not None and start_seq > stream.last_seq:
+    """Return which pending rows up to `doubt` the stream already holds, by reading headers only.
+
+    Args:
+        whole: Read the stream from its beginning: it is a new one, our sequences mean nothing in it.
+    """
+    rows = await outbox.pending(route, after=position.settled, limit=BATCH_ROWS + 1, max_bytes=BATCH_BYTES)
+    doubtful = [row for row in rows if row.seq <= doubt]
+    if not doubtful:
         return {}
+    start_seq, start_time = position.stream_seq + 1, None
+    if not position.stream_seq and not whole and doubtful[0].accepted_at < now_ms():
+        start_time = doubtful[0].accepted_at - CLOCK_SLACK  # nothing is stored before it was accepted
+    if start_seq > stream.last_seq:
+        return {}
+    # With all doubtful rows at hand the server can filter, and we can stop at the last one found.
+    complete = len(doubtful) < len(rows) or len(await _after(outbox, route, rows[-1])) == 0
+    missing = {row.msg_id for row in doubtful} if complete else None
+    subjects = {row.subject for row in doubtful} if complete else set()
+    few = len(subjects) <= (MAX_FILTERS if session.server_version >= FILTERS_SINCE else 1)
     present: dict[int, int] = {}
     async with open_reader(
         session,
         stream.name,
-        start_seq=start_seq,
-        start_time=rows[0].accepted_at - CLOCK_SLACK if rows else None,
+        start_seq=None if start_time else start_seq,
+        start_time=start_time,
         subjects=sorted(subjects) if few else (),
         headers_only=True,
     ) as reader:
         while page := await reader.page():
-            found = await _ours(outbox, route, position, page)
-            present |= found
+            present |= await _ours(outbox, route, position, page)
             if missing is not None:
                 missing -= {message.msg_id for message in page}
                 if not missing:
@@ -221,6 +252,10 @@ async def _present(
             extra={"action": "rows_found_in_stream", "stream": stream.name, "rows": len(present)},
         )  # fmt: skip
     return present
+
+
+async def _after(outbox: Outbox, route: int, row: Row) -> Sequence[Row]:
+    return await outbox.pending(route, after=row.seq, limit=1, max_bytes=1)
 
 
 async def _ours(outbox: Outbox, route: int, position: Position, page: Sequence[Message]) -> dict[int, int]:

@@ -2,9 +2,8 @@
 
 import enum
 import logging
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -18,29 +17,29 @@ from ..jetstream.publishing import (
     BATCH_ROWS,
     PIPELINE_ROWS,
     Published,
+    fits_batch,
     publish_atomic,
     publish_pipelined,
     publish_single,
-    unpublishable,
 )
 from ..jetstream.refusals import Verdict
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
-from ..jetstream.streams import Stream, StreamUnfit, Subjects, ensure_stream
+from ..jetstream.streams import Stream, StreamUnfit, Subjects, ensure_stream, is_older
 from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
 from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
-from .reconcile import Repair, reconcile
+from .reconcile import Repair, now_ms, reconcile
 
 logger = logging.getLogger(__name__)
 
 SHARED_FOR = 60.0  # seconds; while others write to the stream, its end says nothing about a rollback
+READ_ROWS = 4 * BATCH_ROWS  # a read waits for the commit under way, so one serves several batches
+LOOK_INTERVAL = 30.0  # seconds between two looks at the stream of an idle route: it may lose what it has
+SMALLEST_BATCH = 16 * 1024  # bytes; a slow line gets no less at once
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
+STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
 STALL_PAUSE_MAX = 5.0  # seconds; a route goes on within this time once the cause is gone
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class State(enum.StrEnum):
@@ -59,9 +58,9 @@ class ShipperStatus:
 
     state: State = State.CONNECTING
     reason: str = ""
-    since: int = field(default_factory=_now)
+    since: int = field(default_factory=now_ms)
     """When `state` began, Unix milliseconds."""
-    unready_since: int | None = field(default_factory=_now)
+    unready_since: int | None = field(default_factory=now_ms)
     """Since when it cannot ship, Unix milliseconds; None while it can. Attempts in between do not count."""
     stream: str = ""
     mode: str = ""
@@ -86,6 +85,7 @@ class Shipper:
         outbox: Where from.
         resolve: Which server to connect to now.
         narrow: Whether the stream has to list its agents (see `jetstream.streams`).
+        configured: Whether the configuration still has the route.
         on_limit: Told the largest body in bytes that the server takes, at each connect.
     """
 
@@ -97,21 +97,27 @@ class Shipper:
         resolve: Resolve,
         *,
         narrow: bool = False,
+        configured: bool = True,
         on_limit: Callable[[int, int], None] = lambda _number, _bytes: None,
     ) -> None:
         self.route = route
         self.number = number
+        self.configured = configured
         self.status = ShipperStatus()
         self.link = Link("default" if route.name == DEFAULT_ROUTE else route.name, resolve)
         self._outbox = outbox
         self._narrow = narrow
         self._on_limit = on_limit
+        self._stalls = 0  # in a row
+        self._problem = ""  # what went wrong last, for as long as nothing has gone right since
         self._wide = f"{_base(route)}.>"
         self._settled = 0
         self._stream_seq = 0
         self._end = 0  # last sequence of the stream, as far as we know
         self._shared_until = 0.0  # until then nobody expects the stream to end where we saw it
         self._present: dict[int, int] = {}
+        self._doubt = outbox.stats.last_seq  # rows up to here may be in the stream: an earlier life's too
+        self._batch_rows, self._batch_bytes = BATCH_ROWS, BATCH_BYTES
         self._progress = anyio.Event()
         self._window = PIPELINE_ROWS
         self._stall = Backoff(STALL_PAUSE_FIRST, STALL_PAUSE_MAX)
@@ -119,6 +125,10 @@ class Shipper:
     async def run(self) -> None:
         """Ship for ever; only a bug or a broken outbox ends it, with an exception."""
         await self.link.run(self._serve)
+
+    def rest(self) -> None:
+        """Show that there is nothing to do, and that nothing needs to be ready for it."""
+        self._enter(State.IDLE)
 
     async def wait_settled(self) -> None:
         """Return once every row of the route that was accepted before this call is settled."""
@@ -138,14 +148,15 @@ class Shipper:
                 try:
                     await self._prepare_and_ship(session)
                 except (ApiError, StreamUnfit, NoResponders) as error:
-                    await self._wait_stalled(str(error), error.hint)
+                    await self._wait_stalled(session, str(error), error.hint)
                 except RequestTimeout as error:
                     denied = "; ".join(session.denied.values())
                     if not denied:
+                        self._problem = str(error)
                         # Stored or not, nobody knows: a new connection and a look at the stream will tell.
                         session.mark_lost(str(error))
                         raise LinkLost(f"connection to {session.url} lost: {error}") from error
-                    await self._wait_stalled(denied, "grant the user this permission")
+                    await self._wait_stalled(session, denied, "grant the user this permission")
                     session.denied.clear()
         finally:
             self._enter(State.CONNECTING)
@@ -153,8 +164,7 @@ class Shipper:
     async def _prepare_and_ship(self, session: Session) -> None:
         stream = await self._prepare(session)
         while stream is None:  # a narrow stream is made with its first event
-            self._enter(State.IDLE)
-            await self._rows_to_come()
+            await self._rows_to_come(session, None)
             stream = await self._prepare(session)
         await self._ship(session, stream)
 
@@ -166,39 +176,49 @@ class Shipper:
         stream = await ensure_stream(session, self.route, Subjects(self._wide, needed, self._narrow))
         if stream is None:
             return None
-        found = await reconcile(session, stream, self._outbox, self.number, _now())
+        found = await reconcile(session, stream, self._outbox, self.number, self._doubt, self._note_repair)
         self._settled, self._stream_seq = found.position.settled, found.position.stream_seq
         self._present = found.present
         self._end = stream.last_seq
         status = self.status
-        if found.repair is not None:
-            self._shared_until = 0.0  # it was not somebody else who moved the end
-            status.repairs += 1
-            status.last_repair = found.repair
-            status.lost_by_server += found.repair.lost_before
         status.stream = stream.name
         status.mode = "atomic batches" if stream.atomic else "pipeline"
         status.notes = tuple(stream.notes)
         return stream
 
+    def _note_repair(self, repair: Repair) -> None:
+        self._shared_until = 0.0  # it was not somebody else who moved the end
+        self._doubt = max(self._doubt, repair.upto)
+        status = self.status
+        status.repairs += 1
+        status.last_repair = repair
+        status.lost_by_server += repair.lost_before
+
     async def _ship(self, session: Session, stream: Stream) -> None:
         """Send rows as long as the stream is what it was; return when it has to be looked at again."""
         covered: set[str] = set()
+        ahead: Sequence[Row] = ()  # rows that were read and not sent yet
         while True:
-            rows = self._uniform(await self._rows_to_come())
+            ahead = ahead or await self._rows_to_come(session, stream)
+            if not ahead:
+                return  # the stream is not what it was
+            rows = self._batch(ahead, stream)
             if self.status.state is State.IDLE:
                 self._enter(State.SHIPPING)
             new = {row.subject for row in rows} - covered
-            if not all(stream.covers(subject) for subject in new):
+            if not all(stream.covers(subject) or stream.owner(subject) for subject in new):
                 return  # a new agent of a narrow stream: prepare again, with its subjects
             covered |= new
-            result = await self._publish(session, stream, rows)
+            result = await self._send(session, stream, rows)
             if self._went_back(result):
+                self._doubt = max(self._doubt, rows[-1].seq)
                 return
             await self._settle(rows, result)
+            ahead = ahead[result.done :]
             match result.verdict:
                 case None:
                     self._stall.reset()
+                    self._stalls = 0
                     self._enter(State.SHIPPING)
                 case Verdict.RETRY if result.done:
                     pass
@@ -207,34 +227,63 @@ class Shipper:
                     return
                 case Verdict.RETRY | Verdict.RECONCILE:
                     # Looked at again each time: while we wait, rows outgrow the duplicate window.
+                    self._problem = result.reason
                     await anyio.sleep(self._stall.pause())
                     return
                 case _:
-                    await self._wait_stalled(result.reason, "")
+                    await self._wait_stalled(session, result.reason, "")
                     return
 
-    async def _rows_to_come(self) -> Sequence[Row]:
-        """Return the next rows; wait for them where there are none."""
+    async def _rows_to_come(self, session: Session, stream: Stream | None) -> Sequence[Row]:
+        """Return the next rows; wait for them where there are none.
+
+        While nothing comes, look at the stream now and then: what it loses in the meantime can be
+        repaired only as long as the rows are retained. Returns nothing when it is not what it was.
+        """
         while True:
             added = self._outbox.watch(self.number)
             rows = await self._read(self._settled)
             if rows:
                 return rows
             self._enter(State.IDLE)
-            await added.wait()
+            with anyio.move_on_after(LOOK_INTERVAL):
+                await added.wait()
+                continue
+            if stream is not None and await is_older(session, stream, self._stream_seq):
+                return ()
 
     async def _read(self, after: int) -> Sequence[Row]:
-        return await self._outbox.pending(self.number, after=after, limit=BATCH_ROWS, max_bytes=BATCH_BYTES)
+        return await self._outbox.pending(self.number, after=after, limit=READ_ROWS, max_bytes=BATCH_BYTES)
 
-    def _uniform(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return the longest beginning of rows that are all known to be in the stream, or all not."""
-        if not self._present:
-            return rows
-        there = rows[0].seq in self._present
+    def _batch(self, ahead: Sequence[Row], stream: Stream) -> Sequence[Row]:
+        """Return the first rows that can go together: to one stream, and either all are in it or none."""
+        rows = ahead[: self._batch_rows]
+        room = self._batch_bytes
+        mixed = bool(self._present or stream.elsewhere)
+        kind = self._kind(rows[0], stream)
         for i, row in enumerate(rows):
-            if (row.seq in self._present) != there:
+            room -= len(row.body)
+            if (i and room < 0) or (mixed and self._kind(row, stream) != kind):
                 return rows[:i]
         return rows
+
+    def _kind(self, row: Row, stream: Stream) -> tuple[bool, str | None]:
+        return row.seq in self._present, stream.owner(row.subject) if stream.elsewhere else None
+
+    async def _send(self, session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
+        """Publish rows; what is not answered stays in doubt, and makes the next batch smaller."""
+        try:
+            result = await self._publish(session, stream, rows)
+        except BaseException:
+            self._doubt = max(self._doubt, rows[-1].seq)
+            self._batch_rows = max(1, self._batch_rows // 2)
+            self._batch_bytes = max(SMALLEST_BATCH, self._batch_bytes // 2)
+            raise
+        if result.verdict in (Verdict.RETRY, Verdict.RECONCILE):
+            self._doubt = max(self._doubt, rows[-1].seq)
+        self._batch_rows = min(BATCH_ROWS, self._batch_rows * 2)
+        self._batch_bytes = min(BATCH_BYTES, self._batch_bytes * 2)
+        return result
 
     async def _publish(self, session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
         if rows[0].seq in self._present:
@@ -242,12 +291,16 @@ class Shipper:
             for row in rows:
                 result.store(self._present.pop(row.seq), repeated=True)
             return result
+        if owner := stream.owner(rows[0].subject):
+            result = await publish_single(session, replace(stream, name=owner, max_message=-1), rows)
+            result.stored.clear()  # done with: another stream's sequences say nothing about this one
+            return result
         after = self._end if anyio.current_time() > self._shared_until else None
         if not stream.atomic:
             return await self._pipeline(session, stream, rows, after)
         sendable = 0
         for row in rows:
-            if unpublishable(row, session, stream):
+            if not fits_batch(row, session, stream):
                 break
             sendable += 1
         if sendable < 2:
@@ -301,7 +354,7 @@ class Shipper:
         status.repeated += sum(stored.count for stored in result.stored if stored.repeated)
         status.dead += len(deaths)
         status.batches += 1
-        status.last_ack_at = _now()
+        status.last_ack_at = now_ms()
         for death in deaths:
             logger.error(
                 "an event can never be published: %s", death.reason,
@@ -311,13 +364,17 @@ class Shipper:
                 },
             )  # fmt: skip
 
-    async def _wait_stalled(self, reason: str, hint: str) -> None:
+    async def _wait_stalled(self, session: Session, reason: str, hint: str) -> None:
         if (self.status.state, self.status.reason) != (State.STALLED, reason):
             logger.warning(
                 "route %s cannot ship: %s", self.link.name, reason,
                 extra={"action": "route_stalled", "route": self.link.name, "hint": hint},
             )  # fmt: skip
         self._enter(State.STALLED, reason)
+        self._stalls += 1
+        if self._stalls >= STALLS_BEFORE_NEXT and self.link.servers > 1:
+            self._stalls = 0
+            session.mark_lost(f"it cannot serve us: {reason}")  # the next one of the cluster may
         await anyio.sleep(self._stall.pause())
 
     def _enter(self, state: State, reason: str = "") -> None:
@@ -325,12 +382,14 @@ class Shipper:
         status = self.status
         if state is State.PREPARING and status.state is State.STALLED:
             return  # a stalled route stays so in status until something is shipped
-        if (status.state, status.reason) != (state, reason):
-            status.state, status.reason, status.since = state, reason, _now()
         if state in (State.IDLE, State.SHIPPING):
+            self._problem = ""
             status.unready_since = None
         elif status.unready_since is None:
-            status.unready_since = _now()
+            status.unready_since = now_ms()
+        reason = reason or self._problem
+        if (status.state, status.reason) != (state, reason):
+            status.state, status.reason, status.since = state, reason, now_ms()
 
 
 def _agent_pattern(subject: str) -> str:
