@@ -10,6 +10,7 @@ from eventd.jetstream.publishing import (
     PIPELINE_ROWS,
     Published,
     Stored,
+    fits_batch,
     publish_atomic,
     publish_pipelined,
     publish_single,
@@ -117,6 +118,25 @@ async def test_a_row_too_large_for_the_server_dies_without_being_sent(session: S
     assert "server takes" in unpublishable(big, session, stream)
     result = await way(session, stream, [big])
     assert (result.done, len(result.dead)) == (1, 1)
+    assert not session.lost.is_set()
+
+
+async def test_the_largest_row_that_the_stream_takes_is_stored(session: Session) -> None:
+    """What does not fit into a batch, with its headers, is not dead yet."""
+    stream = await make(session, max_msg_size=1024)
+    row = Row(1, "main:1", "ev.main.custom", False, 0, b"x" * 900)
+    assert not fits_batch(row, session, stream)
+    assert (await publish_single(session, stream, [row], 0)).stored == [Stored(0, 1, 1)]
+
+
+async def test_the_largest_row_that_the_server_takes_is_stored(session: Session) -> None:
+    """One byte more would end the connection; one byte less would lose an event for nothing."""
+    stream = await make(session)
+    size = session.max_payload
+    while unpublishable(row := Row(1, "main:1", "ev.main.custom", False, 0, b"x" * size), session, stream):
+        size -= 1
+    assert session.max_payload - size < 200
+    assert (await publish_single(session, stream, [row], 0)).done == 1
     assert not session.lost.is_set()
 
 

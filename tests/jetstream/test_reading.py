@@ -6,8 +6,16 @@ import anyio
 import pytest
 
 from eventd.errors import EventdError
+from eventd.jetstream import reading
 from eventd.jetstream.endpoint import Endpoint
-from eventd.jetstream.reading import get_message, open_reader, parse_headers, parse_time
+from eventd.jetstream.reading import (
+    PAGE_BYTES,
+    ReaderGone,
+    get_message,
+    open_reader,
+    parse_headers,
+    parse_time,
+)
 from eventd.jetstream.session import Session, open_session
 from support.nats import NatsServer
 from support.waiting import wait_until_async
@@ -80,6 +88,41 @@ async def test_a_consumer_is_gone_when_its_reader_is_closed(session: Session) ->
         return not (await session.api("CONSUMER.NAMES.events"))["total"]
 
     await wait_until_async(gone, 5.0)
+
+
+async def test_pages_of_large_messages_are_small_and_nothing_is_left_out(session: Session) -> None:
+    """The server's queue for us stays short, and so does ours."""
+    body = b"x" * 900_000
+    for n in range(12):
+        await session.request("ev.main.custom", body, {"Nats-Msg-Id": str(n)})
+    seen: list[str] = []
+    async with open_reader(session, "events") as reader:
+        while page := await reader.page():
+            assert sum(len(message.body) for message in page) <= PAGE_BYTES
+            seen += [message.msg_id for message in page]
+    assert seen == [str(n) for n in range(12)]
+
+
+async def test_a_message_larger_than_a_page_comes_alone(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PAGE_BYTES", 1000)
+    for size in (100, 5000, 100):
+        await session.request("ev.main.custom", b"x" * size)
+    async with open_reader(session, "events") as reader:
+        sizes = [[len(message.body) for message in await reader.page()] for _ in range(4)]
+    assert sizes == [[100], [5000], [100], []]
+
+
+async def test_a_reader_whose_consumer_was_removed_says_so(session: Session) -> None:
+    """The server removes it when nobody pulls for a while."""
+    await publish(session, 3)
+    async with open_reader(session, "events") as reader:
+        await reader.page(1)
+        [name] = (await session.api("CONSUMER.NAMES.events"))["consumers"]
+        await session.api(f"CONSUMER.DELETE.events.{name}")
+        with pytest.raises(ReaderGone):
+            await reader.page(1)
 
 
 async def test_a_dead_server_ends_the_reading_with_an_error(

@@ -1,5 +1,6 @@
 """Sessions against a real nats-server and a proxy that misbehaves."""
 
+import socket
 from collections.abc import Callable
 
 import anyio
@@ -7,6 +8,7 @@ import pytest
 
 from eventd.errors import LinkLost, NatsError
 from eventd.jetstream.endpoint import Endpoint
+from eventd.jetstream.reading import open_reader
 from eventd.jetstream.session import ApiError, NoResponders, RequestTimeout, open_session, redact
 from eventd.routes import Credentials
 from eventd.secret import Secret
@@ -92,12 +94,29 @@ async def test_a_black_hole_is_found_by_the_probe(nats_server: NatsServer) -> No
             assert session.lost.is_set()
 
 
-async def test_a_dead_read_loop_is_found_by_the_probe(nats_server: NatsServer) -> None:
-    """nats-py goes on saying "connected" when an exception ended its read loop."""
+async def test_a_message_that_is_no_utf8_is_read_all_the_same(nats_server: NatsServer) -> None:
+    """nats-server takes any bytes as a subject; nats-py's read loop would end at them, each time again."""
     async with open_session(Endpoint((nats_server.url,)), "test") as session:
-        reading = session._client._reading_task
-        assert reading is not None
-        reading.cancel()
+        await session.api("STREAM.CREATE.events", {"name": "events", "subjects": ["ev.>"]})
+        with socket.create_connection(("127.0.0.1", nats_server.port)) as foreign:
+            foreign.sendall(b'CONNECT {"verbose":false}\r\nPUB ev.ma\xf1ana 2\r\n{}\r\nPING\r\n')
+            while b"PONG" not in foreign.recv(4096):
+                pass
+        await session.request("ev.after", b"{}", {"Nats-Msg-Id": "main:1"})
+        async with open_reader(session, "events") as reader:
+            messages = await reader.page()
+        assert [message.body for message in messages] == [b"{}", b"{}"]
+        assert messages[1].msg_id == "main:1"
+        await session.probe()
+
+
+@pytest.mark.parametrize("task", ["_reading_task", "_flusher_task"])
+async def test_a_dead_task_of_nats_py_is_found_by_the_probe(nats_server: NatsServer, task: str) -> None:
+    """It goes on saying "connected", and its flush returns at once, when an exception ended one of them."""
+    async with open_session(Endpoint((nats_server.url,)), "test") as session:
+        running = getattr(session._client, task)
+        running.cancel()
+        await wait_until_async(running.done)
         with pytest.raises(LinkLost):
             await session.probe(timeout=0.3)
 

@@ -116,6 +116,29 @@ async def test_the_last_events_of_one_agent_are_found_behind_many_of_others(plac
     assert await place.ids(last=5, agent="nobody") == []
 
 
+async def test_the_last_events_are_as_many_as_asked_for_where_others_were_deleted(place: Place) -> None:
+    for n in range(10):
+        await place.write(str(n))
+    for seq in (5, 6, 7, 9):
+        await place.session.api("STREAM.MSG.DELETE.openclaw-events", {"seq": seq})
+    assert await place.ids(last=3) == ["3", "7", "9"]
+
+
+async def test_a_tail_whose_reader_paused_too_long_goes_on_where_it_was(place: Place) -> None:
+    """The server has removed its consumer meanwhile."""
+    for n in range(1200):
+        await place.write(str(n))
+    seen: list[str] = []
+    tail = place.reads.tail(last=None, since=None, follow=False, stream=None, agent=None)
+    async with aclosing(tail) as events:
+        async for _, message in events:
+            seen.append(json.loads(message.body)["id"])
+            if len(seen) == 10:
+                [name] = (await place.session.api("CONSUMER.NAMES.openclaw-events"))["consumers"]
+                await place.session.api(f"CONSUMER.DELETE.openclaw-events.{name}")
+    assert seen == [str(n) for n in range(1200)]
+
+
 async def test_a_tail_can_begin_at_a_time(place: Place) -> None:
     await place.write("a")
     found = await place.reads.by_sequence(1, None, None)

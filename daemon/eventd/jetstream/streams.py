@@ -138,7 +138,10 @@ class Subjects:
     @property
     def wanted(self) -> tuple[str, ...]:
         """The subjects to ask for."""
-        return self.needed if self.narrow else (self.wide,)
+        if self.narrow:
+            return self.needed
+        # Rows of an older configuration can lie outside.
+        return (self.wide, *(pattern for pattern in self.needed if not matches(self.wide, pattern)))
 
 
 async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> Stream | None:

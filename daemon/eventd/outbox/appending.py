@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from .checks import NEVER_EXPIRES, ledger_key, row_crc, signed
+from .checks import NEVER_EXPIRES, ledger_key, row_crc_part, row_crc_with, signed
 from .model import NEARLY_FULL, NewRow, Refusal, Submission
 from .store import MARK_EVERY, ROW_OVERHEAD, Store
 
@@ -21,6 +21,10 @@ class _Batch:
     count: int = 0
     bytes: int = 0
     by_route: dict[int, list[int]] = field(default_factory=dict)  # route -> [rows, bytes]
+
+
+_Kind = tuple[int, int, int, bytes, list[int]]
+"""The agent's number, `owner`, `flags`, `row_crc_part`, and the route's totals in the batch."""
 
 
 def append(store: Store, submissions: Sequence[Submission], at: int) -> None:
@@ -109,28 +113,33 @@ def _encode(store: Store, rows: Iterable[NewRow], at: int) -> _Batch:
     """Make rows ready to insert and give out their numbers. Every microsecond here is one per event."""
     batch = _Batch()
     add_ledger, add_row = batch.ledger.extend, batch.rows.extend
-    agents, by_route = store.agents, batch.by_route
+    known: dict[tuple[int, str, bool], _Kind] = {}
     first = seq = store.take_seqs(0)
     for route, agent, event_id, subject_text, never_expires, digest, body in rows:
         seq += 1
-        number = agents.get(agent) or store.intern(agent)
+        if (kind := known.get(key := (route, agent, never_expires))) is None:
+            kind = known[key] = _kind(store, batch, *key, at)
+        number, owner, flags, crc_part, total = kind
         msg_id = f"{agent}:{event_id}".encode()
         subject = subject_text.encode()
-        owner = len(agent) if agent.isascii() else len(agent.encode())
-        flags = NEVER_EXPIRES if never_expires else 0
-        crc = row_crc(seq, route, owner, msg_id, subject, flags, at, body)
+        crc = row_crc_with(crc_part, seq, msg_id, subject, body)
         add_ledger((number, ledger_key(event_id), signed(digest), seq))
         add_row((seq, route, owner, msg_id, subject, flags, at, crc, body))
-        size = ROW_OVERHEAD + len(msg_id) + len(subject) + len(body)
-        if (total := by_route.get(route)) is None:
-            by_route[route] = [1, size]
-        else:
-            total[0] += 1
-            total[1] += size
+        total[0] += 1
+        total[1] += ROW_OVERHEAD + len(msg_id) + len(subject) + len(body)
     batch.count = seq - first
-    batch.bytes = sum(size for _, size in by_route.values())
+    batch.bytes = sum(size for _, size in batch.by_route.values())
     store.take_seqs(batch.count)
     return batch
+
+
+def _kind(store: Store, batch: _Batch, route: int, agent: str, never_expires: bool, at: int) -> _Kind:
+    """Return what the rows of one agent and route have in common, found once a batch."""
+    number = store.agents.get(agent) or store.intern(agent)
+    owner = len(agent.encode())
+    flags = NEVER_EXPIRES if never_expires else 0
+    total = batch.by_route.setdefault(route, [0, 0])
+    return number, owner, flags, row_crc_part(route, owner, flags, at), total
 
 
 def _insert(store: Store, batch: _Batch, at: int) -> None:

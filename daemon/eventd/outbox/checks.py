@@ -8,15 +8,24 @@ from zlib import crc32
 NEVER_EXPIRES = 1
 """Bit in `flags` of a row."""
 
-_is_uuid = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}").fullmatch
+_is_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 
 
 def row_crc(
     seq: int, route: int, owner: int, msg_id: bytes, subject: bytes, flags: int, at: int, body: bytes
 ) -> int:
     """Return the checksum of an event's row; the columns come in the table's order."""
-    head = b"%d %d %d %d %d %b %b " % (seq, route, owner, flags, at, msg_id, subject)
-    return crc32(body, crc32(head))
+    return row_crc_with(row_crc_part(route, owner, flags, at), seq, msg_id, subject, body)
+
+
+def row_crc_part(route: int, owner: int, flags: int, at: int) -> bytes:
+    """Return the part of a checksum that many rows have in common, for `row_crc_with`."""
+    return b" %d %d %d %d " % (route, owner, flags, at)
+
+
+def row_crc_with(part: bytes, seq: int, msg_id: bytes, subject: bytes, body: bytes) -> int:
+    """Return the same as `row_crc`, in less time."""
+    return crc32(body, crc32(b"%d%b%b %b " % (seq, part, msg_id, subject)))
 
 
 def row_is_sound(record: tuple[Any, ...]) -> bool:
