@@ -42,7 +42,7 @@ clean: ## Remove everything that was made, also the environment
 $(shell [ -x $(BIN)/python ] || rm -f $(VENV)/pyvenv.cfg)
 
 $(VENV)/pyvenv.cfg:
-	@python=$$(scripts/find-python) && echo "setting up $(VENV) with $$python" >&2 && \
+	@python=$$(.ci/find-python) && echo "setting up $(VENV) with $$python" >&2 && \
 	if "$$python" -c 'import ensurepip' 2>/dev/null; \
 	then "$$python" -m venv --clear $(VENV); \
 	else rm -rf $(VENV) && uv venv --quiet --seed --python "$$python" $(VENV); fi

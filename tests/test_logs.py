@@ -19,9 +19,9 @@ from eventd.logs import (
     HumanFormatter,
     JournalFormatter,
     JsonFormatter,
-    redact,
     setup_logging,
 )
+from eventd.secret import redact
 
 Log = Callable[..., list[str]]
 

@@ -8,14 +8,13 @@ with a count.
 import json
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-from .secret import MASK
+from .secret import redact
 
 FLOOD = 5  # lines of one message within WINDOW that are written; the rest is counted
 WINDOW = 10.0  # seconds
@@ -28,7 +27,6 @@ COLOURS: Final = ((logging.ERROR, "31"), (logging.WARNING, "33"), (logging.INFO,
 DIM: Final = "2"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "action"}
-_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
     10: "\\n",
     9: "\\t",
@@ -72,11 +70,6 @@ def setup_logging(
     logging.getLogger("nats").setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
-
-
-def redact(text: str) -> str:
-    """Mask what stands before the `@` of URLs."""
-    return _USERINFO.sub(rf"\g<1>{MASK}@", text)
 
 
 class HumanFormatter(logging.Formatter):

@@ -1,10 +1,18 @@
 """Secrets that cannot leak by being printed, logged or put into a status."""
 
+import re
 from pathlib import Path
 
 from .errors import ConfigError
 
 MASK = "********"
+
+_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Mask what stands before the `@` of URLs."""
+    return _USERINFO.sub(rf"\g<1>{MASK}@", text)
 
 
 class Secret:
@@ -49,9 +57,7 @@ class Secret:
     __str__ = __repr__
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Secret) and self._value == other._value and self._path == other._path
-        )
+        return isinstance(other, Secret) and self._value == other._value and self._path == other._path
 
     def __hash__(self) -> int:
         return hash((self._value, self._path))

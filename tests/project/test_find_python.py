@@ -1,4 +1,4 @@
-"""The order in which `scripts/find-python` looks, with made-up interpreters in a made-up PATH."""
+"""The order in which `.ci/find-python` looks, with made-up interpreters in a made-up PATH."""
 
 import subprocess
 import sys

@@ -24,7 +24,7 @@ from eventd_ipc.errors import (
     TimedOut,
 )
 
-from .emit import Defaults, identified
+from .defaults import Defaults, identified
 from .exits import ExitCode
 from .lines import MAX_LINE, Line, LineReader, decode_event
 from .place import Place

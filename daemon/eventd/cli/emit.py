@@ -1,15 +1,14 @@
 """`eventd emit`: stores events."""
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from eventd_ipc.builders import new_id
 from eventd_ipc.errors import MalformedEvent
 from eventd_ipc.events import Event, Visibility
 
+from .defaults import Defaults, identified
 from .options import AGENT_VARIABLE, Duration, JsonObject, json_option, option
 from .output import is_terminal, print_json, print_line
 from .place import DEFAULT_AGENT, Place
@@ -30,24 +29,6 @@ With --stdin every line is one JSON event. Lines that cannot be taken are told w
 stored, and the exit code is 4. An event that is sent again with the same id is stored once, so a file whose
 events have ids can be sent again after a failure.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What the flags say about events that do not say it themselves."""
-
-    agent: str | None = None
-    session: str | None = None
-    visibility: Visibility | None = None
-
-    def complete(self, event: Event) -> Event:
-        """Fill in what an event leaves out."""
-        # A session names its agent, so one of our own only fits an event that names neither.
-        if event.agent is None and event.session is None:
-            event.agent = self.agent
-        event.session = event.session or self.session
-        event.visibility = event.visibility or self.visibility
-        return event
 
 
 @click.command("emit", epilog=EPILOG)
@@ -114,16 +95,6 @@ def command(
     else:
         print_line(stored)
     return None
-
-
-def identified(event: Event) -> Event:
-    """Give an event its id, so that sending it again is a repeat.
-
-    The timestamp is left to the daemon: it knows a repeat by it where the sender gave one, so the lines of a
-    file that have ids but no timestamps would become conflicts when the file is sent again.
-    """
-    event.id = event.id or new_id()
-    return event
 
 
 def build_event(

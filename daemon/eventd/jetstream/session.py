@@ -21,6 +21,7 @@ import nats.aio.subscription
 import nats.errors
 
 from ..errors import LinkLost, NatsError
+from ..secret import redact
 from .client import Client
 from .endpoint import Endpoint
 
@@ -244,14 +245,6 @@ def decode_answer(data: bytes) -> dict[str, Any]:
             str(refusal.get("description") or f"status {refusal.get('code')}"),
         )
     return answer
-
-
-_URL_LOGIN = re.compile(r"://[^/@\s]*@")
-
-
-def redact(text: str) -> str:
-    """Take credentials out of URLs in a text that somebody else wrote."""
-    return _URL_LOGIN.sub("://", text)
 
 
 def inbox_prefix(name: str) -> str:
