@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "find-python"
+SCRIPT = Path(__file__).parents[2] / ".ci" / "find-python"
 
 # Runs what it is given as an interpreter of another version would.
 FAKE = """\

@@ -34,7 +34,7 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "scripts").mkdir(parents=True)
+        (folder / ".ci").mkdir(parents=True)
         for name in ("Makefile", "pyproject.toml", ".ci/find-python"):
             shutil.copy(PROJECT / name, folder / name)
         self.python = folder / "python"
