@@ -14,7 +14,7 @@ help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.run ## Start the daemon in the foreground, on the embedded server; Ctrl-C ends it
-	@$(BIN)/eventd run $(ARGS)
+	@$(BIN)/eventd run --welcome $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests; faults in their short form
 	@$(BIN)/python -m pytest $(ARGS)

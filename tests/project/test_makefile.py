@@ -72,9 +72,9 @@ def test_run_sets_up_once(checkout: Checkout) -> None:
     assert checkout.make("run") == [
         "python -m venv --clear .venv",
         f"{INSTALL} --editable .[embedded]",
-        "eventd run",
+        "eventd run --welcome",
     ]
-    assert checkout.make("run", "ARGS=--config my.yml") == ["eventd run --config my.yml"]
+    assert checkout.make("run", "ARGS=--config my.yml") == ["eventd run --welcome --config my.yml"]
 
 
 def test_test_installs_what_tests_need_and_run_needs_no_more(checkout: Checkout) -> None:
@@ -86,7 +86,7 @@ def test_test_installs_what_tests_need_and_run_needs_no_more(checkout: Checkout)
         "python -m pytest -x",
     ]
     assert checkout.make("test") == ["python -m pytest"]
-    assert checkout.make("run") == ["eventd run"]
+    assert checkout.make("run") == ["eventd run --welcome"]
 
 
 def test_a_changed_pyproject_installs_again(checkout: Checkout) -> None:
@@ -116,7 +116,7 @@ def test_uv_makes_the_environment_where_python_cannot(checkout: Checkout) -> Non
         f"uv venv --quiet --seed --python {checkout.python} .venv",
         "python -m venv --clear .venv",
         f"{INSTALL} --editable .[embedded]",
-        "eventd run",
+        "eventd run --welcome",
     ]
 
 

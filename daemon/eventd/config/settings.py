@@ -25,7 +25,7 @@ class OutboxSettings:
         retain: How long settled rows stay, so that a rollback of the stream can be repaired.
         retain_bytes: How much of them stays at most.
         ledger_age: How long ids are known after their rows are gone, so that a repeat is told.
-        ledger_ids: How many of them at most.
+        ledger_ids: How many of them at most, beside those of the last 10 minutes.
         min_free: Room on the disk that new events do not touch; deletes and checkpoints need it.
     """
 
