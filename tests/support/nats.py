@@ -23,7 +23,8 @@ class NatsServer:
 
     Args:
         folder: Where its config, log and store live; made if absent.
-        sync_interval: `always`, or a duration such as `2m` (the server's own default).
+        sync_interval: `always`, or a duration such as `2m` (the server's own default); "" says nothing about
+            it, for servers that do not know it.
         config: More configuration as raw text, such as `authorization {…}` or `accounts {…}`.
         max_payload: Bytes; the largest message it takes.
         port: A fixed port; 0 picks a free one, once.
@@ -162,11 +163,12 @@ class NatsServer:
             return False
 
     def _config_text(self) -> str:
+        sync = f", sync_interval: {self.sync_interval}" if self.sync_interval else ""
         return (
             f"server_name: {json.dumps(self.server_name)}\n"
             f'listen: "127.0.0.1:{self.port}"\n'
             f"max_payload: {self.max_payload}\n"
-            f"jetstream {{ store_dir: {json.dumps(str(self.store))}, sync_interval: {self.sync_interval} }}\n"
+            f"jetstream {{ store_dir: {json.dumps(str(self.store))}{sync} }}\n"
             f"{self.config}\n"
         )
 
