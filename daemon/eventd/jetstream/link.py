@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 
 from eventd_ipc.backoff import Backoff
 
-from ..errors import EventdError, LinkLost
+from ..errors import ConfigError, EmbeddedServerError, EventdError, LinkLost, NatsError
 from .endpoint import Resolve
 from .session import Session, open_session
 
@@ -69,7 +69,7 @@ class Link:
             try:
                 if await self._one_session(serve):
                     return
-            except* EventdError as group:
+            except* (NatsError, ConfigError, EmbeddedServerError) as group:
                 error = _first(group)
                 self._note_failure(error)
             await anyio.sleep(self.backoff.pause())

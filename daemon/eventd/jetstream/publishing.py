@@ -71,6 +71,7 @@ class Published:
     """What became of the first `done` rows of the input; the rest was not stored, or nobody knows.
 
     Attributes:
+        elsewhere: The rows went to another stream than the route's; its sequences say nothing about ours.
         verdict: Why it stopped before the end; None when everything is done.
         reason: The same for a person.
     """
@@ -78,6 +79,7 @@ class Published:
     done: int = 0
     stored: list[Stored] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
+    elsewhere: bool = False
     verdict: Verdict | None = None
     reason: str = ""
 
@@ -155,7 +157,7 @@ async def publish_atomic(
         raise LinkLost(f"connection to {session.url} lost: {session.reason}") from error
     headers["Nats-Batch-Commit"] = "1"
     try:
-        ack = await _ack(session, row, headers)
+        ack = await _ack(session, stream, row, headers)
     except ApiError as error:
         return result.stop(verdict(error.err_code), str(error))
     except NoResponders as error:
@@ -197,7 +199,7 @@ async def _publish_one(
         return None
     for attempt in range(RETRIES):
         try:
-            ack = await _ack(session, row, _headers(row, stream) | _expected(stream, after))
+            ack = await _ack(session, stream, row, _headers(row, stream) | _expected(stream, after))
         except ApiError as error:
             decision = verdict(error.err_code)
             if decision is Verdict.DEAD:
@@ -256,10 +258,10 @@ async def publish_pipelined(
                     await inbound.unsubscribe()
                 except nats.errors.Error as error:
                     logger.debug("unsubscribing: %s", error, extra={"action": "nats_unsubscribe_failed"})
-    return _account(result, answers, len(sendable))
+    return _account(result, stream, answers, len(sendable))
 
 
-def _account(result: Published, answers: dict[int, nats.aio.msg.Msg], sent: int) -> Published:
+def _account(result: Published, stream: Stream, answers: dict[int, nats.aio.msg.Msg], sent: int) -> Published:
     """Go through the answers in row order, up to the first that is missing or a refusal."""
     for i in range(sent):
         answer = answers.get(i)
@@ -270,7 +272,7 @@ def _account(result: Published, answers: dict[int, nats.aio.msg.Msg], sent: int)
         if (answer.headers or {}).get("Status") == "503":
             return result.stop(Verdict.RECONCILE, "no stream takes the subject")
         try:
-            ack = decode_answer(answer.data)
+            ack = decode_ack(answer.data, stream)
         except ApiError as error:
             decision = verdict(error.err_code)
             if decision is Verdict.DEAD:
@@ -322,9 +324,18 @@ def _expected(stream: Stream, after: int | None) -> dict[str, str]:
     return expected
 
 
-async def _ack(session: Session, row: Row, headers: dict[str, str]) -> dict[str, Any]:
+async def _ack(session: Session, stream: Stream, row: Row, headers: dict[str, str]) -> dict[str, Any]:
     answer = await session.request(row.subject, row.body, headers, timeout=ACK_TIMEOUT)
-    ack = decode_answer(answer.data)
-    if "seq" not in ack:
-        raise ApiError(0, f"an answer that is no publish ack: {answer.data[:80]!r}")
+    return decode_ack(answer.data, stream)
+
+
+def decode_ack(data: bytes, stream: Stream) -> dict[str, Any]:
+    """Decode a publish ack of a stream. Whoever listens on the subject can answer, not only JetStream.
+
+    Raises:
+        ApiError: It is a refusal, or no ack of this stream.
+    """
+    ack = decode_answer(data)
+    if ack.get("stream") != stream.name or type(ack.get("seq")) is not int:
+        raise ApiError(0, f"an answer that is no publish ack of stream {stream.name}: {data[:80]!r}")
     return ack

@@ -239,11 +239,12 @@ def decode_answer(data: bytes) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise ApiError(0, f"JetStream sent something that is not an object: {data[:80]!r}")
     refusal = answer.get("error")
+    if isinstance(refusal, dict):
+        code = refusal.get("err_code")
+        description = refusal.get("description") or f"status {refusal.get('code')}"
+        raise ApiError(code if isinstance(code, int) else 0, str(description))
     if refusal:
-        raise ApiError(
-            int(refusal.get("err_code", 0)),
-            str(refusal.get("description") or f"status {refusal.get('code')}"),
-        )
+        raise ApiError(0, f"somebody who is not JetStream answered: {data[:80]!r}")
     return answer
 
 

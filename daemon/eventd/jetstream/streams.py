@@ -50,7 +50,7 @@ class Stream:
         changeable: Whether eventd may change it.
         atomic: Whether batches can be used, by server and stream.
         ttl: Whether `Nats-TTL` can be used.
-        elsewhere: Patterns of the route that other streams take, with the names of these.
+        elsewhere: Patterns of the route that other streams take, with these.
         notes: What an operator should know.
     """
 
@@ -67,7 +67,7 @@ class Stream:
     atomic: bool
     ttl: bool
     config: dict[str, Any]
-    elsewhere: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, "Stream"] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -84,11 +84,11 @@ class Stream:
         """Whether the stream takes a literal subject."""
         return any(matches(pattern, subject) for pattern in self.subjects)
 
-    def owner(self, subject: str) -> str | None:
-        """Return the name of the other stream that takes a literal subject of the route, if one does."""
+    def owner(self, subject: str) -> "Stream | None":
+        """Return the other stream that takes a literal subject of the route, if one does."""
         if self.covers(subject):
             return None
-        return next((name for pattern, name in self.elsewhere.items() if matches(pattern, subject)), None)
+        return next((stream for pattern, stream in self.elsewhere.items() if matches(pattern, subject)), None)
 
 
 def matches(pattern: str, subject: str) -> bool:
@@ -244,26 +244,29 @@ async def _resolve_overlap(
 
 async def _taken_elsewhere(
     session: Session, route: Route, own: str, patterns: Iterable[str]
-) -> dict[str, str]:
-    """Return which patterns another stream takes whole, with its name.
+) -> dict[str, Stream]:
+    """Return which patterns another stream takes whole, with that stream.
 
     They are those of an agent whose stream stands or stood in the configuration: what this route still
-    has of that agent goes there, so that nobody else has to wait behind it.
+    has of that agent goes there, so that the others need not wait for somebody to sort it out.
     """
     elsewhere = {}
     for pattern in patterns:
         for name in await streams_for_subject(session, pattern):
             if name == own:
                 continue
-            if not _not_taken(_describe(session, route, await stream_info(session, name)), [pattern]):
-                elsewhere[pattern] = name
+            stream = _describe(session, route, await stream_info(session, name))
+            if not _not_taken(stream, [pattern]):
+                elsewhere[pattern] = stream
     return elsewhere
 
 
-def _with_elsewhere(stream: Stream, elsewhere: dict[str, str]) -> Stream:
+def _with_elsewhere(stream: Stream, elsewhere: dict[str, Stream]) -> Stream:
     stream.elsewhere = elsewhere
     stream.notes += [
-        f"events on {pattern} go to stream {name}, which takes these" for pattern, name in elsewhere.items()
+        f"events on {pattern} go to stream {other.name}, which takes these; should it lose them, they are "
+        f"not repaired from here"
+        for pattern, other in elsewhere.items()
     ]
     return stream
 

@@ -145,7 +145,7 @@ class Position:
 
     Attributes:
         settled: The watermark; rows above it are pending.
-        stream_seq: Stream sequence of the newest settled row that was stored; 0 before the first.
+        stream_seq: Greatest stream sequence of a settled row that was stored; 0 before the first.
         stream_created: The stream's creation time as JetStream tells it; "" when never seen.
     """
 

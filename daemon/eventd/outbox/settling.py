@@ -96,7 +96,8 @@ def settle(store: Store, settlement: Settlement) -> None:
             raise OutboxError(f"{run} does not fit: {count} rows of route {route} are there")
         store.run("delete_range", (route, done + 1, run.first - 1))
         _add_run(store, route, run, run_bytes)
-        done, stream_seq = run.last, run.stream_seq + run.count - 1
+        # A row that was found in the stream can stand before others that were settled earlier.
+        done, stream_seq = run.last, max(stream_seq, run.stream_seq + run.count - 1)
         kept, kept_bytes = kept + count, kept_bytes + run_bytes
     store.run("delete_range", (route, done + 1, upto))
     if kept < rows:

@@ -18,6 +18,7 @@ from ..subjects import agent_prefix
 
 CLOCK_SLACK = 600_000  # ms that the server's clock may be behind the one that made an id
 OWN_WRITES = 1.0  # seconds that a reader waits for what was accepted before it asked
+REOPEN_PAUSE = 0.1  # seconds; should the server take consumers away as fast as they are made
 FIRST_LOOK_BACK = 4  # times as many messages as are wanted are looked at first, for the last ones of an agent
 
 
@@ -111,7 +112,7 @@ class StreamReads:
                         if not page and not follow:
                             return
             except ReaderGone:  # who reads has paused: go on behind what it has got
-                continue
+                await anyio.sleep(REOPEN_PAUSE)
 
     async def _start_of_last(
         self,

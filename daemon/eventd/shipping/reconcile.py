@@ -11,6 +11,7 @@ again may be in the stream without our knowing. They are looked up before anythi
 window of the server is too short to lean on, and our clock may have been set meanwhile.
 """
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -108,6 +109,43 @@ async def reconcile(
     return Reconciled(position, present, repair)
 
 
+async def reopen(outbox: Outbox, route: int, on_repair: Callable[[Repair], None]) -> bool:
+    """Open again all that is retained, when the stream is gone; return whether there was anything."""
+    runs = await outbox.runs(route)
+    if not runs:
+        return False
+    position = await outbox.position(route)
+    reopened = await outbox.rewind(route, to=runs[0].first - 1, stream_seq=0)
+    await outbox.note_stream(route, "")  # the next one is new, and known to be
+    lost = min(run.stream_seq for run in runs) - 1
+    on_repair(Repair("the stream is gone", reopened, position.settled, lost))
+    logger.warning(
+        "the stream of a route is gone: shipping %d again", reopened,
+        extra={"action": "rollback_repaired", "reason": "gone", "reopened": reopened, "lost_before": lost},
+    )  # fmt: skip
+    return True
+
+
+async def find_in(session: Session, stream: Stream, rows: Sequence[Row]) -> set[str]:
+    """Return the ids of those rows that another stream than the route's own holds."""
+    accepted = min(row.accepted_at for row in rows)
+    start = accepted - CLOCK_SLACK if accepted < now_ms() else None
+    missing = {row.msg_id for row in rows}
+    found: set[str] = set()
+    async with open_reader(
+        session,
+        stream.name,
+        start_time=start,
+        subjects=[rows[0].subject.rpartition(".")[0] + ".*"],
+        headers_only=True,
+    ) as reader:
+        while missing and (page := await reader.page()):
+            here = missing & {message.msg_id for message in page}
+            found |= here
+            missing -= here
+    return found
+
+
 async def _repair(
     session: Session, stream: Stream, outbox: Outbox, route: int, position: Position
 ) -> Repair | None:
@@ -137,7 +175,7 @@ async def _rollback(
     if stream.last_seq < position.stream_seq:
         return f"its last sequence is {stream.last_seq}, {position.stream_seq} was acknowledged"
     if runs:
-        newest = runs[-1]
+        newest = max(runs, key=lambda run: run.stream_seq)
         _, msg_id = await outbox.row_in_run(route, newest, newest.count - 1)
         sequence = newest.stream_seq + newest.count - 1
         message = await get_message(session, stream.name, sequence)
@@ -158,7 +196,8 @@ async def _newest_held(
     """Return the newest retained row that the stream holds, its sequence, and how many were lost before.
 
     A restored stream is an older copy of itself, so what it holds is a prefix: a binary search finds its
-    end with one look per step.
+    end with one look per step. Runs that were found in the stream, rather than sent in order, can stand
+    anywhere in it; with such ones about every run is looked at.
     """
 
     async def held(run: Run, offset: int) -> bool:
@@ -172,7 +211,10 @@ async def _newest_held(
         return message.msg_id == msg_id
 
     low, high = 0, len(runs)  # runs before `low` are held whole, runs from `high` on are not
-    while low < high:
+    in_order = all(one.stream_seq < next_.stream_seq for one, next_ in itertools.pairwise(runs))
+    while not in_order and low < high and await held(runs[low], runs[low].count - 1):
+        low += 1
+    while in_order and low < high:
         middle = (low + high) // 2
         if await held(runs[middle], runs[middle].count - 1):
             low = middle + 1
@@ -189,17 +231,22 @@ async def _newest_held(
                 last = middle
         if first:
             seq, _ = await outbox.row_in_run(route, run, first - 1)
-            return seq, run.stream_seq + first - 1, 0
+            return seq, _before(runs[low + 1 :], run.stream_seq + first - 1), 0
     if low:
         run = runs[low - 1]
-        return run.last, run.stream_seq + run.count - 1, 0
+        return run.last, _before(runs[low:], run.stream_seq + run.count - 1), 0
     if not runs:
         lost = position.stream_seq - stream.last_seq if not recreated else position.stream_seq
         return position.settled, 0 if recreated else stream.last_seq, max(0, lost)
-    begin = runs[0].stream_seq - 1
+    begin = min(run.stream_seq for run in runs) - 1
     if recreated:
         return runs[0].first - 1, 0, begin
     return runs[0].first - 1, min(begin, stream.last_seq), max(0, begin - stream.last_seq)
+
+
+def _before(reopened: Sequence[Run], sequence: int) -> int:
+    """Return the sequence behind which all reopened rows were: that of the newest held row, or less."""
+    return min([sequence, *(run.stream_seq - 1 for run in reopened)])
 
 
 async def _present(

@@ -1,9 +1,10 @@
 """Ships one route: owns its connection and sends its rows, in accept order, one batch in flight."""
 
 import enum
+import itertools
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import anyio
 
@@ -29,13 +30,14 @@ from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
 from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
-from .reconcile import Repair, now_ms, reconcile
+from .reconcile import Repair, find_in, now_ms, reconcile, reopen
 
 logger = logging.getLogger(__name__)
 
 SHARED_FOR = 60.0  # seconds; while others write to the stream, its end says nothing about a rollback
 READ_ROWS = 4 * BATCH_ROWS  # a read waits for the commit under way, so one serves several batches
 LOOK_INTERVAL = 30.0  # seconds between two looks at the stream of an idle route: it may lose what it has
+GROWTH = 8  # a batch that went through lets the next one be an eighth larger
 SMALLEST_BATCH = 16 * 1024  # bytes; a slow line gets no less at once
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
@@ -175,7 +177,9 @@ class Shipper:
         needed = tuple(sorted({_agent_pattern(row.subject) for row in rows}))
         stream = await ensure_stream(session, self.route, Subjects(self._wide, needed, self._narrow))
         if stream is None:
-            return None
+            if not await reopen(self._outbox, self.number, self._note_repair):
+                return None
+            return await self._prepare(session)  # the rows that come back tell which subjects to list
         found = await reconcile(session, stream, self._outbox, self.number, self._doubt, self._note_repair)
         self._settled, self._stream_seq = found.position.settled, found.position.stream_seq
         self._present = found.present
@@ -267,8 +271,9 @@ class Shipper:
                 return rows[:i]
         return rows
 
-    def _kind(self, row: Row, stream: Stream) -> tuple[bool, str | None]:
-        return row.seq in self._present, stream.owner(row.subject) if stream.elsewhere else None
+    def _kind(self, row: Row, stream: Stream) -> tuple[bool, str]:
+        owner = stream.owner(row.subject) if stream.elsewhere else None
+        return row.seq in self._present, owner.name if owner else ""
 
     async def _send(self, session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
         """Publish rows; what is not answered stays in doubt, and makes the next batch smaller."""
@@ -281,8 +286,10 @@ class Shipper:
             raise
         if result.verdict in (Verdict.RETRY, Verdict.RECONCILE):
             self._doubt = max(self._doubt, rows[-1].seq)
-        self._batch_rows = min(BATCH_ROWS, self._batch_rows * 2)
-        self._batch_bytes = min(BATCH_BYTES, self._batch_bytes * 2)
+        elif result.verdict is None and result.stored and not result.stored[0].repeated:
+            # Slowly: the size that failed last is likely to fail again.
+            self._batch_rows = min(BATCH_ROWS, self._batch_rows + max(1, self._batch_rows // GROWTH))
+            self._batch_bytes = min(BATCH_BYTES, self._batch_bytes + self._batch_bytes // GROWTH)
         return result
 
     async def _publish(self, session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
@@ -292,9 +299,7 @@ class Shipper:
                 result.store(self._present.pop(row.seq), repeated=True)
             return result
         if owner := stream.owner(rows[0].subject):
-            result = await publish_single(session, replace(stream, name=owner, max_message=-1), rows)
-            result.stored.clear()  # done with: another stream's sequences say nothing about this one
-            return result
+            return await self._publish_elsewhere(session, owner, rows)
         after = self._end if anyio.current_time() > self._shared_until else None
         if not stream.atomic:
             return await self._pipeline(session, stream, rows, after)
@@ -314,6 +319,18 @@ class Shipper:
             result = await publish_single(session, stream, rows[:sendable], after)
         return result
 
+    async def _publish_elsewhere(self, session: Session, owner: Stream, rows: Sequence[Row]) -> Published:
+        """Publish rows whose subject another stream takes, but for those that it has already."""
+        if rows[0].seq <= self._doubt:
+            there = await find_in(session, owner, rows)
+            known = list(itertools.takewhile(lambda row: row.msg_id in there, rows))
+            if known:
+                return Published(done=len(known), elsewhere=True)
+            rows = list(itertools.takewhile(lambda row: row.msg_id not in there, rows))
+        result = await publish_single(session, owner, rows)
+        result.elsewhere = True
+        return result
+
     async def _pipeline(
         self, session: Session, stream: Stream, rows: Sequence[Row], after: int | None
     ) -> Published:
@@ -325,7 +342,7 @@ class Shipper:
     def _went_back(self, result: Published) -> bool:
         """Whether the stream gave out sequences that it had given out before."""
         fresh = [stored for stored in result.stored if not stored.repeated]
-        if fresh and fresh[0].stream_seq <= self._stream_seq:
+        if not result.elsewhere and fresh and fresh[0].stream_seq <= self._stream_seq:
             logger.warning(
                 "stream %s gave out sequence %d after %d", self.status.stream, fresh[0].stream_seq,
                 self._stream_seq, extra={"action": "sequence_went_back", "route": self.link.name},
@@ -340,6 +357,7 @@ class Shipper:
         runs = tuple(
             Run(rows[s.first].seq, rows[s.first + s.count - 1].seq, s.count, s.stream_seq)
             for s in result.stored
+            if not result.elsewhere
         )
         upto = rows[result.done - 1].seq
         await self._outbox.settle(Settlement(self.number, upto, runs, deaths))
@@ -347,7 +365,7 @@ class Shipper:
         self._progress.set()
         self._progress = anyio.Event()
         fresh = [stored for stored in result.stored if not stored.repeated]
-        if fresh:
+        if fresh and not result.elsewhere:
             self._stream_seq = self._end = fresh[-1].stream_seq + fresh[-1].count - 1
         status = self.status
         status.shipped += sum(stored.count for stored in fresh)
