@@ -232,6 +232,26 @@ async def test_a_bad_subject_dies_without_being_sent(session: Session, subject: 
     assert await stored(session, stream) == ["main:2"]
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("answer", [b"", b"ok", b"[]", b'{"error":"no"}', b'{"seq":null}', b'{"seq":5}'])
+async def test_an_answer_of_somebody_else_is_no_ack(
+    session: Session, way: Way, answer: bytes, nats_server: NatsServer
+) -> None:
+    """Any service that listens on the subject can answer a publish, and faster than the stream."""
+    stream = await make(session)
+    await session.api("STREAM.DELETE.events")
+    async with open_session(Endpoint((nats_server.url,)), "other") as other:
+
+        async def reply(message: Any) -> None:
+            if message.reply:
+                await message.respond(answer)
+
+        await other._client.subscribe("ev.>", cb=reply)
+        await other.probe()
+        result = await way(session, stream, rows(1, 2))
+        assert (result.done, result.verdict) == (0, Verdict.STALL)
+
+
 def test_what_the_table_does_not_name_is_a_stall() -> None:
     """Nothing is dropped on a guess."""
     assert verdict(99999) is Verdict.STALL

@@ -1,6 +1,7 @@
 """Rows that may be in the stream already are never stored twice, whatever broke off in between."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import anyio
 import pytest
@@ -137,3 +138,57 @@ async def test_another_server_with_a_stream_of_that_name_is_no_rollback(
         assert shipper.status.repairs == 0
     assert await stored(jetstream) == ["main:0", "main:1", "main:2"]
     assert await stored(JetStream(other.url)) == ["main:3"]
+
+
+async def test_a_narrow_stream_that_vanishes_while_its_route_is_idle_is_repaired(
+    outbox: Outbox, route: Route, number: int, jetstream: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that waits to be shipped says which subjects it had; what is retained does."""
+    monkeypatch.setattr(shipper_module, "LOOK_INTERVAL", 0.1)
+    async with shipping(outbox, route, number, narrow=True) as shipper:
+        await accept(outbox, *(new_row(number, n) for n in range(5)))
+        await settled(shipper)
+        await run_sync(jetstream.delete)
+        await wait_until_async(lambda: shipper.status.repairs == 1 and shipper.status.state.value == "idle")
+    assert await stored(jetstream) == [f"main:{n}" for n in range(5)]
+
+
+async def test_a_rollback_is_repaired_where_rows_stand_in_another_order_than_they_were_accepted(
+    outbox: Outbox, session: Session, route: Route, number: int, jetstream: JetStream,
+    nats_server: NatsServer, short_tmp: Path,
+) -> None:  # fmt: skip
+    """Rows that were found in the stream keep their places, before others that were accepted earlier."""
+    await run_sync(lambda: jetstream.make(allow_atomic=True, duplicate_window=SHORT_WINDOW))
+    await accept(outbox, *(new_row(number, n) for n in range(50)))
+    await publish(session, (await pending(outbox, number))[40:])
+    nats_server.stop()
+    old = nats_server.copy_store(short_tmp / "old")
+    nats_server.start()
+    async with shipping(outbox, route, number) as shipper:
+        await settled(shipper)
+        nats_server.stop()
+        nats_server.restore_store(old)
+        nats_server.start()
+        await wait_until_async(lambda: shipper.status.repairs == 1, timeout=30.0)
+        await settled(shipper)
+    assert sorted(await stored(jetstream)) == sorted(f"main:{n}" for n in range(50))
+
+
+async def test_rows_for_another_stream_are_looked_up_there(
+    outbox: Outbox, route: Route, number: int, jetstream: JetStream, proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Theirs is the duplicate window that was too short this time; they also decide about expiry."""
+    monkeypatch.setattr("eventd.jetstream.publishing.ACK_TIMEOUT", 0.5)
+    await run_sync(lambda: jetstream.make("viola", "openclaw.events.viola.>", duplicate_window=SHORT_WINDOW))
+    async with shipping(outbox, route, number) as shipper:
+        await accept(outbox, new_row(number, 1, "viola")._replace(never_expires=True), new_row(number, 1))
+        await settled(shipper)
+        proxy.drop_replies()
+        await accept(outbox, new_row(number, 2, "viola"))
+        await wait_until_async(lambda: run_sync(lambda: jetstream.last_seq("viola") == 2))
+        await wait_until_async(lambda: shipper.status.state.value == "connecting")
+        proxy.resume()
+        await settled(shipper)
+    assert await stored(jetstream, "viola") == ["viola:1", "viola:2"]
+    assert await stored(jetstream) == ["main:1"]

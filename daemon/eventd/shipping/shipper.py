@@ -193,6 +193,7 @@ class Shipper:
     def _note_repair(self, repair: Repair) -> None:
         self._shared_until = 0.0  # it was not somebody else who moved the end
         self._doubt = max(self._doubt, repair.upto)
+        self._settled = 0  # until the watermark is read again, nobody may think that all is shipped
         status = self.status
         status.repairs += 1
         status.last_repair = repair
