@@ -1,5 +1,6 @@
 """Sessions against a real nats-server and a proxy that misbehaves."""
 
+import gc
 import socket
 from collections.abc import Callable
 
@@ -119,6 +120,25 @@ async def test_a_dead_task_of_nats_py_is_found_by_the_probe(nats_server: NatsSer
         await wait_until_async(running.done)
         with pytest.raises(LinkLost):
             await session.probe(timeout=0.3)
+
+
+async def test_a_read_loop_that_fails_ends_the_session_at_once(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its exception is the reason, and is not left to asyncio to complain about."""
+
+    async def broken(_error: Exception) -> None:
+        raise RuntimeError("a bug of nats-py")
+
+    with Proxy(nats_server.port) as proxy:
+        async with open_session(Endpoint((proxy.url,)), "test") as session:
+            monkeypatch.setattr(session._client, "_process_op_err", broken)
+            proxy.cut(reset=True)
+            with anyio.fail_after(5):
+                await session.lost.wait()
+            assert session.reason == "a bug of nats-py"
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 async def test_a_cancelled_connect_leaves_no_connection_behind(nats_server: NatsServer) -> None:

@@ -2,8 +2,8 @@
 
 nats-py is supervised, not trusted. Its own reconnecting is switched off, because it can stop for good (after
 any -ERR, after 60 attempts, when a callback raises) while it looks alive; its callbacks are wrapped; every
-wait has our own deadline; and a dead read loop, which leaves `is_connected` true for minutes, is found by
-`Session.probe`.
+wait has our own deadline; its tasks are watched, because a dead read loop leaves `is_connected` true for
+minutes; and `Session.probe` finds a connection that is dead without anybody's knowledge.
 """
 
 import json
@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import nats.aio.client
@@ -24,6 +24,9 @@ from ..errors import LinkLost, NatsError
 from ..secret import redact
 from .client import Client
 from .endpoint import Endpoint
+
+if TYPE_CHECKING:
+    import asyncio
 
 logger = logging.getLogger(__name__)
 
@@ -179,9 +182,24 @@ class Session:
             raise self._link_lost()
         return anyio.current_time() - start
 
+    def watch_tasks(self) -> None:
+        """Notice at once when nats-py reads or writes no more, and take in the exception that ended it."""
+        for task in self._tasks():
+            if task is not None:
+                task.add_done_callback(self._note_end)
+
+    def _note_end(self, task: "asyncio.Task[Any]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.last_error = redact(str(error)) or type(error).__name__
+        self.mark_lost(self.last_error or "nats-py has stopped reading or writing")
+
+    def _tasks(self) -> "tuple[asyncio.Task[Any] | None, ...]":
+        return (self._client._reading_task, self._client._flusher_task)
+
     def _check_tasks(self) -> None:
         """Raise when nats-py reads or writes no more: its `flush` would return at once, without a PING."""
-        for task in (self._client._reading_task, self._client._flusher_task):
+        for task in self._tasks():
             if task is None or task.done():
                 raise LinkLost("nats-py has stopped reading or writing")
 
@@ -313,6 +331,7 @@ async def _connect(url: str, endpoint: Endpoint, name: str, options: Mapping[str
                 disconnected_cb=on_closed,
                 **options,
             )
+        session.watch_tasks()
     except Exception as error:  # whatever a server can make nats-py raise is this server's failure
         await session.close()
         reason = "no answer in time" if isinstance(error, TimeoutError) else redact(str(error))
