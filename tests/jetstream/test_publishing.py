@@ -238,8 +238,7 @@ async def test_an_answer_of_somebody_else_is_no_ack(
     session: Session, way: Way, answer: bytes, nats_server: NatsServer
 ) -> None:
     """Any service that listens on the subject can answer a publish, and faster than the stream."""
-    stream = await make(session)
-    await session.api("STREAM.DELETE.events")
+    stream = await make(session, subjects=["elsewhere.>"])  # so that nobody else answers
     async with open_session(Endpoint((nats_server.url,)), "other") as other:
 
         async def reply(message: Any) -> None:
