@@ -18,12 +18,13 @@ from eventd.jetstream.publishing import (
 )
 from eventd.jetstream.reading import get_message, open_reader
 from eventd.jetstream.refusals import VERDICTS, Verdict, verdict
-from eventd.jetstream.session import RequestTimeout, Session, open_session
+from eventd.jetstream.session import NoResponders, RequestTimeout, Session, open_session
 from eventd.jetstream.streams import Stream, Subjects, ensure_stream
 from eventd.outbox.model import Row
 from eventd.routes import DEFAULT_ROUTE, Route, Server, StreamSettings
 from support.nats import NatsServer
 from support.proxy import Proxy
+from support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -245,8 +246,14 @@ async def test_an_answer_of_somebody_else_is_no_ack(
             if message.reply:
                 await message.respond(answer)
 
+        async def heard() -> bool:
+            try:
+                return (await session.request("ev.ready")).data == answer
+            except NoResponders:
+                return False
+
         await other._client.subscribe("ev.>", cb=reply)
-        await other.probe()
+        await wait_until_async(heard)
         result = await way(session, stream, rows(1, 2))
         assert (result.done, result.verdict) == (0, Verdict.STALL)
 
