@@ -192,7 +192,7 @@ def _trouble(shipper: Shipper, now: int) -> str:
     if status.unready_since is not None and now - status.unready_since > GRACE:
         return f"not ready: {shipper.link.status.last_error or status.reason or status.state.value}"
     if status.lost_by_server:
-        return f"the server lost {status.lost_by_server} acknowledged events that were no longer retained"
+        return f"the server may have lost up to {status.lost_by_server} messages from before what is retained"
     return ""
 
 

@@ -192,3 +192,23 @@ async def test_rows_for_another_stream_are_looked_up_there(
         await settled(shipper)
     assert await stored(jetstream, "viola") == ["viola:1", "viola:2"]
     assert await stored(jetstream) == ["main:1"]
+
+
+async def test_rows_of_several_agents_are_looked_up_in_the_stream_that_takes_them_all(
+    outbox: Outbox, route: Route, number: int, jetstream: JetStream, proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("eventd.jetstream.publishing.ACK_TIMEOUT", 0.5)
+    plain = {"subjects": ["openclaw.events.ann.>", "openclaw.events.bob.>"], "duplicate_window": SHORT_WINDOW}
+    await run_sync(lambda: jetstream.api("STREAM.CREATE.both", {"name": "both", **plain}))
+    async with shipping(outbox, route, number) as shipper:
+        await accept(outbox, new_row(number, 0, "ann"), new_row(number, 0, "bob"))
+        await settled(shipper)
+        proxy.drop_replies()
+        await accept(outbox, new_row(number, 1, "bob"))
+        await wait_until_async(lambda: run_sync(lambda: jetstream.last_seq("both") == 3))
+        await accept(outbox, new_row(number, 1, "ann"))
+        await wait_until_async(lambda: shipper.status.state.value == "connecting")
+        proxy.resume()
+        await settled(shipper)
+    assert sorted(await stored(jetstream, "both")) == ["ann:0", "ann:1", "bob:0", "bob:1"]

@@ -131,12 +131,14 @@ async def find_in(session: Session, stream: Stream, rows: Sequence[Row]) -> set[
     accepted = min(row.accepted_at for row in rows)
     start = accepted - CLOCK_SLACK if accepted < now_ms() else None
     missing = {row.msg_id for row in rows}
+    subjects = {row.subject for row in rows}
+    few = len(subjects) <= (MAX_FILTERS if session.server_version >= FILTERS_SINCE else 1)
     found: set[str] = set()
     async with open_reader(
         session,
         stream.name,
         start_time=start,
-        subjects=[rows[0].subject.rpartition(".")[0] + ".*"],
+        subjects=sorted(subjects) if few else (),
         headers_only=True,
     ) as reader:
         while missing and (page := await reader.page()):
