@@ -20,7 +20,7 @@ from eventd_ipc.strict import agent_fault, decode_event
 from ..outbox.model import NewRow, Submission
 from ..routes import Route, Routes
 from ..subjects import subject_of
-from .identity import agent_of_session
+from ..events.identity import agent_of_session
 from .refusal import refusal
 
 if sys.version_info >= (3, 14):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventd.ingest.identity import agent_of_session
+from eventd.events.identity import agent_of_session
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,235 @@
+"""The one form in which views, filters, recall and context see an event.
+
+Other writers store what they like, so nothing here trusts a type: what is not understood is left out, and
+what is no event at all becomes `None`. Reading never fails.
+"""
+
+from typing import Any
+
+import msgspec
+
+from .identity import agent_of_session
+from .types import Kind, canonical, kind_of
+
+MAX_TEXT = 256 * 1024  # characters of an event that are searched; a longer one is searched up to here
+MAX_LEAVES = 2000  # texts that are gathered from an event of a type that we know nothing about
+MAX_DEPTH = 12  # levels of it that are looked into
+UPSTREAM_AGENT = "agent"
+"""Token under which older writers put all agents: they took the first part of `agent:<id>:…`."""
+
+VISIBILITIES = ("internal", "public", "confidential", "secret")
+"""In the order of their numbers in the index."""
+
+Tree = dict[str, Any]
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Normal(msgspec.Struct, gc=False):
+    """An event in the document's terms.
+
+    Attributes:
+        id: Its own id; "" where the writer gave none.
+        time: When it happened, Unix ms; None where the writer does not say.
+        agent: Who acts, as the body claims; "" where it claims nobody. See `attribute` for who it is.
+        session: Session key, "" without one.
+        type: The document's name of its type.
+        visibility: One of `VISIBILITIES`; what is unknown counts as `internal`.
+        run: Id of the run, "" without one.
+        text: What was said; of a tool call its arguments, of a result the result, as text.
+        tool: Name of the tool.
+        call: The tool call's own id, which ties the result to it.
+        failed: Whether a tool, or a run, ended in an error.
+        data: The event's own data: `payload.data`, or `payload` where older writers have no such level.
+        meta: What is known about it.
+    """
+
+    id: str
+    time: int | None
+    agent: str
+    session: str
+    type: str
+    kind: Kind
+    visibility: str
+    run: str
+    text: str
+    tool: str
+    call: str
+    failed: bool
+    data: Tree
+    meta: Tree
+
+
+def normalise(body: bytes) -> Normal | None:
+    """Return the normal form of a stored body, or None where it is no event."""
+    try:
+        event = _decode(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict):
+        return None
+    given = event.get("type")
+    if not isinstance(given, str) or not given:
+        return None
+    event_type = canonical(given, text_or_none(event.get("canonicalType")) or "")
+    payload, meta = tree(event.get("payload")), tree(event.get("meta"))
+    held = payload.get("data")
+    data = held if isinstance(held, dict) else payload
+    kind = kind_of(event_type)
+    if kind is Kind.MESSAGE_OUT and (data.get("role") == "user" or payload.get("stream") == "user"):
+        # The document's type for messages "sent to/from the model" holds those of people too.
+        kind, event_type = Kind.MESSAGE_IN, "conversation.message.in"
+    visibility = event.get("visibility")
+    tool = call = ""
+    failed = kind is Kind.RUN_ERROR
+    if kind is Kind.TOOL_CALL or kind is Kind.TOOL_RESULT:
+        tool = first_text(data, payload, "name", "toolName", "tool")
+        call = first_text(data, payload, "toolCallId", "callId", "call_id", "tool_use_id", "toolUseId")
+        failed = bool(data.get("isError") or payload.get("isError") or payload.get("error"))
+        text = _of_call(data) if kind is Kind.TOOL_CALL else _of_result(data, payload)
+    else:
+        text = _of_message(data, payload)
+        if not text and kind not in _SILENT:
+            text = gather(held if held is not None else payload)
+    return Normal(
+        id=text_or_none(event.get("id")) or "",
+        time=_time(event.get("timestamp")) or _time(event.get("ts")) or _time(payload.get("ts")),
+        agent=text_or_none(event.get("agent")) or "",
+        session=text_or_none(event.get("session")) or first_text(payload, event, "sessionKey"),
+        type=event_type,
+        kind=kind,
+        visibility=visibility if visibility in VISIBILITIES else "internal",
+        run=first_text(payload, meta, "runId") or first_text(data, event, "runId"),
+        text=text[:MAX_TEXT],
+        tool=tool,
+        call=call,
+        failed=failed,
+        data=data,
+        meta=meta,
+    )
+
+
+_SILENT = (Kind.MESSAGE_IN, Kind.MESSAGE_OUT, Kind.RUN_START, Kind.RUN_END)
+
+
+def attribute(owner: str | None, event: Normal) -> str | None:
+    """Return whose event of another writer this is, or None where it must not count as anybody's.
+
+    The subject decides, because the server's permissions are about subjects. A body that claims another
+    agent than its subject is not believed.
+
+    Args:
+        owner: The agent whose subject it came on; None where the subject names nobody.
+    """
+    if owner is None:
+        return None
+    if owner == UPSTREAM_AGENT:
+        named = agent_of_session(event.session) if event.session else None
+        if event.agent in ("", UPSTREAM_AGENT, named):
+            return named or owner
+    return owner if event.agent in ("", owner) else None
+
+
+def searchable(event: Normal) -> str:
+    """Return what full-text search looks at, without who spoke and when."""
+    return f"{event.tool} {event.text}" if event.tool else event.text
+
+
+# Helpers for data that may be anything.
+
+
+def tree(value: object) -> Tree:
+    """Return a value if it is a map, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a value if it is a text that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def first_text(first: Tree, second: Tree, *keys: str) -> str:
+    """Return the first text under one of the keys, looked for in two maps; else ""."""
+    for key in keys:
+        for held in (first, second):
+            value = held.get(key)
+            if isinstance(value, str) and value:
+                return value
+    return ""
+
+
+def plain(value: object) -> str:
+    """Return a text, or the texts of a list of parts as models have them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return plain(value.get("text"))
+    if isinstance(value, list):
+        return "\n".join(filter(None, (plain(part) for part in value[:MAX_LEAVES])))
+    return ""
+
+
+def gather(value: object) -> str:
+    """Return all texts and numbers of a tree, in their order, with the names of what they belong to."""
+    found: list[str] = []
+    left = MAX_TEXT
+    stack: list[tuple[object, int]] = [(value, 0)]
+    while stack and len(found) < MAX_LEAVES and left > 0:
+        item, depth = stack.pop()
+        if isinstance(item, str):
+            found.append(item)
+            left -= len(item)
+        elif isinstance(item, bool) or item is None:
+            continue
+        elif isinstance(item, int | float):
+            found.append(str(item))
+        elif depth < MAX_DEPTH:
+            if isinstance(item, dict):
+                for key, held in reversed(item.items()):
+                    stack.append((held, depth + 1))
+                    stack.append((key, depth + 1))
+            elif isinstance(item, list):
+                stack.extend((held, depth + 1) for held in reversed(item))
+    return " ".join(found)
+
+
+def _of_message(data: Tree, payload: Tree) -> str:
+    for said in (
+        data.get("text"), payload.get("content"), data.get("content"), payload.get("text_preview"),
+        payload.get("text"), data.get("fact"), data.get("summary"),
+    ):  # fmt: skip
+        if text := plain(said):
+            return text
+    return ""
+
+
+def _of_call(data: Tree) -> str:
+    for key in ("args", "params", "arguments", "input"):
+        if data.get(key) is not None:
+            return _as_text(data[key])
+    return ""
+
+
+def _of_result(data: Tree, payload: Tree) -> str:
+    for held in (data, payload):
+        for key in ("error", "result", "output", "content"):
+            value = held.get(key)
+            if value is not None and value is not False:
+                return _as_text(value)
+    return ""
+
+
+def _as_text(value: object) -> str:
+    if text := plain(value):
+        return text
+    if value == {} or value == []:
+        return ""
+    return _encode(value).decode()
+
+
+def _time(value: object) -> int | None:
+    """Return a time in Unix ms as writers put it; seconds and texts are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 < value < 2**53 else None

@@ -1,0 +1,1 @@
+"""The index: a disposable SQLite database beside the outbox, from which everything is read."""

@@ -1,0 +1,64 @@
+-- The index, version 1. Disposable: another version is thrown away and built anew from streams and outbox.
+
+-- Facts about the file: schema, taken (the newest outbox number that is in here).
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Streams; one that was made anew is another one. `created` is '' until the stream has been seen.
+-- position: everything up to this sequence is in here.
+CREATE TABLE streams (
+    number   INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL,
+    created  TEXT NOT NULL,
+    position INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (name, created)
+) STRICT;
+
+-- Agents, sessions, types and subjects, as small numbers.
+CREATE TABLE names (
+    number INTEGER PRIMARY KEY,
+    text   TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- n: order of arrival. seq: NULL while it is not known. outbox: NULL for events of other writers.
+-- kind: eventd.events.types.Kind. visibility: place in eventd.events.normal.VISIBILITIES.
+-- call: id of a tool call, or what ties another event to its counterpart.
+-- words: number of words in the full-text table of its agent; 0 where it is in none.
+CREATE TABLE events (
+    n          INTEGER PRIMARY KEY,
+    stream     INTEGER NOT NULL,
+    seq        INTEGER,
+    outbox     INTEGER,
+    route      INTEGER,
+    agent      INTEGER NOT NULL,
+    session    INTEGER NOT NULL,
+    type       INTEGER NOT NULL,
+    subject    INTEGER NOT NULL,
+    kind       INTEGER NOT NULL,
+    visibility INTEGER NOT NULL,
+    time       INTEGER NOT NULL,
+    stored     INTEGER NOT NULL,
+    words      INTEGER NOT NULL,
+    run        TEXT NOT NULL,
+    call       TEXT NOT NULL,
+    event_id   TEXT NOT NULL,
+    body       BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_by_place ON events (stream, seq) WHERE seq IS NOT NULL;
+CREATE INDEX events_by_outbox ON events (outbox) WHERE outbox IS NOT NULL;
+CREATE INDEX events_by_id ON events (event_id) WHERE event_id <> '';
+CREATE INDEX events_by_agent ON events (agent, time);
+CREATE INDEX events_by_session ON events (session, time);
+CREATE INDEX events_by_time ON events (time);
+CREATE INDEX events_by_type ON events (type, time);
+CREATE INDEX events_by_run ON events (run) WHERE run <> '';
+CREATE INDEX events_public ON events (time) WHERE visibility = 1;
+
+-- Full text: one table per agent, and one of the public events of all, so that what others store changes
+-- nothing in an agent's ranking (bm25 counts over a whole table). They are made by the code, see words.py.
+CREATE TABLE lexicons (
+    agent INTEGER PRIMARY KEY,
+    name  TEXT NOT NULL
+) STRICT;
