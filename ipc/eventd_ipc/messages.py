@@ -59,11 +59,12 @@ class Get(msgspec.Struct, tag="get", tag_field="op", omit_defaults=True):
 
 
 class Tail(msgspec.Struct, tag="tail", tag_field="op", omit_defaults=True):
-    """Send stored events in stream order, and new ones too with `follow`.
+    """Send the last events in the order in which they came, and new ones too with `follow`.
 
     Attributes:
         last: Begin this many events before the end.
-        since: Begin at this Unix time in milliseconds.
+        since: Begin with the first event that was stored at this Unix time in milliseconds or later.
+        stream: Read this stream of JetStream itself, in its order, rather than the index.
         credit: How many `event` messages the server may send before it needs more credit.
     """
 
@@ -74,6 +75,121 @@ class Tail(msgspec.Struct, tag="tail", tag_field="op", omit_defaults=True):
     stream: str | None = None
     agent: str | None = None
     credit: int = 256
+    session: str | None = None
+    types: list[str] = []
+    visibility: list[str] = []
+    run: str | None = None
+    text: str | None = None
+
+
+class Query(msgspec.Struct, tag="query", tag_field="op", omit_defaults=True):
+    """Send the events that meet all conditions; answered with `event`s, then `end` with a cursor.
+
+    Attributes:
+        agent: Only events of this agent; `*` for those of all agents. When absent: all that the agent of
+            hello may read.
+        session: A session key; one that ends in `*` stands for all that begin so.
+        types: Names of types; `conversation.*` stands for all below it.
+        since: Not before this Unix time in milliseconds, by the event's own time.
+        until: Before this Unix time in milliseconds.
+        text: All of these words are in the event.
+        order: Which events come first.
+        limit: Most events; without it all of them.
+        cursor: Go on where the `end` with this cursor ended.
+    """
+
+    id: int
+    agent: str | None = None
+    session: str | None = None
+    types: list[str] = []
+    visibility: list[str] = []
+    since: int | None = None
+    until: int | None = None
+    run: str | None = None
+    text: str | None = None
+    stream: str | None = None
+    order: Literal["newest", "oldest"] = "newest"
+    limit: int | None = None
+    cursor: str | None = None
+    credit: int = 256
+
+
+class Replay(msgspec.Struct, tag="replay", tag_field="op", omit_defaults=True):
+    """Send the events of a stream in its order, as fast as possible or at the speed of back then.
+
+    Attributes:
+        first: Begin at this sequence.
+        last: End with this sequence; without an end it goes to the event that is the newest now.
+        since: Begin at this Unix time in milliseconds, by the time of the stream.
+        until: End before this Unix time in milliseconds.
+        speed: How many times faster than they were stored; without it as fast as possible.
+        to: A NATS subject to which the events are published as well; it must be of no stream of eventd.
+    """
+
+    id: int
+    stream: str | None = None
+    agent: str | None = None
+    first: int | None = None
+    last: int | None = None
+    since: int | None = None
+    until: int | None = None
+    session: str | None = None
+    types: list[str] = []
+    visibility: list[str] = []
+    run: str | None = None
+    speed: float | None = None
+    to: str | None = None
+    credit: int = 256
+
+
+class Recall(msgspec.Struct, tag="recall", tag_field="op", omit_defaults=True):
+    """Find what was said and done by its words; answered with `result`.
+
+    Attributes:
+        text: What is looked for, in any words.
+        agent: Who remembers: its own events and public ones of others; when absent the agent of hello.
+        around: How many events of the session before and after each hit are shown with it.
+    """
+
+    id: int
+    text: str
+    agent: str | None = None
+    session: str | None = None
+    types: list[str] = []
+    since: int | None = None
+    until: int | None = None
+    limit: int = 10
+    around: int = 0
+
+
+class Context(msgspec.Struct, tag="context", tag_field="op", omit_defaults=True):
+    """Ask for the block that goes into an agent's system prompt; answered with `result`.
+
+    Attributes:
+        agent: Who remembers; when absent the agent of hello.
+        session: The session that begins; its own start is left out of the block.
+        query: What it is about, say the first message: passages that matter are recalled.
+        budget: Most characters of the block.
+        hours: How far recent events are looked back for, from the newest one.
+        events: Most recent events that are looked at.
+        tools: Whether tool calls and their results are shown.
+    """
+
+    id: int
+    agent: str | None = None
+    session: str | None = None
+    query: str | None = None
+    budget: int | None = None
+    hours: float | None = None
+    events: int | None = None
+    tools: bool | None = None
+
+
+class Index(msgspec.Struct, tag="index", tag_field="op", omit_defaults=True):
+    """Ask about the index, or have it built anew; answered with `result`."""
+
+    id: int
+    action: Literal["status", "rebuild"] = "status"
 
 
 class Credit(msgspec.Struct, tag="credit", tag_field="op"):
@@ -116,7 +232,22 @@ class Ping(msgspec.Struct, tag="ping", tag_field="op"):
     id: int
 
 
-Request = Hello | Emit | Get | Tail | Credit | Cancel | Status | DeadLetters | Ping
+Request = (
+    Hello
+    | Emit
+    | Get
+    | Query
+    | Tail
+    | Replay
+    | Recall
+    | Context
+    | Credit
+    | Cancel
+    | Status
+    | DeadLetters
+    | Index
+    | Ping
+)
 
 
 # Replies: server to client.
@@ -162,11 +293,12 @@ class Error(msgspec.Struct, tag="error", tag_field="op", omit_defaults=True):
 
 
 class StoredEvent(msgspec.Struct, tag="event", tag_field="op", omit_defaults=True):
-    """One stored event; answers `get`, and `tail` many times.
+    """One stored event; answers `get`, and `query`, `tail` and `replay` many times.
 
     Attributes:
+        seq: Its sequence in the stream; 0 while it is not there yet.
+        time: When the stream took it, Unix milliseconds; until then, when it was accepted.
         body: The stored JSON, byte for byte.
-        time: When the stream took it, Unix milliseconds.
     """
 
     id: int
@@ -178,10 +310,15 @@ class StoredEvent(msgspec.Struct, tag="event", tag_field="op", omit_defaults=Tru
 
 
 class End(msgspec.Struct, tag="end", tag_field="op", omit_defaults=True):
-    """No more `event` messages for request `id`."""
+    """No more `event` messages for request `id`.
+
+    Attributes:
+        cursor: Where the same `query` goes on; absent where there is nothing more.
+    """
 
     id: int
     cancelled: bool = False
+    cursor: str | None = None
 
 
 class Result(msgspec.Struct, tag="result", tag_field="op"):
@@ -208,7 +345,7 @@ class Envelope(msgspec.Struct):
 
 
 __all__ = [
-    "PROTOCOL", "Ack", "Cancel", "Credit", "DeadLetters", "Emit", "End", "Envelope", "Error", "Event",
-    "Get", "Hello", "Limits", "Ping", "Pong", "Reply", "Request", "Result", "Status", "StoredEvent",
-    "Tail", "Welcome",
+    "PROTOCOL", "Ack", "Cancel", "Context", "Credit", "DeadLetters", "Emit", "End", "Envelope", "Error",
+    "Event", "Get", "Hello", "Index", "Limits", "Ping", "Pong", "Query", "Recall", "Replay", "Reply",
+    "Request", "Result", "Status", "StoredEvent", "Tail", "Welcome",
 ]  # fmt: skip
