@@ -201,7 +201,7 @@ class Outbox:
     def keep_from(self, taken: int) -> None:
         """Keep settled rows above an outbox number: the index has not taken them yet.
 
-        Only where pending rows need the room do they go all the same; then the index gets them from the stream.
+        Only where pending rows need the room do they go all the same; the index has the stream then.
         """
         self._opened.taken = taken
 
