@@ -25,8 +25,11 @@ BUSY = 5000  # ms that a connection waits for another one, as at a checkpoint
 QUERIES = parse(read(__package__, "queries.sql"))
 """Every query of `queries.sql` by name."""
 
-DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.SQLError, UnicodeDecodeError)
-"""Errors of SQLite after which the index is built anew; `SQLError` is a schema that is not ours."""
+CORRUPT = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)
+"""Errors that say that the file's content is wrong."""
+
+DAMAGE = (*CORRUPT, apsw.IOError, apsw.SQLError)
+"""Errors of the writer after which the index is built anew; `SQLError` is a schema that is not ours."""
 
 
 def open_writer(path: Path) -> tuple[apsw.Connection, bool]:
@@ -44,7 +47,8 @@ def open_writer(path: Path) -> tuple[apsw.Connection, bool]:
         except DAMAGE as error:
             if attempt == 2:
                 raise IndexUnusable(
-                    f"cannot open the index {path}: {error}", hint="the daemon's user must be able to write it"
+                    f"cannot open the index {path}: {error}",
+                    hint="the daemon's user must be able to write it",
                 ) from error
             logger.warning(
                 "the index is not usable and is built anew: %s", error, extra={"action": "index_discarded"}

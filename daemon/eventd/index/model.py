@@ -28,6 +28,21 @@ class NewEvent(NamedTuple):
     body: bytes
 
 
+class Placed(NamedTuple):
+    """Where rows of the outbox came to stand in the stream.
+
+    Attributes:
+        first, last: Outbox numbers of the first and the last of them.
+        rows: How many they are.
+        seq: Sequence of the first; each of the others is one behind the one before it.
+    """
+
+    first: int
+    last: int
+    rows: int
+    seq: int
+
+
 class Entry(NamedTuple):
     """An event in the index.
 

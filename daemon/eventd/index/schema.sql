@@ -61,6 +61,7 @@ CREATE INDEX events_by_session ON events (session, time);
 CREATE INDEX events_by_time ON events (time);
 CREATE INDEX events_by_type ON events (type, time);
 CREATE INDEX events_by_run ON events (run) WHERE run <> '';
+CREATE INDEX events_memories ON events (agent, time) WHERE kind = 8;
 CREATE INDEX events_public ON events (time) WHERE visibility = 1;
 
 -- Full text: one table per agent, and one of the public events of all, so that what others store changes
