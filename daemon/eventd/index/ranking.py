@@ -37,7 +37,7 @@ def rank(
     *,
     limit: int,
     condition: str = "",
-    values: Sequence[apsw.SQLiteValue] = (),
+    values: "Sequence[apsw.SQLiteValue]" = (),
 ) -> list[Ranked]:
     """Return the events that answer a query best, best first; ties in the order of arrival.
 
@@ -82,7 +82,7 @@ def matching(tables: Sequence[str], text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _neighbours(
-    db: apsw.Connection, n: int, visible: str, values: Sequence[apsw.SQLiteValue]
+    db: apsw.Connection, n: int, visible: str, values: "Sequence[apsw.SQLiteValue]"
 ) -> Iterator[tuple[int, int, float]]:
     for sign, order, shares in ((">", "ASC", (NEXT, FARTHER)), ("<", "DESC", (PREVIOUS, FARTHER))):
         rows = db.execute(
