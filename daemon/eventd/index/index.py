@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, thread_time
 
 import anyio
 import anyio.to_thread
@@ -37,6 +37,7 @@ class Index:
         taken: The newest outbox number that is in here.
         newest: The newest number of an event.
         count: How many events there are.
+        cpu_seconds: Seconds of CPU that its threads have used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,6 +46,8 @@ class Index:
         self.taken = 0
         self.newest = 0
         self.count = 0
+        self.cpu_seconds = 0.0
+        self._wanted = anyio.Event()
         self._store: Store | None = None
         self._damage: BaseException | None = None  # what a reader came across
         self._writing = anyio.CapacityLimiter(1)
@@ -76,7 +79,14 @@ class Index:
     async def wait_taken(self, outbox: int) -> None:
         """Wait until everything up to an outbox number is in here."""
         while self.taken < outbox:
-            await self.watch().wait()
+            changed = self.watch()
+            self._wanted.set()
+            await changed.wait()
+
+    async def wanted(self) -> None:
+        """Wait until somebody waits for what is not in here yet."""
+        self._wanted = anyio.Event()
+        await self._wanted.wait()
 
     # Writing
 
@@ -154,6 +164,7 @@ class Index:
 
     def _run[T](self, work: Callable[[Store], T]) -> T:
         """Do something with the store; a damaged file is replaced by an empty one."""
+        began = thread_time()
         try:
             if self._damage is not None:
                 raise self._damage
@@ -168,6 +179,8 @@ class Index:
             )
             self._discard()
             raise IndexUnusable("the index was damaged and is built anew") from error
+        finally:
+            self.cpu_seconds += thread_time() - began
 
     def _discard(self, _store: Store | None = None) -> None:
         self._damage = None
@@ -233,6 +246,8 @@ class Index:
                 hint="ask for less: a shorter time, one agent, one session",
             ) from error
         except (*DAMAGE, apsw.Error) as error:
+            if generation == self.generation and isinstance(error, CORRUPT):
+                self._damage = error  # the next write begins anew
             raise IndexUnusable(
                 f"the index cannot be read now: {error}", hint="try again in a moment"
             ) from error

@@ -99,6 +99,9 @@ UPDATE events SET seq = NULL WHERE n = ?
 -- The outbox begins anew: its numbers mean other rows now.
 UPDATE events SET outbox = NULL, route = NULL WHERE outbox IS NOT NULL
 
+-- name: forget_routes
+DELETE FROM routes
+
 -- Retention ------------------------------------------------------------------------------------------
 
 -- name: older_than

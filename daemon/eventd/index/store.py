@@ -105,6 +105,7 @@ class Store(Statements):
         """Note that the outbox begins anew: its numbers mean other rows than before."""
         with self._transaction():
             self.run("forget_outbox")
+            self.run("forget_routes")
             self.run("set_fact", ("taken", 0))
         self.taken = 0
 

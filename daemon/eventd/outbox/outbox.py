@@ -254,6 +254,11 @@ class Outbox:
     # State
 
     @property
+    def last_seq(self) -> int:
+        """The newest outbox number that was given out."""
+        return self._opened.last_seq
+
+    @property
     def stats(self) -> OutboxStats:
         """A snapshot of what the outbox holds."""
         store = self._opened
