@@ -42,6 +42,7 @@ class Entry(NamedTuple):
         time: When it happened, Unix ms.
         stored: When it was accepted, or when the stream took it, Unix ms.
         run: Id of its run, "" without one.
+        call: Id of the tool call that it is, or answers; "" without one.
         event_id: "" where the writer gave none.
         words: Number of words that are searched.
         body: The stored JSON, byte for byte.
@@ -59,6 +60,7 @@ class Entry(NamedTuple):
     time: int
     stored: int
     run: str
+    call: str
     event_id: str
     words: int
     body: bytes
