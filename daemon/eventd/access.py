@@ -1,7 +1,7 @@
 """Who may read what: the one place that decides it.
 
-An agent reads its own events, and those of others that are `public`. As long as the socket belongs to a single
-user, whoever speaks on it may ask as any of their agents, and for all agents together.
+An agent reads its own events, and those of others that are `public`. As long as the socket belongs to a
+single user, whoever speaks on it may ask as any of their agents, and for all agents together.
 """
 
 from .index.model import Scope

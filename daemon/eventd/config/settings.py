@@ -52,7 +52,7 @@ class IndexSettings:
 
 @dataclass(frozen=True, slots=True)
 class ContextSettings:
-    """How the context block of an agent is made. Spans of time count back from the newest event, not from now.
+    """How the context block of an agent is made. Spans of time count back from the newest event.
 
     Attributes:
         budget: Most characters (Unicode code points) of the block.

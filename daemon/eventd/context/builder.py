@@ -12,7 +12,7 @@ from . import memory
 from .block import Block, Item, Section
 from .cutting import cut, excerpt, shares
 from .digest import Stretch, stretches, weigh
-from .reading import Message, Past, is_noise, read, said, squeezed, stripped
+from .reading import Message, is_noise, read, said, squeezed, stripped
 from .safe import CLOSING_QUOTE, OPENING_QUOTE, defuse, label, one_line, quote
 from .settings import ContextRequest, ContextSettings
 from .source import Source

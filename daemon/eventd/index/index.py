@@ -58,15 +58,15 @@ class Index:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path) -> AsyncIterator["Index"]:
-        """Open the index, or make it.
-
-        Raises:
-            IndexUnusable: Neither is possible.
-        """
+        """Open the index, or make it. Where neither is possible now, the next write tries again."""
         index = cls(path)
         try:
-            await anyio.to_thread.run_sync(index._open, limiter=index._writing)
-            index._note()
+            try:
+                await anyio.to_thread.run_sync(index._open, limiter=index._writing)
+                index._note()
+            except IndexUnusable as error:
+                extra = {"action": "index_unusable", "hint": error.hint}
+                logger.error("%s", error, extra=extra)
             yield index
         finally:
             with anyio.CancelScope(shield=True):

@@ -17,6 +17,7 @@ from .model import Entry, Filter, Hit, Scope
 from .ranking import rank
 from .words import parse_query
 
+MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
 CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
 
 COLUMNS = (
@@ -174,6 +175,50 @@ class Reads(Statements):
             for sign, order in (("<", "DESC"), (">", "ASC"))
         ]  # fmt: skip
         return (*reversed(sides[0]), *sides[1])
+
+    # For the context block
+
+    def marks(
+        self, agent: str, *, since: int | None, limit: int, kinds: Sequence[Kind] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Return what is known of an agent's own events without their bodies, newest first.
+
+        Each is: number, session, type, kind, time, stored, run, call, id, bytes of the body.
+        """
+        where = ["e.agent = ?"]
+        values: list[Any] = [self.number(agent)]
+        if since is not None:
+            where.append("e.time >= ?")
+            values.append(since)
+        if kinds:
+            where.append(f"e.kind IN ({', '.join(str(int(kind)) for kind in kinds)})")
+        rows = self.db.execute(
+            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id, length(e.body)"
+            f" FROM events AS e WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            (*values, limit),
+        )
+        name = self.name
+        return [
+            (n, name(session), name(kind_name), _KINDS[kind], *rest)
+            for n, session, kind_name, kind, *rest in rows
+        ]
+
+    def bodies(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """Return the stored JSON of events by their numbers."""
+        found: dict[int, bytes] = {}
+        for start in range(0, len(numbers), MAX_NUMBERS):
+            some = numbers[start : start + MAX_NUMBERS]
+            sql = f"SELECT n, body FROM events WHERE n IN ({', '.join('?' * len(some))})"
+            found.update(self.db.execute(sql, tuple(some)))
+        return found
+
+    def memories(self, agent: str, *, others: bool, limit: int) -> list[Entry]:
+        """Return memories of an agent, or the public ones of all others, newest first."""
+        whose = "e.agent = ? AND e.kind = 8"
+        if others:
+            whose = f"e.visibility = {VISIBILITIES.index('public')} AND +e.agent <> ? AND e.kind = 8"
+        agent_number = self.number(agent) or 0
+        return self._entries(f"WHERE {whose} ORDER BY e.time DESC, e.n DESC LIMIT ?", agent_number, limit)
 
     # Names and tables
 

@@ -41,9 +41,9 @@ CHUNK = 256  # characters that are normalised at once: many marks on one letter 
 DAY = 86_400_000  # ms
 
 _MONTHS = (
-    "January February March April May June July August September October November December".split()
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 )  # fmt: skip
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 _NAMES = ("senderName", "from", "sender", "speaker", "author", "name")
 
@@ -268,18 +268,6 @@ def _speaker(event: Normal) -> str:
 
 
 STOP = frozenset(
-    """
-    a about above after again against all am an and any are aren as at be because been before being below between
-    both but by can cannot could couldn did didn do does doesn doing don down during each few for from further had
-    hadn has hasn have haven having he her here hers herself him himself his how i if in into is isn it its itself
-    just ll me might more most my myself no nor not now of off on once only or other our ours ourselves out over
-    own re same shan she should shouldn so some such than that the their theirs them themselves then there these
-    they this those through to too under until up ve very was wasn we were weren what when where which while who
-    whom why will with won would wouldn you your yours yourself yourselves
-    aber als am auch auf aus bei bin bis bist da damit dann das dass dein dem den der des dich dir doch du ein eine
-    einem einen einer eines er es euch für hab habe haben hatte ich ihm ihn ihr im ist ja jede kann kein keine mein
-    mich mir mit nach nicht noch nur oder ob schon sein seine sich sie sind so über um und uns vom von vor wann
-    warum was weil welche wenn wer wie wir wird wo zu zum zur
-    """.split()
+    ["a", "about", "above", "after", "again", "against", "all", "am", "an", "and", "any", "are", "aren", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can", "cannot", "could", "couldn", "did", "didn", "do", "does", "doesn", "doing", "don", "down", "during", "each", "few", "for", "from", "further", "had", "hadn", "has", "hasn", "have", "haven", "having", "he", "her", "here", "hers", "herself", "him", "himself", "his", "how", "i", "if", "in", "into", "is", "isn", "it", "its", "itself", "just", "ll", "me", "might", "more", "most", "my", "myself", "no", "nor", "not", "now", "of", "off", "on", "once", "only", "or", "other", "our", "ours", "ourselves", "out", "over", "own", "re", "same", "shan", "she", "should", "shouldn", "so", "some", "such", "than", "that", "the", "their", "theirs", "them", "themselves", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "ve", "very", "was", "wasn", "we", "were", "weren", "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "won", "would", "wouldn", "you", "your", "yours", "yourself", "yourselves", "aber", "als", "am", "auch", "auf", "aus", "bei", "bin", "bis", "bist", "da", "damit", "dann", "das", "dass", "dein", "dem", "den", "der", "des", "dich", "dir", "doch", "du", "ein", "eine", "einem", "einen", "einer", "eines", "er", "es", "euch", "für", "hab", "habe", "haben", "hatte", "ich", "ihm", "ihn", "ihr", "im", "ist", "ja", "jede", "kann", "kein", "keine", "mein", "mich", "mir", "mit", "nach", "nicht", "noch", "nur", "oder", "ob", "schon", "sein", "seine", "sich", "sie", "sind", "so", "über", "um", "und", "uns", "vom", "von", "vor", "wann", "warum", "was", "weil", "welche", "wenn", "wer", "wie", "wir", "wird", "wo", "zu", "zum", "zur"]
 )
 """Words that a query does not ask for, English and German."""

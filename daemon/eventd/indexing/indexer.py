@@ -19,6 +19,8 @@ from .pace import Pace
 
 logger = logging.getLogger(__name__)
 
+LATE = 1.0  # seconds within which an accepted event is promised to be in the index
+BEHIND = 20.0  # seconds after which it is trouble that something is missing
 TIDY_INTERVAL = 5.0  # seconds between two looks at the index's age and size
 TIDY_PAUSE = 0.05  # seconds between two steps while there is more to remove
 
@@ -43,7 +45,6 @@ class Indexer:
             if shipper.configured
         ]
         self._rebuilding = False
-        self._began = time.time_ns() // 1_000_000
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -68,6 +69,19 @@ class Indexer:
             if self.feed.behind_seconds > 1 or any(f.behind for f in self.followers)
             else "ready"
         )
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was accepted here, and all that the streams held at the last look, can be read."""
+        return self.state == "ready"
+
+    def trouble(self) -> str:
+        """Return what keeps events from being read, or ""."""
+        if self.feed.problem:
+            return self.feed.problem
+        if (seconds := self.feed.behind_seconds) > BEHIND:
+            return f"{self.feed.behind} accepted events have not been taken in for {seconds:.0f} s"
+        return ""
 
     async def rebuild(self) -> None:
         """Throw the index away; it fills again from outbox and streams."""

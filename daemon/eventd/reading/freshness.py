@@ -19,7 +19,7 @@ class Freshness:
         self._indexer = indexer
 
     async def wait(self) -> bool:
-        """Return whether the index has everything that was emitted here before now, and is not being built."""
+        """Return whether the index has everything: what was emitted before now, and what the streams hold."""
         if self._indexer.feed.behind_seconds < HOPELESS and not self._indexer.feed.problem:
             with anyio.move_on_after(PATIENCE):
                 await self._index.wait_taken(await self._outbox.flush())

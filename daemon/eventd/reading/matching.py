@@ -37,7 +37,8 @@ def matches(wanted: Filter, owner: str | None, body: bytes, stored: int) -> bool
         return False
     time = stored if event is None or event.time is None else event.time
     return not (
-        (wanted.since is not None and time < wanted.since) or (wanted.until is not None and time >= wanted.until)
+        (wanted.since is not None and time < wanted.since)
+        or (wanted.until is not None and time >= wanted.until)
     )
 
 

@@ -1,6 +1,6 @@
 """Answers `query`, and `get` and `tail` as far as the index has what they want."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from eventd_ipc.messages import Get, Query, StoredEvent, Tail
 
@@ -69,7 +69,7 @@ class Queries:
             return await self._index.read(lambda reads: reads.by_id(request.event or "", scope))
         return await self._index.read(lambda reads: reads.by_place(stream or "", request.seq or 0, scope))
 
-    async def tail(self, request: Tail, hello_agent: str) -> AsyncIterator[Entry]:
+    async def tail(self, request: Tail, hello_agent: str) -> AsyncGenerator[Entry]:
         """Yield the last events in the order of time, and with `follow` new ones as they arrive."""
         wanted = filter_of(
             request,

@@ -8,6 +8,7 @@ from eventd_ipc.messages import Context, Recall, Result
 
 from ..access import EVERYBODY, memory_of
 from ..config.settings import ContextSettings
+from ..context import settings as builder_settings
 from ..context.block import Block
 from ..context.builder import build
 from ..context.settings import ContextRequest
@@ -15,7 +16,7 @@ from ..events.normal import normalise
 from ..index.index import Index
 from ..index.model import Entry, Filter, Hit
 from ..index.reads import Reads
-from ..index.words import parse_query
+from ..index.words import Query, parse_query
 from ..server.operations import Responder
 from .filters import bad, check_agent, short, types_of
 from .freshness import Freshness
@@ -77,7 +78,9 @@ class Remembering:
         asked = ContextRequest(agent, short("session", request.session) or None, request.query or None)
         settings = self._settings_for(request, agent)
         complete = await self._freshness.wait()
-        block: Block = await self._index.read(lambda reads: build(IndexSource(reads), asked, settings))
+        block: Block = await self._index.read(
+            lambda reads: build(IndexSource(reads), asked, _as_asked(settings))
+        )
         document = {"text": block.text, "complete": complete, **block.document}
         await responder.send(Result(request.id, document))
 
@@ -99,9 +102,9 @@ class Remembering:
 
 
 def _recall(reads: Reads, request: Recall, wanted: Filter) -> dict[str, Any]:
-    hits = _distinct(
-        reads.recall(request.text, wanted, limit=2 * request.limit, around=request.around)
-    )[: request.limit]
+    hits = _distinct(reads.recall(request.text, wanted, limit=2 * request.limit, around=request.around))[
+        : request.limit
+    ]
     newest = reads.page(Filter(scope=wanted.scope), limit=1)
     query = parse_query(request.text)
     return {
@@ -116,3 +119,55 @@ def _recall(reads: Reads, request: Recall, wanted: Filter) -> dict[str, Any]:
         ],
         "asOf": newest[0].time if newest else None,
     }
+
+
+def _distinct(hits: Sequence[Hit]) -> list[Hit]:
+    """Leave out hits that say what a better one says: older writers store a message piece by piece."""
+    kept: list[Hit] = []
+    said: dict[tuple[str, str], list[str]] = {}
+    for hit in hits:
+        entry = hit.entry
+        before = said.setdefault((entry.agent, entry.run or entry.session), [])
+        text = _text(entry)
+        if text and any(text.startswith(other) or other.startswith(text) for other in before):
+            continue
+        before.append(text)
+        kept.append(hit)
+    return kept
+
+
+def _text(entry: Entry) -> str:
+    event = normalise(entry.body)
+    return "" if event is None else event.text
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.event_id or None,
+        "agent": entry.agent,
+        "session": entry.session,
+        "type": entry.type,
+        "time": entry.time,
+        "stream": entry.stream,
+        "seq": entry.seq,
+        "text": _text(entry)[:SHOWN],
+    }
+
+
+def _snippet(entry: Entry, query: Query) -> str:
+    return _text(entry)[:SNIPPET]
+
+
+def _as_asked(s: ContextSettings) -> builder_settings.ContextSettings:
+    return builder_settings.ContextSettings(
+        s.budget,
+        s.look_back / 3600,
+        s.earlier / 3600,
+        s.max_events,
+        s.tools,
+        s.max_messages,
+        s.max_topics,
+        s.max_facts,
+        s.max_recalled,
+        s.max_pending,
+    )

@@ -1,7 +1,7 @@
 """Answers `replay`: a stretch of a stream in its order, as fast as possible or at the speed of back then."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -93,9 +93,7 @@ class Replays:
                     f"to lies below {route.prefix}, where eventd's own events are; they would be stored again"
                 )
 
-    async def _from_stream(
-        self, request: Replay, stream: str, wanted: Filter
-    ) -> AsyncIterator[_Replayed]:
+    async def _from_stream(self, request: Replay, stream: str, wanted: Filter) -> AsyncGenerator[_Replayed]:
         async with aclosing(
             self._reads.stretch(
                 stream, first=request.first, last=request.last, since=request.since, until=request.until
@@ -105,7 +103,7 @@ class Replays:
                 if matches(wanted, self._owners.of(message.subject), message.body, message.time):
                     yield _Replayed(stream, message.seq, message.subject, message.time, message.body)
 
-    async def _from_index(self, request: Replay, stream: str, wanted: Filter) -> AsyncIterator[_Replayed]:
+    async def _from_index(self, request: Replay, stream: str, wanted: Filter) -> AsyncGenerator[_Replayed]:
         after = (request.first or 1) - 1
         upto = LAST if request.last is None else request.last
         while True:
