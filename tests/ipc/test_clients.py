@@ -511,9 +511,7 @@ def test_query_that_stalls_is_timed_out(connect: Connect, server: ScriptedServer
 
 def test_documents_of_the_memory(connect: Connect, server: ScriptedServer) -> None:
     with connect() as connected:
-        assert (
-            connected.recall("the deadline", limit=3, around=2, types=["memory.*"])["text"] == "the deadline"
-        )
+        assert connected.recall("Vienna", limit=3, around=2, types=["memory.*"])["text"] == "Vienna"
         assert connected.context(session="s", budget=2000, tools=False)["budget"] == 2000
         assert connected.index()["op"] == "index"
         assert connected.index("rebuild")["action"] == "rebuild"
