@@ -10,18 +10,34 @@ import os
 import socket as sockets
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 import msgspec
 
+from . import requests
+from .builders import Run, lifecycle_start
 from .errors import ConnectionLost, TimedOut
 from .events import Event
-from .messages import Ack, DeadLetters, Get, Ping, Pong, Reply, Result, Status, StoredEvent, Tail, Welcome
+from .messages import (
+    Ack,
+    DeadLetters,
+    Get,
+    Index,
+    Ping,
+    Pong,
+    Query,
+    Reply,
+    Result,
+    Status,
+    StoredEvent,
+    Welcome,
+)
+from .requests import SessionStart
 from .search import PATIENCE, Search
-from .session import CREDIT, TOKEN_VARIABLE, ClientSession, Exchange, Question, State, expect
+from .session import TOKEN_VARIABLE, ClientSession, Exchange, Question, Reading, State, expect
 
 TIMEOUT = 30.0  # seconds for a request; an emit waits for the disk of a busy machine
 WINDOW = 8  # emits of `emit_many` without an ack; few enough that acks never fill the socket unread
@@ -153,34 +169,126 @@ class Client:
         """
         return self._ask(Get(0, event, seq, stream, agent), StoredEvent)
 
-    def tail(
-        self,
-        *,
-        last: int | None = None,
-        since: int | None = None,
-        follow: bool = False,
-        stream: str | None = None,
-        agent: str | None = None,
-        credit: int = CREDIT,
-    ) -> Iterator[StoredEvent]:
-        """Yield stored events in stream order; closing the iterator tells eventd to send no more.
+    def query(self, **wanted: Unpack[requests.QueryOptions]) -> "EventStream":
+        """Read the events that meet all conditions: `for event in client.query(…)`.
 
-        Args:
+        Keyword args:
+            agent: Only events of this agent; `*` for those of all. When absent all that this agent may read.
+            session: A session key; one that ends in `*` stands for all that begin so.
+            types: A name of a type, or several; `conversation.*` stands for all below it.
+            visibility: One of the four, or several.
+            since, until: Unix times in milliseconds, by the events' own time; `until` is not included.
+            run: Id of a run.
+            text: All of these words are in the event.
+            stream: Name of a stream.
+            order: `newest` first, unless it is `oldest`.
+            limit: Most events; without it all of them.
+            cursor: Go on where the query with this `cursor` ended.
+            credit: Events that may be under way; bounds memory.
+        """
+        return EventStream(self, requests.query(**wanted))
+
+    def tail(self, **wanted: Unpack[requests.TailOptions]) -> "EventStream":
+        """Read the last events in the order in which they came, and new ones too with `follow`.
+
+        Keyword args:
             last: Begin this many events before the end.
             since: Begin at this Unix time in milliseconds.
             follow: Go on with new events as they come, and wait for them without a limit.
+            stream: Read this stream of JetStream itself, in its order.
+            agent, session, types, visibility, run, text: Which events, as in `query`.
             credit: Events that may be under way; bounds memory.
         """
-        exchange, data = self._session.begin(Tail(0, last, since, follow, stream, agent, credit))
-        self._send(data)
+        return EventStream(self, requests.tail(**wanted))
+
+    def replay(self, **wanted: Unpack[requests.ReplayOptions]) -> "EventStream":
+        """Read the events of a stream in its order; the `cursor` is the `first` with which it goes on.
+
+        Keyword args:
+            first, last: Sequences in the stream, both included.
+            since, until: Unix times in milliseconds, by the time of the stream; `until` is not included.
+            stream: The stream; when absent that of the agent.
+            agent, session, types, visibility, run: Which events, as in `query`.
+            speed: How many times faster than they were stored; without it as fast as possible.
+            to: A NATS subject to which they are published as well.
+            credit: Events that may be under way; bounds memory.
+        """
+        return EventStream(self, requests.replay(**wanted))
+
+    def recall(self, text: str, **wanted: Unpack[requests.RecallOptions]) -> dict[str, Any]:
+        """Find what was said and done by its words; the `hits` come best first.
+
+        Args:
+            text: What is looked for, in any words.
+
+        Keyword args:
+            agent: Who remembers: its own events and public ones of others; this one when absent.
+            session, types, since, until: Which events, as in `query`.
+            limit: Most hits; 10 when absent.
+            around: How many events of the session before and after each hit come with it.
+        """
+        found: dict[str, Any] = self._document(requests.recall(text, **wanted))
+        return found
+
+    def context(self, **wanted: Unpack[requests.ContextOptions]) -> dict[str, Any]:
+        """Return the block for the system prompt under `text`, and what it was made of.
+
+        Keyword args:
+            agent: Who remembers; this one when absent.
+            session: The session that begins.
+            query: What it is about, say the first message.
+            budget: Most characters of the block.
+            hours: How far recent events are looked back for, from the newest one.
+            events: Most recent events that are looked at.
+            tools: Whether tool calls and their results are shown.
+        """
+        document: dict[str, Any] = self._document(requests.context(**wanted))
+        return document
+
+    def session_start(
+        self,
+        run: Run,
+        *,
+        agent: str | None = None,
+        query: str | None = None,
+        budget: int | None = None,
+        hours: float | None = None,
+        events: int | None = None,
+        tools: bool | None = None,
+        **data: Any,
+    ) -> SessionStart:
+        """Store `lifecycle.start` of a run and return the context of its session, in one round trip.
+
+        The keywords are those of `context`; others go into the event's `data`.
+
+        Raises:
+            Refused: The event was not stored, or there is no context.
+        """
+        start, stored = self._session.begin_emit([lifecycle_start(run, **data)])
+        ask, asked = self._session.begin(
+            requests.context(
+                agent=agent,
+                session=run.session,
+                query=query,
+                budget=budget,
+                hours=hours,
+                events=events,
+                tools=tools,
+            )
+        )
         try:
-            while isinstance(reply := self._next(exchange, None), StoredEvent):
-                yield reply
-                if more := self._session.grant(exchange):
-                    self._send(more)
+            self._send(stored + asked)
+            deadline = time.monotonic() + self._timeout
+            ids = expect(Ack, self._next(start, deadline)).ids
+            return SessionStart(ids, expect(Result, self._next(ask, deadline)).data)
         finally:
-            if cancel := self._session.abandon(exchange):
-                self._send(cancel)
+            self._session.abandon(start)
+            self._session.abandon(ask)
+
+    def index(self, action: Literal["status", "rebuild"] = "status") -> dict[str, Any]:
+        """Return how the index is; `rebuild` has it built anew and does not wait for that."""
+        state: dict[str, Any] = self._document(Index(0, action))
+        return state
 
     def status(self) -> Any:
         """Return how the daemon is, as one document."""
@@ -256,6 +364,69 @@ class Client:
         except OSError:
             data = b""
         self._session.receive(data)
+
+
+class EventStream(Iterator[StoredEvent]):
+    """Stored events as they come; a `tail` that follows never ends.
+
+    Nothing is asked for before the first event is wanted. Closing it, or dropping it, tells eventd to send no
+    more.
+    """
+
+    def __init__(self, client: Client, request: Reading) -> None:
+        self._cursor: str | None = None
+        self._events = _read(client, request)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the same request goes on, once the stream has ended; None where there is no more."""
+        return self._cursor
+
+    def __next__(self) -> StoredEvent:
+        """Return the next event.
+
+        Raises:
+            Refused: eventd cannot go on.
+            TimedOut: The next event of a query does not come.
+        """
+        try:
+            return next(self._events)
+        except StopIteration as end:
+            self._cursor = end.value or self._cursor
+            raise
+
+    def close(self) -> None:
+        """Tell eventd to send no more."""
+        self._events.close()
+
+
+def _read(client: Client, request: Reading) -> Generator[StoredEvent, None, str | None]:
+    """Yield the events of a request; return its cursor.
+
+    It knows the client and not the `EventStream`, so that one that nobody holds any more ends at once.
+    """
+    exchange, data = client._session.begin(request)
+    client._send(data)
+    wait = client._timeout if isinstance(request, Query) else None  # else nothing comes if nothing happens
+    try:
+        while True:
+            reply = client._next(exchange, None if wait is None else time.monotonic() + wait)
+            if not isinstance(reply, StoredEvent):
+                return exchange.cursor
+            yield reply
+            if more := client._session.grant(exchange):
+                client._send(more)
+    finally:
+        if cancel := client._session.abandon(exchange):
+            client._send(cancel)
 
 
 def _dial(socket: str | os.PathLike[str] | None, patience: float, timeout: float) -> sockets.socket:

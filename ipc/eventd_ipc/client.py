@@ -12,20 +12,36 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 import anyio
 import msgspec
 from anyio.abc import ByteStream
 
+from . import requests
+from .builders import Run, lifecycle_start
 from .errors import ConnectionLost, EventdClientError, TimedOut
 from .events import Event
-from .messages import Ack, DeadLetters, Get, Ping, Pong, Reply, Result, Status, StoredEvent, Tail, Welcome
+from .messages import (
+    Ack,
+    DeadLetters,
+    Get,
+    Index,
+    Ping,
+    Pong,
+    Query,
+    Reply,
+    Result,
+    Status,
+    StoredEvent,
+    Welcome,
+)
+from .requests import SessionStart
 from .search import PATIENCE, Search
-from .session import CREDIT, TOKEN_VARIABLE, ClientSession, Exchange, Question, State, expect
+from .session import TOKEN_VARIABLE, ClientSession, Exchange, Question, Reading, State, expect
 
 TIMEOUT = 30.0  # seconds for a request; an emit waits for the disk of a busy machine
-CANCEL_TIMEOUT = 1.0  # seconds to tell the server that nobody reads a tail any more
+CANCEL_TIMEOUT = 1.0  # seconds to tell the server that nobody reads a stream of events any more
 RECEIVE = 64 * 1024  # bytes asked from the socket at once
 
 
@@ -118,25 +134,126 @@ class Client:
         """
         return await self._ask(Get(0, event, seq, stream, agent), StoredEvent)
 
-    def tail(
-        self,
-        *,
-        last: int | None = None,
-        since: int | None = None,
-        follow: bool = False,
-        stream: str | None = None,
-        agent: str | None = None,
-        credit: int = CREDIT,
-    ) -> "EventStream":
-        """Read stored events in stream order: `async with client.tail(last=10) as events: async for …`.
+    def query(self, **wanted: Unpack[requests.QueryOptions]) -> "EventStream":
+        """Read the events that meet all conditions: `async with client.query(…) as found: async for …`.
 
-        Args:
-            last: Begin this many events before the end.
-            since: Begin at this Unix time in milliseconds.
-            follow: Go on with new events as they come.
+        Keyword args:
+            agent: Only events of this agent; `*` for those of all. When absent all that this agent may read.
+            session: A session key; one that ends in `*` stands for all that begin so.
+            types: A name of a type, or several; `conversation.*` stands for all below it.
+            visibility: One of the four, or several.
+            since, until: Unix times in milliseconds, by the events' own time; `until` is not included.
+            run: Id of a run.
+            text: All of these words are in the event.
+            stream: Name of a stream.
+            order: `newest` first, unless it is `oldest`.
+            limit: Most events; without it all of them.
+            cursor: Go on where the query with this `cursor` ended.
             credit: Events that may be under way; bounds memory.
         """
-        return EventStream(self, Tail(0, last, since, follow, stream, agent, credit))
+        return EventStream(self, requests.query(**wanted))
+
+    def tail(self, **wanted: Unpack[requests.TailOptions]) -> "EventStream":
+        """Read the last events in the order in which they came, and new ones too with `follow`.
+
+        Keyword args:
+            last: Begin this many events before the end.
+            since: Begin at this Unix time in milliseconds.
+            follow: Go on with new events as they come, and wait for them without a limit.
+            stream: Read this stream of JetStream itself, in its order.
+            agent, session, types, visibility, run, text: Which events, as in `query`.
+            credit: Events that may be under way; bounds memory.
+        """
+        return EventStream(self, requests.tail(**wanted))
+
+    def replay(self, **wanted: Unpack[requests.ReplayOptions]) -> "EventStream":
+        """Read the events of a stream in its order; the `cursor` is the `first` with which it goes on.
+
+        Keyword args:
+            first, last: Sequences in the stream, both included.
+            since, until: Unix times in milliseconds, by the time of the stream; `until` is not included.
+            stream: The stream; when absent that of the agent.
+            agent, session, types, visibility, run: Which events, as in `query`.
+            speed: How many times faster than they were stored; without it as fast as possible.
+            to: A NATS subject to which they are published as well.
+            credit: Events that may be under way; bounds memory.
+        """
+        return EventStream(self, requests.replay(**wanted))
+
+    async def recall(self, text: str, **wanted: Unpack[requests.RecallOptions]) -> dict[str, Any]:
+        """Find what was said and done by its words; the `hits` come best first.
+
+        Args:
+            text: What is looked for, in any words.
+
+        Keyword args:
+            agent: Who remembers: its own events and public ones of others; this one when absent.
+            session, types, since, until: Which events, as in `query`.
+            limit: Most hits; 10 when absent.
+            around: How many events of the session before and after each hit come with it.
+        """
+        found: dict[str, Any] = await self._document(requests.recall(text, **wanted))
+        return found
+
+    async def context(self, **wanted: Unpack[requests.ContextOptions]) -> dict[str, Any]:
+        """Return the block for the system prompt under `text`, and what it was made of.
+
+        Keyword args:
+            agent: Who remembers; this one when absent.
+            session: The session that begins.
+            query: What it is about, say the first message.
+            budget: Most characters of the block.
+            hours: How far recent events are looked back for, from the newest one.
+            events: Most recent events that are looked at.
+            tools: Whether tool calls and their results are shown.
+        """
+        document: dict[str, Any] = await self._document(requests.context(**wanted))
+        return document
+
+    async def session_start(
+        self,
+        run: Run,
+        *,
+        agent: str | None = None,
+        query: str | None = None,
+        budget: int | None = None,
+        hours: float | None = None,
+        events: int | None = None,
+        tools: bool | None = None,
+        **data: Any,
+    ) -> SessionStart:
+        """Store `lifecycle.start` of a run and return the context of its session, in one round trip.
+
+        The keywords are those of `context`; others go into the event's `data`.
+
+        Raises:
+            Refused: The event was not stored, or there is no context.
+        """
+        start, stored = self._session.begin_emit([lifecycle_start(run, **data)])
+        ask, asked = self._session.begin(
+            requests.context(
+                agent=agent,
+                session=run.session,
+                query=query,
+                budget=budget,
+                hours=hours,
+                events=events,
+                tools=tools,
+            )
+        )
+        try:
+            with self._deadline():
+                await self._send(stored + asked)
+                ids = expect(Ack, await self._next(start)).ids
+                return SessionStart(ids, expect(Result, await self._next(ask)).data)
+        finally:
+            self._session.abandon(start)
+            self._session.abandon(ask)
+
+    async def index(self, action: Literal["status", "rebuild"] = "status") -> dict[str, Any]:
+        """Return how the index is; `rebuild` has it built anew and does not wait for that."""
+        state: dict[str, Any] = await self._document(Index(0, action))
+        return state
 
     async def status(self) -> Any:
         """Return how the daemon is, as one document."""
@@ -235,15 +352,20 @@ class Client:
 
 
 class EventStream:
-    """Stored events as they come; ends at the end of the stream, or never with `follow`.
+    """Stored events as they come; a `tail` that follows never ends.
 
     Leaving the block tells eventd to send no more.
     """
 
-    def __init__(self, client: Client, request: Tail) -> None:
+    def __init__(self, client: Client, request: Reading) -> None:
         self._client = client
         self._request = request
         self._exchange: Exchange | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the same request goes on, once the stream has ended; None where there is no more."""
+        return None if self._exchange is None else self._exchange.cursor
 
     async def __aenter__(self) -> Self:
         self._exchange, data = self._client._session.begin(self._request)
@@ -258,12 +380,17 @@ class EventStream:
 
         Raises:
             Refused: eventd cannot go on.
+            TimedOut: The next event of a query does not come.
         """
         if self._exchange is None:
             raise RuntimeError("use it as `async with client.tail() as events`")
         if self._exchange.done and not self._exchange.ready:
             raise StopAsyncIteration
-        reply = await self._client._next(self._exchange)
+        if isinstance(self._request, Query):
+            with self._client._deadline():
+                reply = await self._client._next(self._exchange)
+        else:  # as long as nothing happens, nothing comes
+            reply = await self._client._next(self._exchange)
         if not isinstance(reply, StoredEvent):
             raise StopAsyncIteration
         if credit := self._client._session.grant(self._exchange):

@@ -17,6 +17,7 @@ from .messages import (
     PROTOCOL,
     Ack,
     Cancel,
+    Context,
     Credit,
     DeadLetters,
     Emit,
@@ -24,8 +25,12 @@ from .messages import (
     Error,
     Get,
     Hello,
+    Index,
     Ping,
     Pong,
+    Query,
+    Recall,
+    Replay,
     Reply,
     Result,
     Status,
@@ -35,16 +40,23 @@ from .messages import (
 )
 
 TOKEN_VARIABLE = "EVENTD_TOKEN"  # noqa: S105 - its name, not its value
-CREDIT = 256  # events of a tail that may be under way
 MAX_REPLY = 64 * 1024 * 1024  # bytes; far above any event that NATS takes, so it only stops nonsense
 
-Question = Emit | Get | Tail | Status | DeadLetters | Ping
+Reading = Query | Tail | Replay
+"""The requests that are answered with many events, as their credit allows."""
+
+Question = Emit | Get | Reading | Recall | Context | Index | Status | DeadLetters | Ping
 """The requests that are answered."""
 
 _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
     Emit: (Ack,),
     Get: (StoredEvent,),
+    Query: (StoredEvent, End),
     Tail: (StoredEvent, End),
+    Replay: (StoredEvent, End),
+    Recall: (Result,),
+    Context: (Result,),
+    Index: (Result,),
     Status: (Result,),
     DeadLetters: (Result,),
     Ping: (Pong,),
@@ -71,17 +83,19 @@ class Exchange:
     Attributes:
         done: Whether its last reply has come.
         abandoned: Whether nobody waits for it any more.
+        cursor: Where a request for many events goes on, once its end was taken; None where there is no more.
     """
 
-    __slots__ = ("_allowed", "_answers", "_replies", "_taken", "abandoned", "done", "request")
+    __slots__ = ("_allowed", "_answers", "_replies", "_taken", "abandoned", "cursor", "done", "request")
 
     def __init__(self, request: Question) -> None:
         self.request = request
         self.done = False
         self.abandoned = False
+        self.cursor: str | None = None
         self._answers = _ANSWERS[type(request)]
         self._replies: deque[Reply] = deque()
-        self._allowed = request.credit if isinstance(request, Tail) else 1
+        self._allowed = request.credit if isinstance(request, Reading) else 1
         self._taken = 0
 
     def __repr__(self) -> str:
@@ -102,6 +116,8 @@ class Exchange:
         reply = self._replies.popleft()
         if isinstance(reply, Error):
             raise refused(reply)
+        if isinstance(reply, End):
+            self.cursor = reply.cursor
         self._taken += 1
         return reply
 
@@ -123,8 +139,8 @@ class Exchange:
             self._replies.append(reply)
 
     def renew_credit(self) -> int:
-        """Return how many more events of a tail the server may send, once that is worth a frame; else 0."""
-        if not isinstance(self.request, Tail) or self.done or self._taken * 2 < self.request.credit:
+        """Return how many more events the server may send, once that is worth a frame; else 0."""
+        if not isinstance(self.request, Reading) or self.done or self._taken * 2 < self.request.credit:
             return 0
         renewed, self._taken = self._taken, 0
         self._allowed += renewed
@@ -195,17 +211,17 @@ class ClientSession:
         return self.begin(Emit(0, raws))
 
     def grant(self, exchange: Exchange) -> bytes:
-        """Return the bytes that allow the server to go on with a tail; none when that is not due."""
+        """Return the bytes that allow the server to send more events; none when that is not due."""
         renewed = exchange.renew_credit()
         return encode(Credit(exchange.request.id, renewed)) if renewed and self._failure is None else b""
 
     def abandon(self, exchange: Exchange) -> bytes:
         """Stop waiting for a request: what still comes for it is thrown away.
 
-        Returns the bytes to send: those that end a tail, else none.
+        Returns the bytes to send: those that end a stream of events, else none.
         """
         exchange.abandoned = True
-        if exchange.done or self._failure is not None or not isinstance(exchange.request, Tail):
+        if exchange.done or self._failure is not None or not isinstance(exchange.request, Reading):
             return b""
         return encode(Cancel(exchange.request.id))
 

@@ -1,7 +1,7 @@
 """What the asynchronous and the blocking client do alike; each test runs with both."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from eventd_ipc import blocking, client
+from eventd_ipc.builders import Run
 from eventd_ipc.codec import encode
 from eventd_ipc.errors import (
     ConnectionLost,
@@ -22,7 +23,25 @@ from eventd_ipc.errors import (
     UnsafeSocket,
 )
 from eventd_ipc.events import Event
-from eventd_ipc.messages import Credit, End, Get, Limits, Ping, Pong, Request, StoredEvent, Tail
+from eventd_ipc.messages import (
+    Ack,
+    Context,
+    Credit,
+    Emit,
+    End,
+    Get,
+    Index,
+    Limits,
+    Ping,
+    Pong,
+    Query,
+    Recall,
+    Replay,
+    Request,
+    Result,
+    StoredEvent,
+    Tail,
+)
 from ipc.support.scripted import (
     Peer,
     ScriptedServer,
@@ -47,12 +66,41 @@ class Portal:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return lambda *args, **kwargs: self._portal.call(lambda: getattr(self._inner, name)(*args, **kwargs))
 
-    def tail(self, **options: Any) -> Iterator[StoredEvent]:
-        stream = self._inner.tail(**options)
-        with self._portal.wrap_async_context_manager(stream) as events:
+    def query(self, **options: Any) -> "PortalStream":
+        return PortalStream(self._portal, self._inner.query(**options))
+
+    def tail(self, **options: Any) -> "PortalStream":
+        return PortalStream(self._portal, self._inner.tail(**options))
+
+    def replay(self, **options: Any) -> "PortalStream":
+        return PortalStream(self._portal, self._inner.replay(**options))
+
+
+class PortalStream:
+    """Its events, read from a thread."""
+
+    def __init__(self, portal: anyio.from_thread.BlockingPortal, inner: client.EventStream) -> None:
+        self._inner = inner
+        self._events = self._read(portal)
+
+    @property
+    def cursor(self) -> str | None:
+        return self._inner.cursor
+
+    def __iter__(self) -> Iterator[StoredEvent]:
+        return self
+
+    def __next__(self) -> StoredEvent:
+        return next(self._events)
+
+    def close(self) -> None:
+        self._events.close()
+
+    def _read(self, portal: anyio.from_thread.BlockingPortal) -> Generator[StoredEvent]:
+        with portal.wrap_async_context_manager(self._inner) as events:
             while True:
                 try:
-                    yield self._portal.call(events.__anext__)
+                    yield portal.call(events.__anext__)
                 except StopAsyncIteration:
                     return
 
@@ -381,6 +429,148 @@ def test_more_events_than_credit_are_the_peers_error(connect: Connect, server: S
     server.answers[Tail] = flood
     with connect() as connected, pytest.raises(ProtocolError, match="credit"):
         list(connected.tail(credit=2))
+
+
+# Query and replay.
+
+
+@pytest.mark.parametrize("name", ["query", "tail", "replay"])
+@pytest.mark.parametrize("credit", [1, 3, 100])
+def test_every_stream_of_events_lives_by_its_credit(
+    connect: Connect, server: ScriptedServer, name: str, credit: int
+) -> None:
+    """All events come, and leaving early ends it."""
+    server.stream = 20
+    with connect() as connected:
+        assert [got.seq for got in getattr(connected, name)(credit=credit)] == list(range(1, 21))
+        events = getattr(connected, name)(credit=3)
+        next(events)
+        events.close()
+        assert connected.ping() > 0
+    assert [kind(request) for request in server.requests][-3:] == [name, "cancel", "ping"]
+
+
+def test_query_asks_for_what_its_keywords_say(connect: Connect, server: ScriptedServer) -> None:
+    """One name is as good as a list of one; what is not said is not sent."""
+    with connect() as connected:
+        list(connected.query(agent="*", types="memory.*", visibility=("public", "internal"), order="oldest"))
+        list(connected.query())
+    first, second = server.requests
+    assert first == Query(1, agent="*", types=["memory.*"], visibility=["public", "internal"], order="oldest")
+    assert second == Query(2)
+
+
+def test_tail_and_replay_ask_for_what_their_keywords_say(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected:
+        list(connected.tail(last=3, types=["msg.in"], session="s", run="r", text="t"))
+        list(connected.replay(stream="events", first=7, speed=2.0, to="elsewhere"))
+    assert server.requests == [
+        Tail(1, last=3, types=["msg.in"], session="s", run="r", text="t"),
+        Replay(2, stream="events", first=7, speed=2.0, to="elsewhere"),
+    ]
+
+
+def test_keyword_that_does_not_exist_is_the_callers_mistake(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected, pytest.raises(TypeError, match="typos"):
+        connected.query(typos=1)
+
+
+def test_cursor_is_there_after_the_end(connect: Connect, server: ScriptedServer) -> None:
+    """And stays; a stream that was not read to its end has none."""
+    server.cursor = "n:42"
+    with connect() as connected:
+        events = connected.query(limit=10)
+        for _ in range(10):
+            next(events)
+            assert events.cursor is None
+        assert list(events) == []
+        assert events.cursor == "n:42"
+        assert list(events) == []
+        assert events.cursor == "n:42"
+
+
+def test_last_page_has_no_cursor(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected:
+        events = connected.query()
+        assert len(list(events)) == 10
+        assert events.cursor is None
+
+
+def test_query_that_stalls_is_timed_out(connect: Connect, server: ScriptedServer) -> None:
+    """Nothing has to happen for its next event to come, as opposed to that of a tail."""
+    server.answers[Query] = lambda peer, query: peer.send(stored_event(query.id, 1))
+    with connect(timeout=0.2) as connected:
+        events = connected.query()
+        assert next(events).seq == 1
+        with pytest.raises(TimedOut):
+            next(events)
+
+
+# Recall, context and index.
+
+
+def test_documents_of_the_memory(connect: Connect, server: ScriptedServer) -> None:
+    with connect() as connected:
+        assert connected.recall("Vienna", limit=3, around=2, types=["memory.*"])["text"] == "Vienna"
+        assert connected.context(session="s", budget=2000, tools=False)["budget"] == 2000
+        assert connected.index()["op"] == "index"
+        assert connected.index("rebuild")["action"] == "rebuild"
+    assert server.requests == [
+        Recall(1, "Vienna", limit=3, around=2, types=["memory.*"]),
+        Context(2, session="s", budget=2000, tools=False),
+        Index(3),
+        Index(4, action="rebuild"),
+    ]
+
+
+def test_session_start_needs_one_round_trip(connect: Connect, server: ScriptedServer) -> None:
+    """Both requests are there before either is answered; the start comes first, so that it counts."""
+    held: list[Emit] = []
+    server.script.append(lambda peer, emit: held.append(emit))
+
+    def answer(peer: Peer, asked: Context) -> None:
+        (emit,) = held
+        document = {"text": "## Memory", "complete": True, "session": asked.session}
+        peer.send(Ack(emit.id, server.keep(emit)), Result(asked.id, document))
+
+    server.answers[Context] = answer
+    run = Run("agent:main:main", run_id="r-1")
+    with connect() as connected:
+        began = connected.session_start(run, query="hello", budget=4000, trigger="cron")
+        assert connected.ping() > 0
+    (stored,) = server.stored.values()
+    assert began.ids == [stored["id"]]
+    assert (stored["type"], stored["session"]) == ("lifecycle.start", run.session)
+    assert stored["payload"]["data"] == {"phase": "start", "trigger": "cron"}
+    assert began.text == "## Memory"
+    assert began.document["session"] == run.session
+    assert server.requests[1] == Context(2, session=run.session, query="hello", budget=4000)
+
+
+def test_answers_of_a_session_start_may_come_in_any_order(connect: Connect, server: ScriptedServer) -> None:
+    held: list[Emit] = []
+    server.script.append(lambda peer, emit: held.append(emit))
+    server.answers[Context] = lambda peer, asked: peer.send(
+        Result(asked.id, {"text": ""}), Ack(held[0].id, ["x"])
+    )
+    with connect() as connected:
+        began = connected.session_start(Run("agent:main:main"))
+    assert (began.ids, began.text) == (["x"], "")
+
+
+@pytest.mark.parametrize("refused", ["emit", "context"])
+def test_refused_session_start_leaves_the_connection_well(
+    connect: Connect, server: ScriptedServer, refused: str
+) -> None:
+    """Whichever half was refused, the answer to the other disturbs nobody."""
+    if refused == "emit":
+        server.script.append(refuse("disk_full"))
+    else:
+        server.answers[Context] = lambda peer, asked: peer.send(error("unavailable", id=asked.id))
+    with connect() as connected:
+        with pytest.raises(Refused, match="scripted"):
+            connected.session_start(Run("agent:main:main"))
+        assert connected.ping() > 0
 
 
 def kind(request: Request) -> str:

@@ -17,7 +17,7 @@ from eventd_ipc import backoff, eventlog, sender, strict
 from eventd_ipc.codec import NEED_DATA, FrameDecoder, decode_reply, decode_request, encode
 from eventd_ipc.errors import CODES, ClientAction
 from eventd_ipc.events import Event
-from eventd_ipc.messages import PROTOCOL, Limits, Reply, Request, Welcome
+from eventd_ipc.messages import PROTOCOL, Emit, Limits, Reply, Request, Welcome
 
 DOCUMENT = (Path(__file__).parents[2] / "ipc" / "PROTOCOL.md").read_text(encoding="utf-8")
 SERVER = ServerSettings()
@@ -88,7 +88,8 @@ def test_vector_is_encoded_byte_by_byte(vector: Vector) -> None:
 
 @vectors
 def test_events_of_a_vector_are_good_ones(vector: Vector) -> None:
-    for raw in getattr(decode(vector), "events", []):
+    message = decode(vector)
+    for raw in message.events if isinstance(message, Emit) else ():
         strict.decode_event(raw)
 
 
@@ -161,7 +162,7 @@ def test_every_action_is_explained_as_in_the_code(action: ClientAction) -> None:
         f"{SERVER.hello_timeout:g} s for the `hello`",
         f"`hello`, once, within {SERVER.hello_timeout:g} s",
         f"and {connection.MAX_HELLO // KIB} KiB for `hello`",
-        f"{SERVER.max_streams} open `tail`s",
+        f"{SERVER.max_streams} open streams of events",
         f"{SERVER.max_requests} other requests under way",
         f"{admission.MAX_SHRINKING} times `maxEvent`",
         f"takes no reply for {SERVER.stall_timeout:g} s",

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import msgspec
 
@@ -20,6 +20,7 @@ from eventd_ipc.messages import (
     PROTOCOL,
     Ack,
     Cancel,
+    Context,
     Credit,
     DeadLetters,
     Emit,
@@ -27,9 +28,13 @@ from eventd_ipc.messages import (
     Error,
     Get,
     Hello,
+    Index,
     Limits,
     Ping,
     Pong,
+    Query,
+    Recall,
+    Replay,
     Reply,
     Request,
     Result,
@@ -38,6 +43,7 @@ from eventd_ipc.messages import (
     Tail,
     Welcome,
 )
+from eventd_ipc.session import Reading
 
 LIMITS = Limits(max_frame=1024 * 1024, max_event=256 * 1024, max_events=1000, max_in_flight=4 * 1024 * 1024)
 
@@ -48,7 +54,7 @@ class Peer:
     def __init__(self, server: "ScriptedServer", connection: socket.socket) -> None:
         self.server = server
         self.connection = connection
-        self.tails: dict[int, list[int]] = {}  # request: credit left and events sent
+        self.streams: dict[int, list[int]] = {}  # request: credit left and events sent
 
     def send(self, *replies: Reply) -> None:
         self.connection.sendall(b"".join(map(encode, replies)))
@@ -131,7 +137,8 @@ class ScriptedServer:
         greetings: Answers to the hellos to come, before `greeting`.
         greeting: Answers hello.
         answers: Overrides what is done with a kind of request.
-        stream: Events that `tail` sends; with `follow` it then waits.
+        stream: Events that `query`, `tail` and `replay` send; with `follow` it then waits.
+        cursor: What their `end` carries.
     """
 
     def __init__(self, path: Path) -> None:
@@ -145,6 +152,7 @@ class ScriptedServer:
         self.answers: dict[type, Callable[[Peer, Any], None]] = {}
         self.limits = LIMITS
         self.stream = 10
+        self.cursor: str | None = None
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._threads: list[threading.Thread] = []
@@ -192,7 +200,7 @@ class ScriptedServer:
         return [event["id"] for event in events]
 
     def welcome(self, peer: Peer, hello: Hello) -> None:
-        can = ["cancel", "credit", "deadletter", "emit", "get", "ping", "status", "tail"]
+        can = sorted(kind.__struct_config__.tag for kind in get_args(Request) if kind is not Hello)
         peer.send(Welcome(PROTOCOL, "scripted 1", self.limits, hello.agent, can))
 
     def _spawn(self, target: Callable[..., None], *args: object) -> None:
@@ -236,29 +244,29 @@ class ScriptedServer:
                 peer.send(Pong(request.id))
             case Get():
                 peer.send(stored_event(request.id, request.seq or 1))
-            case Status() | DeadLetters():
+            case Status() | DeadLetters() | Recall() | Context() | Index():
                 peer.send(Result(request.id, msgspec.to_builtins(request)))
-            case Tail():
-                peer.tails[request.id] = [request.credit, 0]
+            case Query() | Tail() | Replay():
+                peer.streams[request.id] = [request.credit, 0]
                 self._go_on(peer, request.id)
             case Credit():
-                if request.id in peer.tails:
-                    peer.tails[request.id][0] += request.n
+                if request.id in peer.streams:
+                    peer.streams[request.id][0] += request.n
                     self._go_on(peer, request.id)
             case Cancel():
-                if peer.tails.pop(request.id, None):
+                if peer.streams.pop(request.id, None):
                     peer.send(End(request.id, cancelled=True))
 
     def _go_on(self, peer: Peer, request: int) -> None:
-        state = peer.tails[request]
+        state = peer.streams[request]
         while state[0] and state[1] < self.stream:
             state[0] -= 1
             state[1] += 1
             peer.send(stored_event(request, state[1]))
-        tail = next(r for r in self.requests if isinstance(r, Tail) and r.id == request)
-        if state[1] == self.stream and not tail.follow:
-            del peer.tails[request]
-            peer.send(End(request))
+        asked = next(r for r in self.requests if isinstance(r, Reading) and r.id == request)
+        if state[1] == self.stream and not (isinstance(asked, Tail) and asked.follow):
+            del peer.streams[request]
+            peer.send(End(request, cursor=self.cursor))
 
 
 def stored_event(request: int, seq: int) -> StoredEvent:
