@@ -153,6 +153,15 @@ class Index:
         """Throw everything away and begin anew."""
         await self._write(self._discard)
 
+    async def heal(self) -> None:
+        """Begin anew if a reader has found the file damaged.
+
+        Raises:
+            IndexUnusable: It was.
+        """
+        if self._damage is not None:
+            await self._write(lambda store: None)
+
     async def size(self) -> int:
         """Return the bytes that it takes on the disk."""
         return await anyio.to_thread.run_sync(size_of, self.path)

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 BATCH_ROWS = 500  # rows in one transaction of the index: some 15 ms, for which its other work waits
 BATCH_BYTES = 4 * 2**20  # bytes of their bodies
 GATHER = 0.025  # seconds between two batches while nobody waits, so that few rows are not many transactions
+TICK = 1.0  # seconds between two looks whether the index has begun anew
 RETRY_FIRST, RETRY_LONGEST = 0.2, 10.0  # seconds, when the index cannot be written
 
 
@@ -85,7 +86,10 @@ class Feed:
             if feed.rows:
                 with anyio.move_on_after(GATHER):
                     await self._index.wanted()
-            await added.wait()
+            while not added.is_set() and self._index.taken >= self._outbox.last_seq:
+                with anyio.move_on_after(TICK):
+                    await added.wait()
+                await self._index.heal()
 
     async def _take(self, rows: list[Accepted], upto: int) -> None:
         if self._generation != self._index.generation:
