@@ -13,7 +13,7 @@ SHOWN = 60  # characters that are repeated of an item
 
 Tree = Mapping[str, Any]
 
-_HEADS = ("section", "kind", "when", "session", "size", "why", "id", "")
+_HEADS = ("section", "kind", "when", "session", "size", "why", "id", "text")
 
 
 def lines(document: Tree) -> Iterator[str]:

@@ -16,7 +16,7 @@ from .filters import (
     visibility_option,
 )
 from .options import json_option, option
-from .output import notice
+from .output import notice, printable
 from .place import Place
 from .printing import event_printer, raw_option
 
@@ -86,4 +86,4 @@ def command(
         for stored in found:
             show(stored)
         if found.cursor is not None:
-            notice(f"more: --cursor {shlex.quote(found.cursor)}")
+            notice(f"more: --cursor {shlex.quote(printable(found.cursor))}")
