@@ -25,11 +25,18 @@ from .config.settings import Config
 from .deadletters import dead_letters_handler
 from .embedded.server import EmbeddedServer
 from .errors import EmbeddedServerError, EventdError
+from .index.index import Index
+from .indexing.indexer import Indexer
+from .indexing.owners import Owners
 from .ingest.admission import Admission
 from .jetstream.endpoint import Endpoint, Resolve, fixed
 from .outbox.outbox import Outbox
-from .paths import limits_file, outbox_file
-from .reading.handlers import add_handlers
+from .paths import index_file, limits_file, outbox_file
+from .reading.freshness import Freshness
+from .reading.handlers import Reading
+from .reading.queries import Queries
+from .reading.remembering import Remembering
+from .reading.replay import Replays
 from .reading.streams import StreamReads
 from .routes import Server as NatsServer
 from .server.context import Context
@@ -102,17 +109,18 @@ class Daemon:
             logger.warning("%s", warning, extra={"action": "config_warning"})
         async with (
             Outbox.open(outbox_file(config.data_dir), config.outbox, holder=str(self._socket)) as outbox,
+            Index.open(index_file(config.data_dir)) as index,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(outbox.watch_failure, name="outbox")
             if config.uses_embedded:
                 self._embedded = EmbeddedServer(config.embedded, config.embedded_store)
                 tasks.start_soon(self._keep_embedded, self._embedded, name="embedded server")
-            await self._serve(tasks, outbox)
+            await self._serve(tasks, outbox, index)
             tasks.cancel_scope.cancel()
         logger.info("stopped", extra={"action": "stopped"})
 
-    async def _serve(self, tasks: TaskGroup, outbox: Outbox) -> None:
+    async def _serve(self, tasks: TaskGroup, outbox: Outbox, index: Index) -> None:
         config = self._config
         settings = ServerSettings(
             max_frame=config.socket.max_frame,
@@ -133,14 +141,15 @@ class Daemon:
             admission.set_max_payload(number, size)
 
         fleet = Fleet(config.routes, numbers, outbox, self._resolve, on_limit)
+        indexer = Indexer(index, outbox, fleet, config.routes, config.index)
 
         listener = Listener.bind(self._socket)
         stats = ServerStats()
-        report = StatusReport(config, self._socket, outbox, fleet, stats, self._embedded)
+        report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded)
         operations = Operations()
         operations.add(Status, _status_handler(report))
         operations.add(DeadLetters, dead_letters_handler(outbox))
-        add_handlers(operations, StreamReads(config.routes, fleet))
+        self._reading(outbox, index, indexer, fleet).add_to(operations)
         server = Server(
             listener, Context(settings, admission, outbox, operations, stats, f"eventd {__version__}")
         )
@@ -151,6 +160,7 @@ class Daemon:
             served.set()
 
         tasks.start_soon(fleet.run, name="shipping")
+        tasks.start_soon(indexer.run, name="index")
         tasks.start_soon(serve, name="server")
         logger.info(
             "eventd %s takes events on %s", __version__, self._socket,
@@ -159,6 +169,20 @@ class Daemon:
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         await _first_signal()
         await self._stop(server, served, fleet)
+
+    def _reading(self, outbox: Outbox, index: Index, indexer: Indexer, fleet: Fleet) -> Reading:
+        config = self._config
+        streams = StreamReads(config.routes, fleet)
+        freshness = Freshness(outbox, index, indexer)
+        return Reading(
+            streams,
+            Queries(index, freshness),
+            Replays(config.routes, streams, index),
+            Remembering(index, freshness, config.context, config.contexts),
+            indexer,
+            Owners(config.routes),
+            fleet.all_connected,
+        )
 
     async def _stop(self, server: Server, served: anyio.Event, fleet: Fleet) -> None:
         """Take nothing more, let commits and acks finish, then ship for as long as the budget lasts."""
@@ -218,7 +242,7 @@ def _prepare_process() -> None:
 
 def _status_handler(report: StatusReport) -> Callable[[Status, Responder], Awaitable[None]]:
     async def status(request: Status, responder: Responder) -> None:
-        await responder.send(Result(request.id, report.document()))
+        await responder.send(Result(request.id, await report.document()))
 
     return status
 

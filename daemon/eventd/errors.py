@@ -33,6 +33,10 @@ class DiskFailure(OutboxError):
     """
 
 
+class IndexUnusable(EventdError):
+    """The index cannot be used now; events are accepted and shipped all the same."""
+
+
 class NatsError(EventdError):
     """NATS refused or did not answer."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from . import __version__
 from .config.settings import Config
 from .embedded.server import EmbeddedServer
+from .indexing.indexer import Indexer
 from .outbox.model import NEARLY_FULL
 from .outbox.outbox import Outbox
 from .server.stats import ServerStats
@@ -51,7 +52,7 @@ class StatusReport:
     Args:
         config: The configuration in force.
         socket: Where the daemon listens.
-        outbox, fleet, server: The parts that are reported on.
+        outbox, fleet, indexer, server: The parts that are reported on.
         embedded: The embedded server, where one is run.
     """
 
@@ -61,6 +62,7 @@ class StatusReport:
         socket: Path,
         outbox: Outbox,
         fleet: Fleet,
+        indexer: Indexer,
         server: ServerStats,
         embedded: EmbeddedServer | None,
     ) -> None:
@@ -68,11 +70,12 @@ class StatusReport:
         self._socket = socket
         self._outbox = outbox
         self._fleet = fleet
+        self._indexer = indexer
         self._server = server
         self._embedded = embedded
         self._started = time.monotonic()
 
-    def document(self) -> dict[str, Any]:
+    async def document(self) -> dict[str, Any]:
         """Return the whole status. It holds no secrets: URLs come without credentials."""
         now = time.time_ns() // 1_000_000
         return {
@@ -86,6 +89,7 @@ class StatusReport:
             "server": asdict(self._server),
             "outbox": self._outbox_document(now),
             "routes": [self._route_document(shipper, now) for shipper in self._fleet.shippers.values()],
+            "index": await self._indexer.document(),
             "embedded": asdict(self._embedded.status) if self._embedded else None,
         }
 
@@ -114,6 +118,8 @@ class StatusReport:
                 reasons.degraded.append(
                     f"route {shipper.link.name}: {dead} dead letters; see `eventd deadletter list`"
                 )
+        if problem := self._indexer.trouble():
+            reasons.degraded.append(f"the index: {problem}")
         if self._embedded is not None and self._embedded.status.state in ("stalled", "waiting"):
             reasons.degraded.append(
                 f"the embedded nats-server is {self._embedded.status.state}: "

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from eventd.outbox import checks, sql
@@ -36,8 +37,8 @@ def test_many_rows_go_in_few_statements(short_tmp: Path, count: int) -> None:
 
 def test_only_an_insert_of_values_can_be_repeated() -> None:
     """Anything else would be changed in meaning."""
-    with pytest.raises(ValueError, match="agents"):
-        sql._many("agents", 2)
+    with pytest.raises(ValueError, match="SELECT 1"):
+        sql.insert_many(apsw.Connection(""), "SELECT 1", 1, [1, 2])
 
 
 def test_ledger_keys_of_different_ids_differ() -> None:

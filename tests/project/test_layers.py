@@ -24,6 +24,7 @@ LAYERS = [
     ["server"],
     ["indexing"],
     ["ingest", "shipping", "context"],
+    ["access"],
     ["outbox", "jetstream", "embedded", "index"],
     ["outbox.model", "index.model"],
     ["sql"],

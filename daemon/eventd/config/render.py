@@ -11,7 +11,9 @@ from ..secret import MASK, Secret
 from ..units import format_duration, format_size
 from .problems import ROOT
 from .schema import (
+    ContextSection,
     EmbeddedSection,
+    IndexSection,
     LogSection,
     OutboxSection,
     Section,
@@ -19,7 +21,7 @@ from .schema import (
     StreamSection,
     TlsSection,
 )
-from .settings import Config
+from .settings import Config, ContextSettings
 
 Tree = dict[str, Any]
 
@@ -34,9 +36,13 @@ def render(config: Config) -> str:
 
 def effective(config: Config) -> Tree:
     """Return the configuration as plain data, for JSON; in the form of the config file."""
-    node = _route(config.routes.default) | {
-        "agents": {name: _route(route) for name, route in config.routes.by_agent.items()},
+    node = _route(config.routes.default, config.context) | {
+        "agents": {
+            name: _route(route, config.contexts.get(name, config.context))
+            for name, route in config.routes.by_agent.items()
+        },
         "outbox": _section(config.outbox, OutboxSection),
+        "index": _section(config.index, IndexSection),
         "embedded": _section(config.embedded, EmbeddedSection) | {"storeDir": str(config.embedded_store)},
         "socket": _section(config.socket, SocketSection),
         "dataDir": str(config.data_dir),
@@ -48,7 +54,7 @@ def effective(config: Config) -> Tree:
     return node
 
 
-def _route(route: Route) -> Tree:
+def _route(route: Route, context: ContextSettings) -> Tree:
     server, login = route.server, route.server.credentials
     tree: Tree = {
         "enabled": route.enabled,
@@ -64,6 +70,7 @@ def _route(route: Route) -> Tree:
         "jsDomain": server.js_domain,
         "manageStream": route.settings.manage,
         "stream": _section(route.settings, StreamSection),
+        "context": _section(context, ContextSection),
     }
     return {key: value for key, value in tree.items() if value is not None}
 

@@ -3,8 +3,8 @@
 What an agent's entry does not set, it takes from `gateway.eventStore` itself, with one care: what belongs
 to a server (credentials, `tls`, `jsDomain`) is inherited only while the entry stays with the same servers,
 that is, while it has no `url` or one that names none but servers of the outer `url`. So a password is
-never sent to a server it was not written for. Credentials are inherited as a whole or not at all; `tls`
-and `stream` key by key.
+never sent to a server it was not written for. Credentials are inherited as a whole or not at all; `tls`,
+`stream` and `context` key by key.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,9 @@ from .servers import Servers
 from .settings import (
     SHUTDOWN_TIMEOUT,
     Config,
+    ContextSettings,
     EmbeddedSettings,
+    IndexSettings,
     LogSettings,
     OutboxSettings,
     SocketSettings,
@@ -43,11 +45,15 @@ def resolve(node: EventStore, report: Report, environ: Mapping[str, str]) -> Con
     routes = _RouteMaker(report, files).routes(node)
     embedded = filled(EmbeddedSettings(), node.embedded)
     socket = filled(SocketSettings(), node.socket)
+    context = filled(ContextSettings(), node.context)
     server_path = files.program(embedded.server_path, (*ROOT, "embedded", "serverPath"))
     return Config(
         routes=routes,
         data_dir=files.path(node.data_dir) or paths.data_folder(environ),
         outbox=filled(OutboxSettings(), node.outbox),
+        index=filled(IndexSettings(), node.index),
+        context=context,
+        contexts={name: filled(context, entry.context) for name, entry in (node.agents or {}).items()},
         embedded=replace(embedded, server_path=server_path, store_dir=files.path(embedded.store_dir)),
         socket=replace(socket, path=files.path(socket.path)),
         log=filled(LogSettings(), node.log),

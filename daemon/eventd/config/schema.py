@@ -19,6 +19,10 @@ from .settings import LogFormat, LogLevel
 KIB, MIB = 2**10, 2**20
 
 MIN_OUTBOX = MIB  # below this SQLite's own pages are most of the file
+MIN_INDEX = 16 * MIB  # below this its own tables are most of the file
+MIN_BUDGET = 100  # characters; less holds no sentence
+MAX_CONTEXT_EVENTS = 20_000  # they are looked at one by one, each time a session begins
+MAX_RECALLED = 100
 MAX_PAYLOAD = 64 * MIB  # nats-server refuses more
 MAX_FRAME = 256 * MIB  # a frame is held in memory, once per connection that sends one
 JETSTREAM_MOMENT = 0.1  # seconds; JetStream takes no shorter age or window
@@ -49,6 +53,21 @@ class StreamSection(Section, frozen=True):
     duplicate_window: Annotated[Duration, Meta(ge=JETSTREAM_MOMENT)] | None = None
 
 
+class ContextSection(Section, frozen=True):
+    """The block that goes into an agent's system prompt."""
+
+    budget: Annotated[int, Meta(ge=MIN_BUDGET)] | None = None
+    look_back: Duration | None = None
+    earlier: Duration | None = None
+    max_events: Annotated[int, Meta(ge=1, le=MAX_CONTEXT_EVENTS)] | None = None
+    tools: bool | None = None
+    max_messages: Annotated[int, Meta(ge=0)] | None = None
+    max_topics: Annotated[int, Meta(ge=0)] | None = None
+    max_facts: Annotated[int, Meta(ge=0)] | None = None
+    max_recalled: Annotated[int, Meta(ge=0, le=MAX_RECALLED)] | None = None
+    max_pending: Annotated[int, Meta(ge=0)] | None = None
+
+
 class RouteSection(Section, frozen=True):
     """Where events go. The same keys for all agents together and for one agent."""
 
@@ -69,6 +88,7 @@ class RouteSection(Section, frozen=True):
     js_domain: str | None = None
     manage_stream: bool | None = None
     stream: StreamSection | None = None
+    context: ContextSection | None = None
 
 
 class OutboxSection(Section, frozen=True):
@@ -80,6 +100,13 @@ class OutboxSection(Section, frozen=True):
     ledger_age: Duration | None = None
     ledger_ids: Annotated[int, Meta(ge=0)] | None = None
     min_free: Size | None = None
+
+
+class IndexSection(Section, frozen=True):
+    """What can be read quickly."""
+
+    max_age: Duration | None = None
+    max_bytes: Annotated[Size, Meta(ge=MIN_INDEX)] | None = None
 
 
 class EmbeddedSection(Section, frozen=True):
@@ -114,6 +141,7 @@ class EventStore(RouteSection, frozen=True):
 
     agents: dict[str, RouteSection] | None = None
     outbox: OutboxSection | None = None
+    index: IndexSection | None = None
     embedded: EmbeddedSection | None = None
     socket: SocketSection | None = None
     data_dir: Path | None = None

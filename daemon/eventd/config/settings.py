@@ -38,6 +38,48 @@ class OutboxSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """What can be read quickly: the index beside the outbox.
+
+    Attributes:
+        max_age: Events from before that leave the index; memories do not. 0 keeps all.
+        max_bytes: Above it the oldest events leave it, except memories.
+    """
+
+    max_age: float = 90 * DAY
+    max_bytes: int = 4 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSettings:
+    """How the context block of an agent is made. Spans of time count back from the newest event.
+
+    Attributes:
+        budget: Most characters (Unicode code points) of the block.
+        look_back: Events that count as recent: they are counted, named in topics, shown as conversation.
+        earlier: How far back older conversation is digested; never less than `look_back`.
+        max_events: Most of the newest events that are looked at.
+        tools: Whether tool calls and their results are shown in the conversation.
+        max_messages: Most recent messages that are shown one by one.
+        max_topics: Most topics.
+        max_facts: Most facts, own and those of others.
+        max_recalled: Most passages that are recalled for a query.
+        max_pending: Most open items.
+    """
+
+    budget: int = 8000
+    look_back: float = DAY
+    earlier: float = 7 * DAY
+    max_events: int = 1000
+    tools: bool = False
+    max_messages: int = 30
+    max_topics: int = 8
+    max_facts: int = 40
+    max_recalled: int = 8
+    max_pending: int = 12
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddedSettings:
     """The nats-server that eventd runs itself.
 
@@ -88,6 +130,8 @@ class Config:
 
     Attributes:
         data_dir: Folder of everything that must outlive a restart.
+        context: For agents without an entry of their own.
+        contexts: For those with one.
         shutdown_timeout: How long a shutdown may go on shipping.
         source: The file it was read from; None for the defaults.
         warnings: What a person should know about the file, each with its place.
@@ -96,6 +140,9 @@ class Config:
     routes: Routes
     data_dir: Path
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    index: IndexSettings = field(default_factory=IndexSettings)
+    context: ContextSettings = field(default_factory=ContextSettings)
+    contexts: dict[str, ContextSettings] = field(default_factory=dict)
     embedded: EmbeddedSettings = field(default_factory=EmbeddedSettings)
     socket: SocketSettings = field(default_factory=SocketSettings)
     log: LogSettings = field(default_factory=LogSettings)

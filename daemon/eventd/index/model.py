@@ -28,6 +28,21 @@ class NewEvent(NamedTuple):
     body: bytes
 
 
+class Placed(NamedTuple):
+    """Where rows of the outbox came to stand in the stream.
+
+    Attributes:
+        first, last: Outbox numbers of the first and the last of them.
+        rows: How many they are.
+        seq: Sequence of the first; each of the others is one behind the one before it.
+    """
+
+    first: int
+    last: int
+    rows: int
+    seq: int
+
+
 class Entry(NamedTuple):
     """An event in the index.
 
@@ -42,6 +57,7 @@ class Entry(NamedTuple):
         time: When it happened, Unix ms.
         stored: When it was accepted, or when the stream took it, Unix ms.
         run: Id of its run, "" without one.
+        call: Id of a tool call, in the call and in its result.
         event_id: "" where the writer gave none.
         words: Number of words that are searched.
         body: The stored JSON, byte for byte.
@@ -59,6 +75,7 @@ class Entry(NamedTuple):
     time: int
     stored: int
     run: str
+    call: str
     event_id: str
     words: int
     body: bytes

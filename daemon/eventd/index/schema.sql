@@ -16,6 +16,13 @@ CREATE TABLE streams (
     UNIQUE (name, created)
 ) STRICT;
 
+-- How far the settled rows of each of the outbox's routes have been given their place in the stream.
+CREATE TABLE routes (
+    number  INTEGER PRIMARY KEY,
+    settled INTEGER NOT NULL,
+    rewinds INTEGER NOT NULL
+) STRICT;
+
 -- Agents, sessions, types and subjects, as small numbers.
 CREATE TABLE names (
     number INTEGER PRIMARY KEY,
@@ -54,10 +61,11 @@ CREATE INDEX events_by_session ON events (session, time);
 CREATE INDEX events_by_time ON events (time);
 CREATE INDEX events_by_type ON events (type, time);
 CREATE INDEX events_by_run ON events (run) WHERE run <> '';
+CREATE INDEX events_memories ON events (agent, time) WHERE kind = 8;
 CREATE INDEX events_public ON events (time) WHERE visibility = 1;
 
 -- Full text: one table per agent, and one of the public events of all, so that what others store changes
--- nothing in an agent's ranking (bm25 counts over a whole table). They are made by the code, see words.py.
+-- nothing in an agent's ranking (bm25 counts over a whole table). The tables are made by the code.
 CREATE TABLE lexicons (
     agent INTEGER PRIMARY KEY,
     name  TEXT NOT NULL

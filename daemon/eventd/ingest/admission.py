@@ -17,10 +17,10 @@ from eventd_ipc.errors import MalformedEvent
 from eventd_ipc.messages import Emit, Error, Limits
 from eventd_ipc.strict import agent_fault, decode_event
 
+from ..events.identity import agent_of_session
 from ..outbox.model import NewRow, Submission
 from ..routes import Route, Routes
 from ..subjects import subject_of
-from ..events.identity import agent_of_session
 from .refusal import refusal
 
 if sys.version_info >= (3, 14):

@@ -11,7 +11,7 @@ import anyio
 import apsw
 
 from ..errors import OutboxError
-from . import deadletters, settling
+from . import deadletters, feeding, settling
 from .connection import SCHEMA
 from .files import Files
 from .lock import Lock
@@ -42,7 +42,7 @@ class Outbox:
         self._files = files
         self._writer = Writer(partial(open_or_salvage, files, settings, tuning), self._wake)
         self._opened: Store
-        self._watched: dict[int, anyio.Event] = {}
+        self._watched: dict[int | None, anyio.Event] = {}  # None: any route
 
     @classmethod
     @asynccontextmanager
@@ -182,6 +182,36 @@ class Outbox:
         found: dict[str, int] = await self._read(lambda store: settling.find(store, route, msg_ids))
         return found
 
+    # Indexing
+
+    def watch_all(self) -> anyio.Event:
+        """Return an event that is set at the next commit that gives any route pending rows."""
+        return self._watched.setdefault(None, anyio.Event())
+
+    async def accepted(self, *, after: int, limit: int, max_bytes: int) -> feeding.Feed:
+        """Return rows of all routes above an outbox number, pending and retained, in accept order."""
+        feed: feeding.Feed = await self._read(lambda store: feeding.accepted(store, after, limit, max_bytes))
+        return feed
+
+    async def settled(self, route: int, *, after: int) -> feeding.Settled:
+        """Return how far a route has come, and where its rows above `after` are in the stream."""
+        found: feeding.Settled = await self._read(lambda store: feeding.settled(store, route, after))
+        return found
+
+    def keep_from(self, taken: int) -> None:
+        """Keep settled rows above an outbox number: the index has not taken them yet.
+
+        Only where pending rows need the room do they go all the same; the index has the stream then.
+        """
+        self._opened.taken = taken
+
+    async def flush(self) -> int:
+        """Wait until everything that was submitted so far is on disk or refused; return the newest number."""
+        flushed = anyio.Event()
+        self.submit([Submission(())], lambda _submissions: flushed.set())
+        await flushed.wait()
+        return self._opened.last_seq
+
     # Dead letters
 
     async def dead_letters(self, after: int, limit: int) -> list[DeadLetter]:
@@ -224,6 +254,11 @@ class Outbox:
     # State
 
     @property
+    def last_seq(self) -> int:
+        """The newest outbox number that was given out."""
+        return self._opened.last_seq
+
+    @property
     def stats(self) -> OutboxStats:
         """A snapshot of what the outbox holds."""
         store = self._opened
@@ -257,7 +292,7 @@ class Outbox:
         return await self._writer.call(work, writes=True)
 
     def _wake(self, routes: set[int]) -> None:
-        for route in routes:
+        for route in (None, *routes):
             if (event := self._watched.pop(route, None)) is not None:
                 event.set()
 

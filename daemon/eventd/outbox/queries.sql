@@ -74,6 +74,10 @@ SELECT seq, at FROM rows WHERE route = ? ORDER BY seq LIMIT 1
 SELECT seq, route, owner, msg_id, subject, flags, at, crc, body FROM rows
 WHERE route = ? AND seq > ? ORDER BY seq LIMIT ?
 
+-- name: accepted_after
+-- Rows of all routes, pending and retained, as the index takes them.
+SELECT seq, route, owner, msg_id, subject, flags, at, crc, body FROM rows WHERE seq > ? ORDER BY seq LIMIT ?
+
 -- name: row
 SELECT seq, route, owner, msg_id, subject, flags, at, crc, body FROM rows WHERE seq = ?
 

@@ -80,6 +80,7 @@ class Store(Statements):
         wal_pages: Length of the log, in pages.
         next_mark: When the next mark of the ledger's age is due, Unix ms.
         disk_full: Whether events are refused for want of room (room.py).
+        taken: Outbox number up to which the index has the rows; None where nobody indexes. Set by the loop.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Store(Statements):
         self.wal_pages = 0
         self.next_mark = 0
         self.disk_full = False
+        self.taken: int | None = None
         self._routes: dict[int, RouteState] = {}
         self._dead_id = 0
         self._removed: tuple[tuple[int, int], ...] = ()  # as in Mark

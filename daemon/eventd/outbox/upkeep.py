@@ -29,23 +29,27 @@ class Chore(Protocol):
 class Prune:
     """Deletes settled rows, run by run, that are older than `retain` or too many.
 
-    They are too many above `retain_bytes`, and where pending rows need the room below `max_bytes`.
+    They are too many above `retain_bytes`, and where pending rows need the room below `max_bytes`. What the
+    index has not taken goes in the last case only.
     """
 
     def step(self, store: Store) -> bool:
         """Delete up to `PRUNE_ROWS` rows."""
         settings, totals = store.settings, store.totals
-        budget = min(settings.retain_bytes, max(0, settings.max_bytes - totals.used_bytes))
-        excess = totals.retained_bytes - budget
+        needed = totals.retained_bytes - max(0, settings.max_bytes - totals.used_bytes)
+        excess = max(needed, totals.retained_bytes - settings.retain_bytes)
         before = now_ms() - int(settings.retain * 1000)
         due: list[RunRecord] = []
         rows = 0
         for run in self._oldest(store):
             if rows >= PRUNE_ROWS or not (run.settled_at <= before or excess > 0):
                 break
+            if store.taken is not None and run.last > store.taken and needed <= 0:
+                continue
             due.append(run)
             rows += run.rows
             excess -= run.bytes
+            needed -= run.bytes
         if not due:
             return False
         store.mark.sync()  # it must know these as settled before they are gone

@@ -1,1 +1,1 @@
-"""Reading stored events: `get` and `tail`, straight from JetStream over the routes' own connections."""
+"""Answers what is asked about stored events: from the index, and from JetStream where that is meant."""

@@ -1,51 +1,138 @@
-"""Answers the requests `get` and `tail` of the socket."""
+"""Answers the requests of the socket that are about stored events."""
 
+from collections.abc import Callable
 from contextlib import aclosing
 
-from eventd_ipc.messages import Get, StoredEvent, Tail
+from eventd_ipc.messages import Context, Get, Index, Query, Recall, Replay, Result, StoredEvent, Tail
 
+from ..access import EVERYBODY, readable, scope_of
+from ..errors import IndexUnusable, NatsError
+from ..events.normal import attribute, normalise
+from ..indexing.indexer import Indexer
+from ..indexing.owners import Owners
 from ..jetstream.reading import Message
 from ..server.operations import Operations, RequestRefused, Responder, StreamResponder
+from .filters import bad, check_agent
+from .queries import Queries, stored
+from .remembering import Remembering
+from .replay import Replays
 from .streams import NoSuchStream, StreamReads
 
 
-def add_handlers(operations: Operations, reads: StreamReads) -> None:
-    """Let `reads` answer `get` and `tail`."""
+class Reading:
+    """Who answers which request.
 
-    async def get(request: Get, responder: Responder) -> None:
+    Args:
+        streams: Reads JetStream itself.
+        queries: Reads the index.
+        can_rebuild: Whether the streams can be read now, so that the index can be filled again.
+    """
+
+    def __init__(
+        self,
+        streams: StreamReads,
+        queries: Queries,
+        replays: Replays,
+        remembering: Remembering,
+        indexer: Indexer,
+        owners: Owners,
+        can_rebuild: Callable[[], bool],
+    ) -> None:
+        self._streams = streams
+        self._queries = queries
+        self._replays = replays
+        self._remembering = remembering
+        self._indexer = indexer
+        self._owners = owners
+        self._can_rebuild = can_rebuild
+
+    def add_to(self, operations: Operations) -> None:
+        """Let these answer."""
+        operations.add(Get, self._get)
+        operations.add(Query, self._queries.query, stream=True)
+        operations.add(Tail, self._tail, stream=True)
+        operations.add(Replay, self._replay, stream=True)
+        operations.add(Recall, self._remembering.recall)
+        operations.add(Context, self._remembering.context)
+        operations.add(Index, self._index)
+
+    async def _get(self, request: Get, responder: Responder) -> None:
+        check_agent(request.agent)
         if (request.seq is None) == (request.event is None):
-            raise RequestRefused("bad_request", "get takes either an event id or a sequence")
+            raise bad("get takes either an event id or a sequence")
+        agent = None if request.agent == EVERYBODY else request.agent
         try:
-            if request.seq is not None:
-                found = await reads.by_sequence(request.seq, request.stream, request.agent)
-            else:
-                found = await reads.by_id(request.event or "", request.stream, request.agent)
+            stream, session = self._streams.locate(request.stream, agent)
+            entry = await self._queries.find(request, responder.agent, stream)
+            if entry is not None:
+                await responder.send(stored(request.id, entry))
+                return
+            if session is None and not self._indexer.complete:
+                raise NatsError(
+                    "the event is not in the index, which is not complete, and NATS cannot be asked",
+                    hint="see `eventd status`",
+                )
+            found = await self._from_stream(request, agent) if session is not None else None
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
-        if found is None:
+        if found is None or not self._may_read(request, responder, found[1]):
             raise RequestRefused("not_found", f"no event {request.event or request.seq} is stored")
         await responder.send(_stored(request.id, *found))
 
-    async def tail(request: Tail, responder: StreamResponder) -> None:
+    async def _from_stream(self, request: Get, agent: str | None) -> tuple[str, Message] | None:
+        if request.seq is not None:
+            return await self._streams.by_sequence(request.seq, request.stream, agent)
+        return await self._streams.by_id(request.event or "", request.stream, agent)
+
+    def _may_read(self, request: Get | Tail, responder: Responder, message: Message) -> bool:
+        scope = scope_of(responder.agent, request.agent)
+        owner = self._owners.of(message.subject)
+        event = normalise(message.body)
+        author = (attribute(owner, event) if event else None) or owner or ""
+        visibility = event.visibility if event else "internal"
+        return scope.author in (None, author) and readable(scope.reader, author, visibility)
+
+    async def _tail(self, request: Tail, responder: StreamResponder) -> None:
+        check_agent(request.agent)
         if request.last is not None and request.last < 0:
-            raise RequestRefused("bad_request", "last is a number of events, from 0")
+            raise bad("last is a number of events, from 0")
+        filtered = request.session or request.types or request.visibility or request.run or request.text
+        if request.stream is None or filtered:
+            async with aclosing(self._queries.tail(request, responder.agent)) as entries:
+                async for entry in entries:
+                    await responder.send(stored(request.id, entry))
+            return
         try:
             async with aclosing(
-                reads.tail(
+                self._streams.tail(
                     last=request.last,
                     since=request.since,
                     follow=request.follow,
                     stream=request.stream,
-                    agent=request.agent,
+                    agent=None if request.agent == EVERYBODY else request.agent,
                 )
             ) as events:
-                async for found in events:
-                    await responder.send(_stored(request.id, *found))
+                async for stream, message in events:
+                    if self._may_read(request, responder, message):
+                        await responder.send(_stored(request.id, stream, message))
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
 
-    operations.add(Get, get)
-    operations.add(Tail, tail, stream=True)
+    async def _replay(self, request: Replay, responder: StreamResponder) -> None:
+        try:
+            await self._replays.replay(request, responder)
+        except NoSuchStream as error:
+            raise RequestRefused("not_found", str(error), hint=error.hint) from error
+
+    async def _index(self, request: Index, responder: Responder) -> None:
+        if request.action == "rebuild":
+            if not self._can_rebuild():
+                raise IndexUnusable(
+                    "the index cannot be built anew now: NATS, which has the events, cannot be reached",
+                    hint="see `eventd status`, and try again when it is back",
+                )
+            await self._indexer.rebuild()
+        await responder.send(Result(request.id, await self._indexer.document()))
 
 
 def _stored(request: int, stream: str, message: Message) -> StoredEvent:

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import anyio
 
@@ -85,14 +86,7 @@ class StreamReads:
         """
         session, name = await self._open(stream, agent)
         subjects = self._subjects(name, agent)
-        try:
-            state = (await stream_info(session, name))["state"]
-        except ApiError as error:
-            if error.err_code != STREAM_NOT_FOUND:
-                raise
-            raise NoSuchStream(
-                f"stream {name} does not exist yet", hint="it is made with its first event"
-            ) from error
+        state = await self._state(session, name)
         first, end = int(state["first_seq"]), int(state["last_seq"])
         gaps = end - first + 1 != int(state["messages"])
         start: int | None = None
@@ -113,6 +107,64 @@ class StreamReads:
                             return
             except ReaderGone:  # who reads has paused: go on behind what it has got
                 await anyio.sleep(REOPEN_PAUSE)
+
+    def locate(self, stream: str | None, agent: str | None) -> tuple[str, Session | None]:
+        """Return the name of the stream that is meant, and the connection to it while there is one.
+
+        Raises:
+            NoSuchStream: No route uses it.
+        """
+        shipper = self._find(stream, agent)
+        return stream or shipper.status.stream or shipper.route.stream, shipper.link.session
+
+    async def stretch(
+        self,
+        stream: str,
+        *,
+        first: int | None,
+        last: int | None,
+        since: int | None,
+        until: int | None,
+    ) -> AsyncGenerator[Message]:
+        """Yield a stretch of a stream in its order, up to what is its end now.
+
+        Args:
+            first, last: Sequences.
+            since, until: Times of the stream, Unix ms; the later of the two beginnings counts.
+
+        Raises:
+            NatsError: The stream cannot be read (any more).
+        """
+        session, name = await self._open(stream, None)
+        end = int((await self._state(session, name))["last_seq"])
+        end = end if last is None else min(end, last)
+        start = first
+        while start is None or start <= end:
+            begin = since if start is None else None
+            try:
+                async with open_reader(session, name, start_seq=start, start_time=begin) as reader:
+                    while page := await reader.page():
+                        for message in page:
+                            if message.seq > end or (until is not None and message.time >= until):
+                                return
+                            if since is None or message.time >= since:
+                                yield message
+                            start = message.seq + 1
+                    return
+            except ReaderGone:  # who reads has paused: go on behind what it has got
+                await anyio.sleep(REOPEN_PAUSE)
+
+    @staticmethod
+    async def _state(session: Session, name: str) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = (await stream_info(session, name))["state"]
+        except ApiError as error:
+            if error.err_code != STREAM_NOT_FOUND:
+                raise
+            raise NoSuchStream(
+                f"stream {name} does not exist yet", hint="it is made with its first event"
+            ) from error
+        return state
 
     async def _start_of_last(
         self,

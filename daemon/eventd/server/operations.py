@@ -57,12 +57,14 @@ class StreamResponder(Responder):
     Attributes:
         scope: Holds the handler; cancelled when the client or the server ends the stream.
         last_word: What the client is told when the stream was cancelled.
+        cursor: Where the same request goes on, for `end`.
     """
 
     def __init__(self, request: int, agent: str, outgoing: Outgoing, credit: int) -> None:
         super().__init__(request, agent, outgoing)
         self.scope = anyio.CancelScope()
         self.last_word: Reply = End(request, cancelled=True)
+        self.cursor: str | None = None
         self._credit = credit
         self._credited = Changes()
 

@@ -8,7 +8,7 @@ from anyio.abc import TaskGroup
 from eventd_ipc.codec import encode
 from eventd_ipc.messages import Cancel, Credit, End, Error
 
-from ..errors import NatsError
+from ..errors import IndexUnusable, NatsError
 from ..ingest.refusal import refusal
 from .changes import Changes
 from .context import Context
@@ -121,7 +121,7 @@ class Requests:
             if stream.scope.cancelled_caught:
                 self._outgoing.put(encode(stream.last_word))
             else:
-                await stream.send(End(request.id))
+                await stream.send(End(request.id, cursor=stream.cursor))
         except Exception as error:
             self.refuse(_refusal_for(error, request.id, operation))
         finally:
@@ -138,7 +138,7 @@ def _refusal_for(error: Exception, request: int, operation: Operation) -> Error:
         case RequestRefused():
             after = None if error.retry_after is None else round(error.retry_after * 1000)
             return refusal(error.code, str(error), hint=error.hint, request=request, retry_after_ms=after)
-        case NatsError():
+        case NatsError() | IndexUnusable():
             return refusal("unavailable", str(error), hint=error.hint, request=request)
         case _:
             return internal_error(error, request, operation.name)

@@ -89,6 +89,10 @@ class Fleet:
                 await added.wait()
         await shipper.run()
 
+    def all_connected(self) -> bool:
+        """Whether every configured route has a connection now."""
+        return all(s.link.session is not None for s in self.shippers.values() if s.configured)
+
     async def drain(self) -> None:
         """Wait until every row that is accepted by now is settled; the caller sets the limit."""
         for shipper in self.shippers.values():

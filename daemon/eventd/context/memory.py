@@ -1,0 +1,190 @@
+"""What an agent was told to keep: facts, and what is still to be done. The conventions of `memory.*` events.
+
+The data of an event is `payload.data`, or `payload` itself where there is no such level.
+
+**A fact** is an event of type `memory.fact` (also `memory.decision`, `memory.preference`, `memory.lesson`,
+`memory.note`, and any `migration.*` event whose data has a `fact`):
+
+- `text` (or `fact`, or `content`): the fact, one or a few sentences.
+- `subject` (or `entity`, or the first of `relatedEntities`): what it is about. `category`: of what sort it is.
+- `factId` (or `id`): its own name. A later fact with the same name replaces the earlier one.
+- `supersedes`: a name or id, or a list of them: facts that this one replaces.
+- `status`: `active` (the default), or `superseded`; `supersededBy` says by which one. Either of them closes it.
+
+**An open item** is an event of type `memory.pending`:
+
+- `text` (or `item`, or `content`): what is to be done. `due`: until when, as text.
+- `pendingId` (or `id`): its own name; a later event with the same name replaces it.
+- `status`: `open` (the default), or `done`, also without a text.
+- `resolves`: a name or id, or a list of them. A `memory.pending` that is `done`, or a `memory.resolved`, closes
+  these; a `done` one without `resolves` closes the item of the same name, else that of the same text.
+
+Names and ids count within one agent: nobody closes or replaces what another one keeps. "Later" is by the
+events' own times, then by the order of their arrival. Ids are the events' own `id`s.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..events.normal import Tree, normalise, plain
+from ..index.model import Entry
+
+FACT_TYPES = ("memory.fact", "memory.decision", "memory.preference", "memory.lesson", "memory.note")
+PENDING_TYPE = "memory.pending"
+RESOLVED_TYPE = "memory.resolved"
+CLOSED = frozenset(
+    {"superseded", "retracted", "obsolete", "inactive", "archived", "deleted", "done", "closed", "resolved",
+     "cancelled", "canceled", "completed"}
+)  # fmt: skip
+MAX_REFERENCES = 1000  # names that one event may close
+
+
+@dataclass(slots=True)
+class Memory:
+    """A fact or an open item.
+
+    Attributes:
+        time: When it was noted, Unix ms.
+        text: As it was stored.
+        about: Subject and category, as they were stored; "" without.
+        due: Until when, "" without.
+    """
+
+    entry: Entry
+    time: int
+    text: str
+    about: str = ""
+    due: str = ""
+
+
+def facts(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
+    """Return the facts that hold, newest first, and how many were replaced or closed.
+
+    Args:
+        entries: Events of kind memory, in any order.
+    """
+    found: list[Memory] = []
+    closed: set[tuple[str, str]] = set()
+    texts: set[tuple[str, str]] = set()
+    replaced = 0
+    for entry in _newest_first(entries):
+        data = _data(entry)
+        if data is None or not (entry.type in FACT_TYPES or _is_migrated_fact(entry, data)):
+            continue
+        names = {(entry.agent, name) for name in (entry.event_id, *_names(data, "factId", "id")) if name}
+        closed_before = bool(names & closed)
+        closed |= {(entry.agent, name) for name in _references(data.get("supersedes"))}
+        closed |= {(entry.agent, name) for name in _names(data, "factId", "id")}
+        text = _text(data, "text", "fact", "content")
+        key = (entry.agent, " ".join(text.split()).lower())
+        if closed_before or data.get("supersededBy") or _status(data) in CLOSED or key in texts:
+            replaced += 1
+            continue
+        if text:
+            texts.add(key)
+            found.append(Memory(entry, _when(entry), text, _about(data)))
+    return found, replaced
+
+
+def pending(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
+    """Return the items that are open, newest first, and how many were closed or replaced."""
+    found: list[Memory] = []
+    closed: set[tuple[str, str]] = set()
+    texts: set[tuple[str, str]] = set()
+    done = 0
+    for entry in _newest_first(entries):
+        if entry.type not in (PENDING_TYPE, RESOLVED_TYPE):
+            continue
+        data = _data(entry)
+        if data is None:
+            continue
+        own = _names(data, "pendingId", "id")
+        text = _text(data, "text", "item", "content")
+        key = (entry.agent, " ".join(text.split()).lower())
+        if entry.type == RESOLVED_TYPE or _status(data) in CLOSED:
+            resolved = _references(data.get("resolves"))
+            closed |= {(entry.agent, name) for name in (*resolved, *own)}
+            if not resolved and not own and text:
+                texts.add(key)
+            continue
+        names = {(entry.agent, name) for name in (entry.event_id, *own) if name}
+        if names & closed or key in texts:
+            done += 1
+            continue
+        closed |= {(entry.agent, name) for name in own}
+        if text:
+            texts.add(key)
+            due = data.get("due")
+            found.append(Memory(entry, _when(entry), text, _about(data), due if isinstance(due, str) else ""))
+    return found, done
+
+
+def passage(entry: Entry) -> str:
+    """Return what a memory says, also one that is no fact: a daily note, say."""
+    data = _data(entry)
+    return _text(data, "text", "fact", "content", "item", "summary") if data is not None else ""
+
+
+def _newest_first(entries: Iterable[Entry]) -> Sequence[Entry]:
+    return sorted(entries, key=lambda entry: (entry.time, entry.n), reverse=True)
+
+
+def _when(entry: Entry) -> int:
+    return min(entry.time, entry.stored) if entry.stored > 0 else entry.time
+
+
+def _data(entry: Entry) -> Tree | None:
+    event = normalise(entry.body)
+    return event.data if event is not None else None
+
+
+def _is_migrated_fact(entry: Entry, data: Tree) -> bool:
+    return entry.type.startswith("migration.") and (
+        entry.type.endswith(".fact") or isinstance(data.get("fact"), str)
+    )
+
+
+def _text(data: Tree, *keys: str) -> str:
+    for key in keys:
+        if text := plain(data.get(key)).strip():
+            return text
+    return ""
+
+
+def _status(data: Tree) -> str:
+    status = data.get("status")
+    return status.strip().lower() if isinstance(status, str) else ""
+
+
+def _names(data: Tree, *keys: str) -> list[str]:
+    for key in keys:
+        if references := _references(data.get(key)):
+            return references[:1]
+    return []
+
+
+def _references(value: object) -> list[str]:
+    """Return ids as writers give them: a text, a number, a list of these, or maps that have an `id`."""
+    if isinstance(value, str):
+        return [value] if value else []
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [str(value)]
+    if isinstance(value, dict):
+        return _references(value.get("id") or value.get("factId"))
+    if isinstance(value, list):
+        return [
+            name
+            for held in value[:MAX_REFERENCES]
+            if not isinstance(held, list)
+            for name in _references(held)
+        ]
+    return []
+
+
+def _about(data: Tree) -> str:
+    subject = _text(data, "subject", "entity")
+    if not subject:
+        related = data.get("relatedEntities")
+        subject = related[0] if isinstance(related, list) and related and isinstance(related[0], str) else ""
+    category = _text(data, "category")
+    return ", ".join(filter(None, (subject, category)))

@@ -1,0 +1,165 @@
+"""From a filter to SQL about `e`, a row of `events`.
+
+SQLite has no statistics of the file, so which of its indexes is walked is said here: every column but those
+of that index stands behind a `+`, with which SQLite walks none for it.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..events.normal import VISIBILITIES
+from .model import Filter, Scope
+from .ranking import matching
+
+Number = Callable[[str], int | None]
+"""Number of a name, None where the index has never seen it."""
+
+ANY = "*"
+BELOW = ".*"
+NEVER = "0"
+BEGINS = "SELECT number FROM names WHERE text >= ? AND text < ? || char(1114111)"
+"""Numbers of the names that begin with a text, which is bound twice."""
+
+
+class Walk(enum.Enum):
+    """What is walked; the value says which columns SQLite may use an index for."""
+
+    AUTHOR = frozenset({"agent", "visibility", "time"})
+    SESSION = frozenset({"session", "time"})
+    TYPE = frozenset({"type", "time"})
+    RUN = frozenset({"run"})
+    NUMBER = frozenset[str]()
+    """Numbers of events, from the full-text table or from the caller."""
+
+    def column(self, name: str) -> str:
+        """Return a column as it stands in a condition."""
+        return f"e.{name}" if name in self.value else f"+e.{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Part of a scope that one index holds: the events of one agent, the public ones of others, or all.
+
+    Attributes:
+        agent: Number of the author; None for any.
+        but: Number of an agent whose events are in another part.
+        public: Only public ones.
+    """
+
+    agent: int | None = None
+    but: int | None = None
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """SQL about `e`, and its bindings."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+UNKNOWN = 0
+"""Number of an agent that the index has never seen; names are counted from 1."""
+
+
+def parts_of(scope: Scope, number: Number) -> list[Whose]:
+    """Return what a scope holds, in parts that do not overlap.
+
+    This is where SQL says who may read what; the rule in words is `access.readable`.
+    """
+    author = None if scope.author is None else number(scope.author) or UNKNOWN
+    if scope.reader is None:
+        return [Whose(agent=author)]
+    reader = number(scope.reader) or UNKNOWN
+    if author is None:
+        return [Whose(agent=reader), Whose(but=reader, public=True)]
+    return [Whose(agent=author, public=author != reader)]
+
+
+def walk_of(wanted: Filter) -> Walk:
+    """Return what is best walked for a filter: what leaves the fewest events."""
+    if wanted.run is not None:
+        return Walk.RUN
+    if wanted.text is not None:
+        return Walk.NUMBER
+    if wanted.session is not None and not wanted.session.endswith(ANY):
+        return Walk.SESSION
+    if len(wanted.types) == 1 and not wanted.types[0].endswith(BELOW):
+        return Walk.TYPE
+    return Walk.AUTHOR
+
+
+def of_authors(parts: Sequence[Whose], walk: Walk) -> Condition:
+    """Return the condition that an event belongs to one of the parts."""
+    choices: list[str] = []
+    values: list[Any] = []
+    for part in parts:
+        here: list[str] = []
+        if part.agent is not None:
+            here.append(f"{walk.column('agent')} = ?")
+            values.append(part.agent)
+        if part.public:
+            # The index on public events is only for those of anybody.
+            column = walk.column("visibility") if part.agent is None else "+e.visibility"
+            here.append(f"{column} = {VISIBILITIES.index('public')}")
+        if part.but is not None:
+            here.append("+e.agent <> ?")
+            values.append(part.but)
+        choices.append(" AND ".join(here) or "1")
+    return Condition(choices[0] if len(choices) == 1 else f"({' OR '.join(choices)})", tuple(values))
+
+
+def condition(
+    wanted: Filter, parts: Sequence[Whose], walk: Walk, tables: list[str], number: Number
+) -> Condition:
+    """Return what an event must meet.
+
+    Args:
+        parts: From `parts_of`: the event belongs to one of them.
+        tables: Full-text tables that hold their events; for `wanted.text`.
+    """
+    first = of_authors(parts, walk)
+    sql, values = [first.sql], list(first.values)
+
+    def add(text: str, *bindings: Any) -> None:
+        sql.append(text)
+        values.extend(bindings)
+
+    if wanted.text is not None:
+        numbers, bindings = matching(tables, wanted.text)
+        add(f"e.n IN ({numbers})", *bindings)
+    if wanted.run is not None:
+        add(f"{walk.column('run')} = ? AND e.run <> ''", wanted.run)
+    if wanted.session is not None:
+        if wanted.session.endswith(ANY):
+            begin = wanted.session.removesuffix(ANY)
+            add(f"+e.session IN ({BEGINS})", begin, begin)
+        else:
+            add(f"{walk.column('session')} = ?", number(wanted.session))
+    if wanted.types:
+        add(*_types(wanted.types, walk, number))
+    if wanted.visibility:
+        numbers = ", ".join(str(VISIBILITIES.index(name)) for name in wanted.visibility)
+        add(f"+e.visibility IN ({numbers})")
+    if wanted.since is not None:
+        add(f"{walk.column('time')} >= ?", wanted.since)
+    if wanted.until is not None:
+        add(f"{walk.column('time')} < ?", wanted.until)
+    if wanted.stream is not None:
+        add("+e.stream IN (SELECT number FROM streams WHERE name = ?)", wanted.stream)
+    return Condition(" AND ".join(sql), tuple(values))
+
+
+def _types(types: tuple[str, ...], walk: Walk, number: Number) -> tuple[Any, ...]:
+    column = walk.column("type")
+    exact = [found for name in types if not name.endswith(BELOW) and (found := number(name)) is not None]
+    below = [name.removesuffix(ANY) for name in types if name.endswith(BELOW)]
+    choices: list[str] = []
+    if exact:
+        choices.append(f"{column} = ?" if len(exact) == 1 else f"{column} IN ({', '.join('?' * len(exact))})")
+    choices.extend([f"{column} IN ({BEGINS})"] * len(below))
+    values = [*exact, *(begin for begin in below for _ in (1, 2))]
+    return f"({' OR '.join(choices)})" if choices else NEVER, *values

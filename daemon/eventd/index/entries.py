@@ -1,0 +1,93 @@
+"""From an event to the values of its row and its words."""
+
+from typing import Any, NamedTuple
+
+from ..events.normal import VISIBILITIES, Normal, attribute, normalise
+from ..events.types import Kind
+from .model import NewEvent
+from .words import Indexed, indexed
+
+SECRET = "secret"  # noqa: S105 - the visibility of events that no search looks at
+MAX_NAME = 1024  # characters of a session or type of another writer
+MAX_ID = 256  # characters of an id of another writer
+FIRST_TIME = -(2**62)
+LAST_TIME = 2**62  # ms; what is beyond is no time, and SQLite's integers end at 2**63
+
+_NOTHING = Indexed(("", ""), 0)
+
+
+class Parts(NamedTuple):
+    """What an event's row is made of, with names in place of their numbers."""
+
+    agent: str
+    session: str
+    type: str
+    kind: Kind
+    visibility: int
+    time: int
+    run: str
+    call: str
+    event_id: str
+    indexed: Indexed
+
+
+def parts_of(event: NewEvent, *, own: bool) -> Parts:
+    """Return what the row of an event is made of.
+
+    Args:
+        own: It was accepted here, so its agent is known; of others the body has a say, see `attribute`.
+    """
+    normal = normalise(event.body)
+    agent = event.agent
+    if normal is not None and not own:
+        claimed = attribute(event.agent or None, normal)
+        if claimed is None:
+            normal = None
+        else:
+            agent = claimed
+    if normal is None:
+        return Parts(agent, "", "", Kind.RAW, 0, event.stored, "", "", event.event_id[:MAX_ID], _NOTHING)
+    time = event.stored if normal.time is None else normal.time
+    return Parts(
+        agent=agent,
+        session=_clean(normal.session),
+        type=_clean(normal.type),
+        kind=normal.kind,
+        visibility=VISIBILITIES.index(normal.visibility),
+        time=time,
+        run=_clean(normal.run)[:MAX_ID],
+        call=_clean(normal.call or _counterpart(normal))[:MAX_ID],
+        event_id=_clean(event.event_id or normal.id)[:MAX_ID],
+        indexed=_NOTHING if normal.visibility == SECRET else indexed(normal, time),
+    )
+
+
+def row_of(
+    n: int, stream: int, route: int | None, event: NewEvent, parts: Parts, numbers: Any
+) -> tuple[Any, ...]:
+    """Return the values of a row, in the order of `add_events`.
+
+    Args:
+        numbers: Number of each name.
+    """
+    return (
+        n, stream, event.seq, event.outbox, route,
+        numbers[parts.agent], numbers[parts.session], numbers[parts.type], numbers[event.subject],
+        int(parts.kind), parts.visibility, parts.time, event.stored,
+        parts.indexed.words, parts.run, parts.call, parts.event_id, event.body,
+    )  # fmt: skip
+
+
+def _counterpart(normal: Normal) -> str:
+    """Return what a memory resolves, as far as it is one."""
+    if normal.kind is not Kind.MEMORY:
+        return ""
+    value = normal.data.get("factId")
+    return value if isinstance(value, str) else ""
+
+
+def _clean(text: str) -> str:
+    """Return a name that SQLite takes: JSON can hold lone surrogates, and anything can be too long."""
+    if len(text) > MAX_NAME:
+        text = text[:MAX_NAME]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -1,0 +1,123 @@
+-- Every query of the index that is not put together by the code. `sql.parse` loads them by name.
+
+-- Facts ----------------------------------------------------------------------------------------------
+
+-- name: fact
+SELECT value FROM meta WHERE key = ?
+
+-- name: set_fact
+INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+
+-- name: last_number
+SELECT coalesce(max(n), 0) FROM events
+
+-- name: count
+SELECT count(*) FROM events
+
+-- Names ----------------------------------------------------------------------------------------------
+
+-- name: name_number
+SELECT number FROM names WHERE text = ?
+
+-- name: add_name
+INSERT INTO names (text) VALUES (?) RETURNING number
+
+-- name: names_like
+-- Names that begin with a text.
+SELECT number FROM names WHERE text >= ?1 AND text < ?1 || char(1114111)
+
+-- name: lexicons
+SELECT agent, name FROM lexicons
+
+-- name: add_lexicon
+INSERT INTO lexicons (agent, name) VALUES (?, ?)
+
+-- Streams and routes ---------------------------------------------------------------------------------
+
+-- name: stream
+SELECT number, position FROM streams WHERE name = ? AND created = ?
+
+-- name: add_stream
+INSERT INTO streams (name, created) VALUES (?, ?) RETURNING number
+
+-- name: stream_numbers
+-- All streams of a name, the newest last.
+SELECT number FROM streams WHERE name = ? ORDER BY number
+
+-- name: set_position
+UPDATE streams SET position = ?2 WHERE number = ?1
+
+-- name: route
+SELECT settled, rewinds FROM routes WHERE number = ?
+
+-- name: set_route
+INSERT INTO routes (number, settled, rewinds) VALUES (?, ?, ?)
+ON CONFLICT (number) DO UPDATE SET settled = excluded.settled, rewinds = excluded.rewinds
+
+-- Events ---------------------------------------------------------------------------------------------
+
+-- name: add_events
+INSERT INTO events (n, stream, seq, outbox, route, agent, session, type, subject, kind, visibility, time, stored,
+    words, run, call, event_id, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: at_place
+SELECT n, event_id, body FROM events WHERE stream = ? AND seq = ?
+
+-- name: unplaced
+-- Own or re-sent events that may be the one that a stream shows under this id, newest first.
+SELECT n, stream, body FROM events WHERE event_id = :event_id AND agent = :agent
+    AND (seq IS NULL OR stream <> :stream) ORDER BY n DESC
+
+-- name: place
+UPDATE events SET stream = ?2, seq = ?3 WHERE n = ?1
+
+-- name: place_range
+-- Rows without a gap in their outbox numbers, which are without a gap in the stream too.
+UPDATE events SET stream = :stream, seq = :seq + outbox - :first
+WHERE outbox BETWEEN :first AND :last AND route = :route
+
+-- name: rows_in_range
+SELECT n FROM events WHERE outbox BETWEEN ? AND ? AND route = ? ORDER BY outbox
+
+-- name: free_places
+-- Whatever else was taken to stand there.
+UPDATE events SET seq = NULL WHERE stream = :stream AND seq BETWEEN :first AND :last
+    AND NOT (route = :route AND outbox BETWEEN :from AND :to)
+
+-- name: unplace_rows
+-- A route was rewound: its rows above the watermark are sent again.
+UPDATE events SET seq = NULL WHERE outbox > ? AND route = ? AND seq IS NOT NULL
+
+-- name: unplace_beyond
+UPDATE events SET seq = NULL WHERE stream = ? AND seq > ?
+
+-- name: unplace
+UPDATE events SET seq = NULL WHERE n = ?
+
+-- name: forget_outbox
+-- The outbox begins anew: its numbers mean other rows now.
+UPDATE events SET outbox = NULL, route = NULL WHERE outbox IS NOT NULL
+
+-- name: forget_routes
+DELETE FROM routes
+
+-- Retention ------------------------------------------------------------------------------------------
+
+-- name: older_than
+-- The oldest events that do not outlive the age limit. Kind 8 is memory.
+SELECT n, agent, visibility, words FROM events WHERE time < ? AND kind <> 8 ORDER BY time LIMIT ?
+
+-- name: oldest
+SELECT n, agent, visibility, words FROM events WHERE kind <> 8 ORDER BY time LIMIT ?
+
+-- name: delete
+DELETE FROM events WHERE n = ?
+
+-- Reading --------------------------------------------------------------------------------------------
+
+-- name: newest_number
+SELECT coalesce(max(n), 0) FROM events
+
+-- name: stream_states
+SELECT number, name, created, position FROM streams ORDER BY number

@@ -1,0 +1,286 @@
+"""Everything that is read from the index, on one reading connection. Synchronous; one thread at a time."""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import apsw
+
+from ..events.normal import VISIBILITIES
+from ..events.types import Kind
+from ..sql import Statements
+from .conditions import Condition, Walk, Whose, condition, of_authors, parts_of, walk_of
+from .connection import QUERIES
+from .model import Entry, Filter, Hit, Scope
+from .ranking import rank
+from .words import parse_query
+
+MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
+CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
+
+COLUMNS = (
+    "e.n, e.stream, e.seq, e.subject, e.agent, e.session, e.type, e.kind, e.visibility, e.time, e.stored, "
+    "e.run, e.call, e.event_id, e.words, e.body"
+)
+
+Key = tuple[int, int]
+"""Place of an event in the order of time: its time and its number."""
+
+_KINDS = {int(kind): kind for kind in Kind}
+
+
+class Reads(Statements):
+    """The index, open for reading. Between `begin` and `end` all reads see the same state.
+
+    Attributes:
+        generation: Of the file that is read; see `Index`.
+    """
+
+    def __init__(self, db: apsw.Connection, generation: int = 0) -> None:
+        super().__init__(db, QUERIES)
+        self.generation = generation
+        self._numbers: dict[str, int] = {}
+        self._texts: dict[int, str] = {}
+        self._streams: dict[int, str] = {}
+
+    def begin(self) -> None:
+        """Begin to see one state."""
+        self.db.execute("BEGIN")
+
+    def end(self) -> None:
+        """See what is new from now on."""
+        if not self.db.get_autocommit():
+            self.db.execute("ROLLBACK")
+
+    # Pages
+
+    def page(
+        self, wanted: Filter, *, newest: bool = True, limit: int, after: Key | None = None
+    ) -> list[Entry]:
+        """Return events in the order of their time, then of arrival.
+
+        Args:
+            newest: The newest first; else the oldest.
+            after: Begin behind this place in that order.
+        """
+        direction, sign = ("DESC", "<") if newest else ("ASC", ">")
+        runs: list[list[Entry]] = []
+        for must in self._musts(wanted, walk_of(wanted)):
+            sql, values = must.sql, must.values
+            if after is not None:
+                sql, values = f"{sql} AND (e.time, e.n) {sign} (?, ?)", (*values, *after)
+            order = f"ORDER BY e.time {direction}, e.n {direction}"
+            runs.append(self._entries(f"WHERE {sql} {order} LIMIT ?", *values, limit))
+        return _first(limit, *runs, key=place, reverse=newest)
+
+    def arrived(self, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
+        """Return events in the order in which the index took them.
+
+        Args:
+            after: Behind this number of an event.
+            upto: Up to this number.
+        """
+        runs = [
+            self._entries(
+                f"WHERE e.n > ? AND e.n <= ? AND {must.sql} ORDER BY e.n LIMIT ?",
+                after, upto, *must.values, limit,
+            )
+            for must in self._musts(wanted, Walk.NUMBER)
+        ]  # fmt: skip
+        return _first(limit, *runs, key=lambda entry: entry.n)
+
+    def in_stream(self, stream: str, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
+        """Return events in the order of a stream, as it is now; `stored` is its time.
+
+        Args:
+            after: Behind this sequence.
+            upto: Up to this sequence.
+        """
+        numbers = self.rows("stream_numbers", (stream,))
+        if not numbers:
+            return []
+        runs = [
+            self._entries(
+                f"WHERE e.stream = ? AND e.seq > ? AND e.seq <= ? AND {must.sql} ORDER BY e.seq LIMIT ?",
+                numbers[-1][0], after, upto, *must.values, limit,
+            )
+            for must in self._musts(wanted, Walk.NUMBER)
+        ]  # fmt: skip
+        return _first(limit, *runs, key=lambda entry: entry.seq)
+
+    def _musts(self, wanted: Filter, walk: Walk) -> list[Condition]:
+        """Return the conditions of a filter, one for each part of its scope."""
+        return [
+            condition(wanted, [part], walk, self._tables([part]), self.number)
+            for part in parts_of(wanted.scope, self.number)
+        ]
+
+    # Single events
+
+    def by_id(self, event_id: str, scope: Scope) -> Entry | None:
+        """Return the newest event with an id."""
+        whose = of_authors(parts_of(scope, self.number), Walk.NUMBER)
+        sql = f"WHERE e.event_id = ? AND e.event_id <> '' AND {whose.sql} ORDER BY e.n DESC LIMIT 1"
+        return next(iter(self._entries(sql, event_id, *whose.values)), None)
+
+    def by_place(self, stream: str, seq: int, scope: Scope) -> Entry | None:
+        """Return the event at a sequence of a stream; of the newest one that had this name."""
+        whose = of_authors(parts_of(scope, self.number), Walk.NUMBER)
+        sql = (
+            "WHERE e.stream IN (SELECT number FROM streams WHERE name = ?) AND e.seq = ? "
+            f"AND {whose.sql} ORDER BY e.stream DESC LIMIT 1"
+        )
+        return next(iter(self._entries(sql, stream, seq, *whose.values)), None)
+
+    def by_numbers(self, numbers: Sequence[int]) -> dict[int, Entry]:
+        """Return events by their numbers."""
+        if not numbers:
+            return {}
+        found = self._entries(f"WHERE e.n IN ({', '.join('?' * len(numbers))})", *numbers)
+        return {entry.n: entry for entry in found}
+
+    # Recall
+
+    def recall(self, text: str, wanted: Filter, *, limit: int, around: int = 0) -> list[Hit]:
+        """Return the events that answer a text best, best first.
+
+        Args:
+            wanted: Where to look; its `text` is not looked at.
+            around: How many events of the session before and after each are returned with it.
+        """
+        parts = parts_of(wanted.scope, self.number)
+        must = condition(replace(wanted, text=None), parts, Walk.NUMBER, [], self.number)
+        ranked = rank(
+            self.db, self._tables(parts), parse_query(text),
+            limit=limit, condition=must.sql, values=must.values,
+        )  # fmt: skip
+        entries = self.by_numbers([found.n for found in ranked])
+        return [
+            Hit(entries[found.n], found.score, self._around(entries[found.n], must, around))
+            for found in ranked
+            if found.n in entries
+        ]
+
+    def _around(self, entry: Entry, must: Condition, count: int) -> tuple[Entry, ...]:
+        if not count or not entry.session:
+            return ()
+        sides = [
+            self._entries(
+                f"WHERE e.session = ? AND (e.time, e.n) {sign} (?, ?) AND e.words > 0 AND {must.sql}"
+                f" ORDER BY e.time {order}, e.n {order} LIMIT ?",
+                self.number(entry.session), *place(entry), *must.values, count,
+            )
+            for sign, order in (("<", "DESC"), (">", "ASC"))
+        ]  # fmt: skip
+        return (*reversed(sides[0]), *sides[1])
+
+    # For the context block
+
+    def marks(
+        self, agent: str, *, since: int | None, limit: int, kinds: Sequence[Kind] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Return what is known of an agent's own events without their bodies, newest first.
+
+        Each is: number, session, type, kind, time, stored, run, call, id, bytes of the body.
+        """
+        where = ["e.agent = ?"]
+        values: list[Any] = [self.number(agent)]
+        if since is not None:
+            where.append("e.time >= ?")
+            values.append(since)
+        if kinds:
+            where.append(f"e.kind IN ({', '.join(str(int(kind)) for kind in kinds)})")
+        rows = self.db.execute(
+            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id, length(e.body)"
+            f" FROM events AS e WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            (*values, limit),
+        )
+        name = self.name
+        return [
+            (n, name(session), name(kind_name), _KINDS[kind], *rest)
+            for n, session, kind_name, kind, *rest in rows
+        ]
+
+    def bodies(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """Return the stored JSON of events by their numbers."""
+        found: dict[int, bytes] = {}
+        for start in range(0, len(numbers), MAX_NUMBERS):
+            some = numbers[start : start + MAX_NUMBERS]
+            sql = f"SELECT n, body FROM events WHERE n IN ({', '.join('?' * len(some))})"
+            found.update(self.db.execute(sql, tuple(some)))
+        return found
+
+    def memories(self, agent: str, *, others: bool, limit: int) -> list[Entry]:
+        """Return memories of an agent, or the public ones of all others, newest first."""
+        whose = "e.agent = ? AND e.kind = 8"
+        if others:
+            whose = f"e.visibility = {VISIBILITIES.index('public')} AND +e.agent <> ? AND e.kind = 8"
+        agent_number = self.number(agent) or 0
+        return self._entries(f"WHERE {whose} ORDER BY e.time DESC, e.n DESC LIMIT ?", agent_number, limit)
+
+    # Names and tables
+
+    def _tables(self, parts: Sequence[Whose]) -> list[str]:
+        """Return the full-text tables that hold the events of parts of a scope."""
+        names: dict[int, str] = dict(self.rows("lexicons"))
+        public = names.pop(0, None)
+        found: list[str | None] = []
+        for part in parts:
+            if part.public:
+                found.append(public)
+            elif part.agent is not None:
+                found.append(names.get(part.agent))
+            else:
+                found.extend(sorted(names.values()))
+        return list(dict.fromkeys(name for name in found if name is not None))
+
+    def number(self, name: str) -> int | None:
+        """Return the number of a name; None where no event has it."""
+        if (number := self._numbers.get(name)) is None:
+            number = self.value("name_number", (name,))
+            if number is not None:
+                if len(self._numbers) >= CACHED_NAMES:
+                    self._numbers.clear()
+                self._numbers[name] = number
+        return number
+
+    def name(self, number: int) -> str:
+        """Return the name of a number."""
+        if (text := self._texts.get(number)) is None:
+            if len(self._texts) >= CACHED_NAMES:
+                self._texts.clear()
+            text = self._texts[number] = str(
+                self.db.execute("SELECT text FROM names WHERE number = ?", (number,)).get
+            )
+        return text
+
+    def _stream(self, number: int) -> str:
+        if (name := self._streams.get(number)) is None:
+            name = self._streams[number] = str(
+                self.db.execute("SELECT name FROM streams WHERE number = ?", (number,)).get
+            )
+        return name
+
+    def _entries(self, tail: str, *values: Any) -> list[Entry]:
+        rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
+        return list(self._made(rows))
+
+    def _made(self, rows: apsw.Cursor) -> Iterator[Entry]:
+        name = self.name
+        for n, stream, seq, subject, agent, session, kind_name, kind, visibility, *rest in rows:
+            yield Entry(
+                n, self._stream(stream), seq or 0, name(subject), name(agent), name(session), name(kind_name),
+                _KINDS[kind], VISIBILITIES[visibility], *rest,
+            )  # fmt: skip
+
+
+def place(entry: Entry) -> Key:
+    """Return an event's place in the order of time."""
+    return entry.time, entry.n
+
+
+def _first(limit: int, *runs: list[Entry], key: Callable[[Entry], Any], reverse: bool = False) -> list[Entry]:
+    """Return the first of several sorted runs together."""
+    return runs[0] if len(runs) == 1 else list(islice(heapq.merge(*runs, key=key, reverse=reverse), limit))

@@ -1,0 +1,293 @@
+"""The index's one writing connection: events in, places in the stream, events out. Synchronous; one thread.
+
+Every method is one transaction. After an error nothing of it is there, and the caches begin anew.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import apsw
+
+from ..sql import Statements, insert_many
+from .connection import QUERIES
+from .entries import Parts, parts_of, row_of
+from .model import NewEvent, Placed
+from .words import PUBLIC, delete_sql, insert_sql, lexicon_sql
+
+CACHED_NAMES = 65_536  # names whose numbers are remembered; then they are looked up again
+MAX_LEXICONS = 1000  # agents with a full-text table of their own; each is five tables to SQLite
+REST = "fts_rest"
+"""The table of all agents beyond those: their ranking counts each other's words."""
+
+PUBLIC_NUMBER = 1  # place of `public` in VISIBILITIES
+
+
+class StreamState(NamedTuple):
+    """A stream in the index.
+
+    Attributes:
+        position: Everything up to this sequence is in the index.
+    """
+
+    number: int
+    position: int
+
+
+class Store(Statements):
+    """The index, open for writing.
+
+    Attributes:
+        taken: The newest outbox number that is in here.
+        newest: The newest number of an event.
+        count: How many events there are.
+    """
+
+    def __init__(self, db: apsw.Connection) -> None:
+        super().__init__(db, QUERIES)
+        self._reload()
+
+    def _reload(self) -> None:
+        self._names: dict[str, int] = {}
+        self._lexicons: dict[int, str] = dict(self.rows("lexicons"))
+        self.taken: int = self.value("fact", ("taken",))
+        self.newest: int = self.value("last_number")
+        self.count: int = self.value("count")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.db.execute("COMMIT")
+        except BaseException:
+            if not self.db.get_autocommit():
+                self.db.execute("ROLLBACK")
+            self._reload()
+            raise
+
+    # Streams
+
+    def stream(self, name: str, created: str) -> StreamState:
+        """Return a stream's number and how far it has been read; a new one when it is not known.
+
+        Args:
+            created: Its creation time; "" while it is not known.
+        """
+        found = self.first("stream", (name, created))
+        if found is not None:
+            return StreamState(*found)
+        with self._transaction():
+            return StreamState(self.value("add_stream", (name, created)), 0)
+
+    def set_position(self, stream: int, position: int) -> None:
+        """Note that a stream has been read up to a sequence."""
+        with self._transaction():
+            self.run("set_position", (stream, position))
+
+    # Events in
+
+    def add_accepted(self, events: Sequence[tuple[int, int, NewEvent]], taken: int) -> None:
+        """Take in events that were accepted here.
+
+        Args:
+            events: Each with the numbers of its stream and of its route, in the order of the outbox.
+            taken: Everything in the outbox up to this number is in here now.
+        """
+        with self._transaction():
+            self._insert(
+                [(stream, route, event, parts_of(event, own=True)) for stream, route, event in events]
+            )
+            self.run("set_fact", ("taken", taken))
+        self.taken = taken
+
+    def begin_anew(self) -> None:
+        """Note that the outbox begins anew: its numbers mean other rows than before."""
+        with self._transaction():
+            self.run("forget_outbox")
+            self.run("forget_routes")
+            self.run("set_fact", ("taken", 0))
+        self.taken = 0
+
+    def add_stored(self, stream: int, name: str, events: Sequence[NewEvent], position: int) -> int:
+        """Take in what a stream holds; what is known already gets its place.
+
+        Args:
+            name: The stream's name: what is known may be of one that it replaced.
+            events: A page of the stream, oldest first, each with its sequence.
+            position: The stream has been read up to here now.
+
+        Returns:
+            How many of them were not known.
+        """
+        same_name = frozenset(number for (number,) in self.rows("stream_numbers", (name,)))
+        with self._transaction():
+            fresh = [
+                (stream, None, event, parts_of(event, own=False))
+                for event in events
+                if not self._is_known(stream, same_name, event)
+            ]
+            self._insert(fresh)
+            self.run("set_position", (stream, position))
+        return len(fresh)
+
+    def _is_known(self, stream: int, same_name: frozenset[int], event: NewEvent) -> bool:
+        there = self.first("at_place", (stream, event.seq))
+        if there is not None:
+            if there[2] == event.body:
+                return True
+            self.run("unplace", (there[0],))  # the stream went back, and something else stands there now
+        if not event.event_id or (agent := self._number(event.agent)) is None:
+            return False
+        values = {"event_id": event.event_id, "agent": agent, "stream": stream}
+        for n, of_stream, body in self.rows("unplaced", values):
+            if of_stream in same_name and body == event.body:
+                self.run("place", (n, stream, event.seq))
+                return True
+        return False
+
+    def _insert(self, events: Sequence[tuple[int, int | None, NewEvent, Parts]]) -> None:
+        if not events:
+            return
+        numbers = self._numbers(events)
+        rows: list[Any] = []
+        words: dict[str, list[Any]] = {}
+        n = self.newest
+        for stream, route, event, parts in events:
+            n += 1
+            rows.extend(row_of(n, stream, route, event, parts, numbers))
+            if parts.indexed.words:
+                entry = (n, *parts.indexed.columns)
+                words.setdefault(self._lexicon(numbers[parts.agent]), []).extend(entry)
+                if parts.visibility == PUBLIC_NUMBER:
+                    words.setdefault(self._lexicon(0), []).extend(entry)
+        self.insert_many("add_events", 18, rows)
+        for table, values in words.items():
+            insert_many(self.db, insert_sql(table), 3, values)
+        self.newest = n
+        self.count += len(events)
+
+    # Places
+
+    def place_runs(self, route: int, stream: int, runs: Sequence[Placed], settled: int, rewinds: int) -> bool:
+        """Give settled rows of a route their places; what cannot be told here the stream will tell.
+
+        Args:
+            runs: Where settled rows are.
+            settled: The route's watermark.
+            rewinds: How often it was moved back.
+
+        Returns:
+            Whether the route was moved back since the last time; then what is retained must be placed anew.
+        """
+        known, known_rewinds = self.first("route", (route,)) or (0, rewinds)
+        moved_back = bool(rewinds != known_rewinds or settled < known)
+        with self._transaction():
+            if moved_back:
+                self.run("unplace_rows", (settled, route))
+            for run in runs:
+                self._place(route, stream, run)
+            self.run("set_route", (route, settled, rewinds))
+        return moved_back
+
+    def settled(self, route: int) -> int:
+        """Return up to which outbox number the rows of a route have been given their places."""
+        known = self.first("route", (route,))
+        return int(known[0]) if known else 0
+
+    def _place(self, route: int, stream: int, run: Placed) -> None:
+        values = {
+            "route": route, "stream": stream, "first": run.seq, "last": run.seq + run.rows - 1,
+            "from": run.first, "to": run.last,
+        }  # fmt: skip
+        self.run("free_places", values)
+        if run.last - run.first + 1 == run.rows:
+            self.run(
+                "place_range",
+                {"route": route, "stream": stream, "first": run.first, "last": run.last, "seq": run.seq},
+            )
+            return
+        found = self.rows("rows_in_range", (run.first, run.last, route))
+        if len(found) == run.rows:  # else the index lacks some, and only the stream knows which
+            for offset, (n,) in enumerate(found):
+                self.run("place", (n, stream, run.seq + offset))
+
+    def unplace_beyond(self, stream: int, last: int) -> None:
+        """Note that a stream ends at a sequence: it went back, and what was behind is not there any more."""
+        with self._transaction():
+            self.run("unplace_beyond", (stream, last))
+            self.run("set_position", (stream, last))
+
+    # Events out
+
+    def prune(self, before: int | None, most: int) -> int:
+        """Remove up to `most` of the oldest events; memories stay.
+
+        Args:
+            before: Only those from before this time, Unix ms.
+
+        Returns:
+            How many there were.
+        """
+        found = self.rows("oldest", (most,)) if before is None else self.rows("older_than", (before, most))
+        if not found:
+            return 0
+        with self._transaction():
+            for n, agent, visibility, words in found:
+                if words:
+                    self.run_sql(delete_sql(self._lexicon(agent)), (n,))
+                    if visibility == PUBLIC_NUMBER:
+                        self.run_sql(delete_sql(self._lexicon(0)), (n,))
+                self.run("delete", (n,))
+        self.count -= len(found)
+        return len(found)
+
+    def trim(self, pages: int) -> None:
+        """Give free pages back to the disk."""
+        self.db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+
+    def used_bytes(self) -> int:
+        """Return the bytes of the file that hold something."""
+        pages: int = self.db.execute("PRAGMA page_count").get
+        free: int = self.db.execute("PRAGMA freelist_count").get
+        return (pages - free) * int(self.db.execute("PRAGMA page_size").get)
+
+    def run_sql(self, statement: str, values: Sequence[Any]) -> None:
+        """Run a statement that the code has put together."""
+        self.db.execute(statement, values)
+
+    # Names
+
+    def _numbers(self, events: Sequence[tuple[int, int | None, NewEvent, Parts]]) -> dict[str, int]:
+        """Return the numbers of all names of the events; new ones for those that are new."""
+        if len(self._names) > CACHED_NAMES:
+            self._names.clear()
+        names = self._names
+        for _, _, event, parts in events:
+            for name in (parts.agent, parts.session, parts.type, event.subject):
+                if name not in names and self._number(name) is None:
+                    names[name] = self.value("add_name", (name,))
+        return names
+
+    def _number(self, name: str) -> int | None:
+        if (number := self._names.get(name)) is None:
+            number = self.value("name_number", (name,))
+            if number is not None:
+                self._names[name] = number
+        return number
+
+    def _lexicon(self, agent: int) -> str:
+        """Return the full-text table of an agent, by its number; made the first time. 0 is the public one."""
+        if (name := self._lexicons.get(agent)) is not None:
+            return name
+        own = f"fts_{agent}" if len(self._lexicons) < MAX_LEXICONS else REST
+        name = own if agent else PUBLIC
+        if name not in self._lexicons.values():
+            self.db.execute(lexicon_sql(name))
+        self.run("add_lexicon", (agent, name))
+        self._lexicons[agent] = name
+        return name
+
+
+Work = Callable[[Store], Any]
+"""What is done with the store, on its thread."""

@@ -1,0 +1,110 @@
+"""From the outbox into the index: what is accepted can be read at once, whether NATS is there or not."""
+
+import logging
+import time
+
+import anyio
+
+from eventd_ipc.backoff import Backoff
+
+from ..errors import IndexUnusable
+from ..index.index import Index
+from ..index.model import NewEvent
+from ..outbox.feeding import Accepted
+from ..outbox.outbox import Outbox
+from .pace import Pace
+
+logger = logging.getLogger(__name__)
+
+BATCH_ROWS = 500  # rows in one transaction of the index: some 15 ms, for which its other work waits
+BATCH_BYTES = 4 * 2**20  # bytes of their bodies
+GATHER = 0.025  # seconds between two batches while nobody waits, so that few rows are not many transactions
+TICK = 1.0  # seconds between two looks whether the index has begun anew
+RETRY_FIRST, RETRY_LONGEST = 0.2, 10.0  # seconds, when the index cannot be written
+
+
+class Feed:
+    """Takes accepted rows in the order of the outbox.
+
+    Attributes:
+        problem: Why it does not go on; "" while it does.
+        behind: Accepted rows that are not in the index yet.
+    """
+
+    def __init__(self, outbox: Outbox, index: Index, pace: Pace) -> None:
+        self.problem = ""
+        self._outbox = outbox
+        self._index = index
+        self._pace = pace
+        self._streams: dict[int, int] = {}  # number of the stream in the index, by route
+        self._generation = -1
+        self._behind_since: float | None = None
+
+    @property
+    def behind(self) -> int:
+        """Numbers of the outbox that the index has not taken."""
+        return max(0, self._outbox.last_seq - self._index.taken)
+
+    @property
+    def behind_seconds(self) -> float:
+        """For how long it has not had everything."""
+        return 0.0 if self._behind_since is None else time.monotonic() - self._behind_since
+
+    async def run(self) -> None:
+        """Feed until cancelled. The outbox keeps what has not been taken, whatever goes wrong here."""
+        backoff = Backoff(RETRY_FIRST, RETRY_LONGEST)
+        while True:
+            try:
+                if self._index.taken > self._outbox.last_seq:
+                    await self._index.begin_anew_with_outbox()
+                await self._feed(backoff)
+            except IndexUnusable as error:
+                if str(error) != self.problem:
+                    extra = {"action": "index_stalled", "hint": error.hint}
+                    logger.error("the index does not go on: %s", error, extra=extra)
+                self.problem = str(error)
+                await anyio.sleep(backoff.pause())
+
+    async def _feed(self, backoff: Backoff) -> None:
+        while True:
+            added = self._outbox.watch_all()
+            began = time.monotonic()
+            feed = await self._outbox.accepted(
+                after=self._index.taken, limit=BATCH_ROWS, max_bytes=BATCH_BYTES
+            )
+            if feed.upto > self._index.taken:
+                await self._take(feed.rows, feed.upto)
+            self._outbox.keep_from(self._index.taken)
+            backoff.reset()
+            self.problem = ""
+            if self._index.taken < feed.last:
+                self._behind_since = self._behind_since or began
+                busy = time.monotonic() - began
+                await anyio.sleep(self._pace.rest(busy, self._index.cpu_seconds))
+                continue
+            self._behind_since = None
+            if feed.rows:
+                with anyio.move_on_after(GATHER):
+                    await self._index.wanted()
+            while not added.is_set() and self._index.taken >= self._outbox.last_seq:
+                with anyio.move_on_after(TICK):
+                    await added.wait()
+                await self._index.heal()
+
+    async def _take(self, rows: list[Accepted], upto: int) -> None:
+        if self._generation != self._index.generation:
+            self._streams.clear()
+            self._generation = self._index.generation
+        events: list[tuple[int, int, NewEvent]] = []
+        for seq, route, agent, event_id, subject, accepted_at, body in rows:
+            stream = self._streams.get(route)
+            if stream is None:
+                stream = await self._stream_of(route)
+            events.append((stream, route, NewEvent(None, seq, agent, subject, accepted_at, event_id, body)))
+        await self._index.add_accepted(events, upto)
+
+    async def _stream_of(self, route: int) -> int:
+        name = self._outbox.stats.routes[route].stream
+        number = (await self._index.stream(name, "")).number
+        self._streams[route] = number
+        return number

@@ -1,0 +1,26 @@
+"""Sees to it that a reader finds what it has written itself."""
+
+import anyio
+
+from ..index.index import Index
+from ..indexing.indexer import Indexer
+from ..outbox.outbox import Outbox
+
+PATIENCE = 1.0  # seconds that a read waits for what was accepted before it to be in the index
+HOPELESS = 2.0  # seconds that the index is behind, from which on waiting would not help
+
+
+class Freshness:
+    """Waits, for a bounded time, until the index has what was accepted before a request."""
+
+    def __init__(self, outbox: Outbox, index: Index, indexer: Indexer) -> None:
+        self._outbox = outbox
+        self._index = index
+        self._indexer = indexer
+
+    async def wait(self) -> bool:
+        """Return whether the index has everything: what was emitted before now, and what the streams hold."""
+        if self._indexer.feed.behind_seconds < HOPELESS and not self._indexer.feed.problem:
+            with anyio.move_on_after(PATIENCE):
+                await self._index.wait_taken(await self._outbox.flush())
+        return self._indexer.complete

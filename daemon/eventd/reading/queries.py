@@ -1,0 +1,144 @@
+"""Answers `query`, and `get` and `tail` as far as the index has what they want."""
+
+from collections.abc import AsyncGenerator
+
+from eventd_ipc.messages import Get, Query, StoredEvent, Tail
+
+from ..access import scope_of
+from ..index.index import Index
+from ..index.model import Entry, Filter
+from ..index.reads import Key, place
+from ..server.operations import StreamResponder
+from .filters import bad, check_agent, filter_of
+from .freshness import Freshness
+
+PAGE = 200  # events read at a time: a few ms of a reading thread, and as much memory as they take
+
+
+class Queries:
+    """Reads events from the index."""
+
+    def __init__(self, index: Index, freshness: Freshness) -> None:
+        self._index = index
+        self._freshness = freshness
+
+    async def query(self, request: Query, responder: StreamResponder) -> None:
+        """Send the events that are wanted, and where it goes on when there are more than that."""
+        check_agent(request.agent)
+        if request.limit is not None and request.limit < 1:
+            raise bad("limit is a number of events, from 1")
+        wanted = filter_of(
+            request,
+            scope_of(responder.agent, request.agent),
+            since=request.since,
+            until=request.until,
+            text=request.text,
+            stream=request.stream,
+        )
+        newest = request.order == "newest"
+        after = None if request.cursor is None else read_cursor(request.cursor, newest=newest)
+        await self._freshness.wait()
+        left = request.limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = await self._page(wanted, newest, size + 1, after)
+            more = len(page) > size
+            for entry in page[:size]:
+                await responder.send(stored(request.id, entry))
+                after = place(entry)
+            if not more:
+                return
+            left = None if left is None else left - size
+        if after is not None:
+            responder.cursor = write_cursor(after, newest=newest)
+
+    async def _page(self, wanted: Filter, newest: bool, limit: int, after: Key | None) -> list[Entry]:
+        return await self._index.read(
+            lambda reads: reads.page(wanted, newest=newest, limit=limit, after=after)
+        )
+
+    async def find(self, request: Get, hello_agent: str, stream: str | None) -> Entry | None:
+        """Return the event that is meant, if it is in the index.
+
+        Args:
+            stream: Name of the stream whose sequence is meant.
+        """
+        await self._freshness.wait()
+        scope = scope_of(hello_agent, request.agent)
+        if request.event is not None:
+            return await self._index.read(lambda reads: reads.by_id(request.event or "", scope))
+        return await self._index.read(lambda reads: reads.by_place(stream or "", request.seq or 0, scope))
+
+    async def tail(self, request: Tail, hello_agent: str) -> AsyncGenerator[Entry]:
+        """Yield the last events in the order of time, and with `follow` new ones as they arrive."""
+        wanted = filter_of(
+            request,
+            scope_of(hello_agent, request.agent),
+            since=request.since if request.last is None else None,
+            text=request.text,
+            stream=request.stream,
+        )
+        await self._freshness.wait()
+        upto, generation = self._index.newest, self._index.generation
+        if request.last is not None:
+            last: list[Entry] = []
+            after: Key | None = None
+            while len(last) < request.last:
+                page = await self._page(wanted, True, min(PAGE, request.last - len(last)), after)
+                last += page
+                if not page:
+                    break
+                after = place(page[-1])
+            for entry in reversed(last):
+                if entry.n <= upto:
+                    yield entry
+        else:
+            after = None
+            while page := await self._page(wanted, False, PAGE, after):
+                for entry in page:
+                    if entry.n <= upto:
+                        yield entry
+                after = place(page[-1])
+        while request.follow:
+            changed = self._index.watch()
+            if generation != self._index.generation:  # it begins anew: what fills it was shown before
+                upto, generation = self._index.newest, self._index.generation
+            newest = self._index.newest
+            while upto < newest:
+                page = await self._index.read(
+                    lambda reads, upto=upto, newest=newest: reads.arrived(  # type: ignore[misc]
+                        wanted, after=upto, upto=newest, limit=PAGE
+                    )
+                )
+                for entry in page:
+                    yield entry
+                upto = page[-1].n if len(page) == PAGE else newest
+            await changed.wait()
+
+
+def stored(request: int, entry: Entry) -> StoredEvent:
+    """Return the reply that shows an event of the index."""
+    return StoredEvent(request, entry.stream, entry.seq, entry.subject, entry.stored, entry.body)
+
+
+def write_cursor(key: Key, *, newest: bool) -> str:
+    """Return a place in the order of time as text."""
+    return f"{'n' if newest else 'o'}{key[0]}.{key[1]}"
+
+
+def read_cursor(text: str, *, newest: bool) -> Key:
+    """Return the place that `write_cursor` wrote.
+
+    Raises:
+        RequestRefused: It is no cursor, or one of the other order.
+    """
+    order, (time, _, number) = text[:1], text[1:].partition(".")
+    if order != ("n" if newest else "o"):
+        raise bad("the cursor is of no query with this order")
+    try:
+        key = int(time), int(number)
+    except ValueError:
+        raise bad("the cursor is none that a query has ended with") from None
+    if max(map(abs, key)) >= 2**63:
+        raise bad("the cursor is none that a query has ended with")
+    return key

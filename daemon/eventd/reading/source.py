@@ -1,0 +1,33 @@
+"""The index as the context block asks for it."""
+
+from collections.abc import Mapping, Sequence
+
+from ..context.source import Mark
+from ..events.types import Kind
+from ..index.model import Entry, Filter, Hit, Scope
+from ..index.reads import Reads
+
+
+class IndexSource:
+    """A `context.source.Source` over one read of the index."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    def newest(
+        self, agent: str, *, since: int | None, limit: int, kinds: Sequence[Kind] = ()
+    ) -> Sequence[Mark]:
+        """Return marks of an agent's own events, newest first."""
+        return [Mark(*row) for row in self._reads.marks(agent, since=since, limit=limit, kinds=kinds)]
+
+    def bodies(self, numbers: Sequence[int]) -> Mapping[int, bytes]:
+        """Return the stored JSON of events by their numbers."""
+        return self._reads.bodies(numbers)
+
+    def memories(self, agent: str, *, others: bool, limit: int) -> Sequence[Entry]:
+        """Return memories of the agent, or the public ones of others, newest first."""
+        return self._reads.memories(agent, others=others, limit=limit)
+
+    def recall(self, query: str, agent: str, *, limit: int) -> Sequence[Hit]:
+        """Return the passages that match a text, best first."""
+        return self._reads.recall(query, Filter(scope=Scope(reader=agent)), limit=limit)
