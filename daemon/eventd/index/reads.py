@@ -17,6 +17,7 @@ from .model import Entry, Filter, Hit, Scope
 from .ranking import rank
 from .words import parse_query
 
+FIRST_TIME = -(2**63)  # ms; before any
 MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
 CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
 
@@ -75,21 +76,33 @@ class Reads(Statements):
             runs.append(self._entries(f"WHERE {sql} {order} LIMIT ?", *values, limit))
         return _first(limit, *runs, key=place, reverse=newest)
 
-    def arrived(self, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
+    def arrived(
+        self,
+        wanted: Filter,
+        *,
+        after: int,
+        upto: int,
+        limit: int,
+        newest: bool = False,
+        stored: int | None = None,
+    ) -> list[Entry]:
         """Return events in the order in which the index took them.
 
         Args:
             after: Behind this number of an event.
             upto: Up to this number.
+            newest: The last ones, the newest first.
+            stored: Not stored before this time, Unix ms.
         """
+        direction = "DESC" if newest else "ASC"
         runs = [
             self._entries(
-                f"WHERE e.n > ? AND e.n <= ? AND {must.sql} ORDER BY e.n LIMIT ?",
-                after, upto, *must.values, limit,
+                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {direction} LIMIT ?",
+                after, upto, FIRST_TIME if stored is None else stored, *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
         ]  # fmt: skip
-        return _first(limit, *runs, key=lambda entry: entry.n)
+        return _first(limit, *runs, key=lambda entry: entry.n, reverse=newest)
 
     def in_stream(self, stream: str, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
         """Return events in the order of a stream, as it is now; `stored` is its time.

@@ -70,50 +70,51 @@ class Queries:
         return await self._index.read(lambda reads: reads.by_place(stream or "", request.seq or 0, scope))
 
     async def tail(self, request: Tail, hello_agent: str) -> AsyncGenerator[Entry]:
-        """Yield the last events in the order of time, and with `follow` new ones as they arrive."""
+        """Yield the last events in the order in which they arrived, and with `follow` new ones too."""
         wanted = filter_of(
-            request,
-            scope_of(hello_agent, request.agent),
-            since=request.since if request.last is None else None,
-            text=request.text,
-            stream=request.stream,
+            request, scope_of(hello_agent, request.agent), text=request.text, stream=request.stream
         )
         await self._freshness.wait()
         upto, generation = self._index.newest, self._index.generation
+        after, since = 0, request.since if request.last is None else None
         if request.last is not None:
-            last: list[Entry] = []
-            after: Key | None = None
-            while len(last) < request.last:
-                page = await self._page(wanted, True, min(PAGE, request.last - len(last)), after)
-                last += page
-                if not page:
-                    break
-                after = place(page[-1])
-            for entry in reversed(last):
-                if entry.n <= upto:
-                    yield entry
-        else:
-            after = None
-            while page := await self._page(wanted, False, PAGE, after):
-                for entry in page:
-                    if entry.n <= upto:
-                        yield entry
-                after = place(page[-1])
+            after = await self._start_of_last(wanted, request.last, upto)
+        while page := await self._arrived(wanted, after, upto, stored=since):
+            for entry in page:
+                yield entry
+            after = page[-1].n
         while request.follow:
             changed = self._index.watch()
             if generation != self._index.generation:  # it begins anew: what fills it was shown before
                 upto, generation = self._index.newest, self._index.generation
             newest = self._index.newest
             while upto < newest:
-                page = await self._index.read(
-                    lambda reads, upto=upto, newest=newest: reads.arrived(  # type: ignore[misc]
-                        wanted, after=upto, upto=newest, limit=PAGE
-                    )
-                )
+                page = await self._arrived(wanted, upto, newest)
                 for entry in page:
                     yield entry
                 upto = page[-1].n if len(page) == PAGE else newest
             await changed.wait()
+
+    async def _arrived(
+        self, wanted: Filter, after: int, upto: int, *, stored: int | None = None
+    ) -> list[Entry]:
+        return await self._index.read(
+            lambda reads: reads.arrived(wanted, after=after, upto=upto, limit=PAGE, stored=stored)
+        )
+
+    async def _start_of_last(self, wanted: Filter, last: int, upto: int) -> int:
+        """Return the number of an event behind which are as many as are wanted, up to `upto`."""
+        while last > 0:
+            size = min(PAGE, last)
+            page = await self._index.read(
+                lambda reads, upto=upto, size=size: reads.arrived(  # type: ignore[misc]
+                    wanted, after=0, upto=upto, limit=size, newest=True
+                )
+            )
+            if len(page) < size:
+                return 0
+            upto, last = page[-1].n - 1, last - size
+        return upto
 
 
 def stored(request: int, entry: Entry) -> StoredEvent:
