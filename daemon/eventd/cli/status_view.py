@@ -1,13 +1,13 @@
 """The status document as lines for a person. What an older or newer daemon leaves out is left out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .columns import columns
 from .figures import count, size, span
 from .output import neutral
 
 HEALTH_COLOURS = {"ok": "green", "degraded": "yellow", "failing": "red", "away": "red"}
-NOTHING = "-"
 
 Tree = Mapping[str, Any]
 
@@ -22,10 +22,10 @@ def status_lines(document: Tree) -> list[str]:
     lines += [f"  {reason}" for reason in reasons[1:]]
     facts = [(label, fact) for label, fact in _facts(document) if fact]
     if facts:
-        lines += ["", *_columns(facts)]
+        lines += ["", *columns(facts)]
     routes = [_tree(route) for route in document.get("routes") or ()]
     if routes:
-        table = _columns([_ROUTE_HEADS, *map(_route, routes)])
+        table = columns([_ROUTE_HEADS, *map(_route, routes)])
         lines += ["", table[0]]
         for line, route in zip(table[1:], routes, strict=True):
             lines += [line, *(f"  ! {remark}" for remark in _remarks(route) if remark)]
@@ -139,15 +139,6 @@ def _number(value: float) -> str:
 
 def _joined(*parts: str, mark: str = " · ") -> str:
     return mark.join(filter(None, parts))
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Line the columns up; the last one is as wide as it likes."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{cell or NOTHING:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _tree(value: object) -> Tree:
