@@ -22,10 +22,11 @@ from .words import Query, quoted
 if TYPE_CHECKING:
     from apsw import FTS5ExtensionApi
 
-BUDGET = 5000  # rows that the words of a query may find together; 0.9 µs each
+BUDGET = 2000  # rows that the words of a query may find together; 0.9 µs each
 COMMON = 0.3  # part of all rows: a word in more of them says nothing in a big table
 FREQUENT = 3  # frequent words that count beside rare ones; each costs up to 4 ms among 1 M rows
-SCOPE = 10_000  # events of a scope that are looked at to learn where in the table it lies
+SCOPE = 12_000  # events of a scope that are looked at to learn where in the table it lies
+SMALL = 20_000  # rows: in a smaller table it does not matter where
 STEPS = 400_000  # of SQLite's machine that this may take: about 5 ms
 
 K1, B = 1.2, 0.75  # bm25: how soon repeating a word stops to count, and how much long texts lose
@@ -213,7 +214,7 @@ def _plan(db: apsw.Connection, table: str, query: Query, scope: Scope) -> _Plan 
     if sum(term.rows for term in terms) <= BUDGET:
         return _Plan(terms, [], first, last, False)
     common = COMMON * total
-    span = scope.span(db) if scope.condition else None
+    span = scope.span(db) if scope.condition and total > SMALL else None
     rare = _affordable(terms)
     if span is not None and (span[2] or not rare):
         first, last = max(first, span[0]), min(last, span[1])
@@ -271,7 +272,7 @@ def _presorted(db: apsw.Connection, table: str, plan: _Plan) -> list[int]:
         )
         for (n,) in rows:
             found[n] += term.weight
-    return sorted(found, key=lambda n: (-found[n], -n))
+    return sorted(reversed(found), key=found.__getitem__, reverse=True)  # the newer first of equals
 
 
 def _in_scope(
