@@ -98,7 +98,7 @@ def _joins(found: re.Match[str]) -> bool:
     after = text[found.end()] if found.end() < len(text) else ""
     if not before or not (ord(before) >= _FIRST_JOINED or before in _KEYCAPS):
         return False
-    return "\u200d" not in run and "\u200c" not in run or (bool(after) and ord(after) >= _FIRST_JOINED)
+    return ("\u200d" not in run and "\u200c" not in run) or (bool(after) and ord(after) >= _FIRST_JOINED)
 
 
 def _defuse_markup(found: re.Match[str]) -> str:
