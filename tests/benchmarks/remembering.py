@@ -1,4 +1,4 @@
-"""What agents are told: queries and the context block over a large index, beside the older way to get them."""
+"""What agents are told: queries and the context block over a large index, beside older ways to get them."""
 
 import asyncio
 import json

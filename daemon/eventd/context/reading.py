@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ..events.normal import normalise
+from ..events.normal import normalise, searchable
 from ..events.types import MESSAGES, TOOLS, Kind
 from .settings import ContextRequest, ContextSettings
 from .source import Mark, Source
@@ -140,17 +140,16 @@ def read(source: Source, request: ContextRequest, settings: ContextSettings) -> 
     marks = [mark for mark in found if mark.n not in own]
     past.full = len(found) >= limit or len(marks) > settings.max_events
     del marks[settings.max_events :]
-    counted = len(marks)
+    past.as_of = as_of
+    past.since = as_of - settings.window
+    past.recent = sum(when(mark) >= past.since for mark in marks)
     if past.full and sum(mark.kind in MESSAGES for mark in marks) < FEW_MESSAGES:
         seen = {mark.n for mark in marks}
         since = as_of - settings.horizon
         more = source.newest(request.agent, since=since, limit=FEW_MESSAGES, kinds=MESSAGES)
-        marks += [mark for mark in more if mark.n not in seen]
-    marks.sort(key=lambda mark: (when(mark), mark.n))
-    past.as_of = as_of
-    past.since = as_of - settings.window
-    past.marks = [mark for mark in marks if when(mark) >= as_of - settings.horizon]
-    past.recent = sum(when(mark) >= past.since for mark in past.marks) - (len(marks) - counted)
+        marks += [mark for mark in more if mark.n not in seen and mark.n not in own]
+    earliest = as_of - settings.horizon
+    past.marks = sorted((mark for mark in marks if when(mark) >= earliest), key=lambda m: (when(m), m.n))
     _say(source, past, settings)
     return past
 
@@ -329,4 +328,10 @@ def _fetch(source: Source, marks: Sequence[Mark], room: int) -> dict[int, str]:
         room -= mark.size
         numbers.append(mark.n)
     bodies: Mapping[int, bytes] = source.bodies(numbers) if numbers else {}
-    return {n: said(bodies[n]) for n in numbers if n in bodies}
+    kinds = {mark.n: mark.kind for mark in marks}
+    return {n: _tool(bodies[n]) if kinds[n] in TOOLS else said(bodies[n]) for n in numbers if n in bodies}
+
+
+def _tool(body: bytes) -> str:
+    event = normalise(body)
+    return searchable(event) if event is not None else ""

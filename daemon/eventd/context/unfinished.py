@@ -45,9 +45,8 @@ def unfinished(marks: Sequence[Mark], session: str | None, noise: Collection[int
     ends_stored = ends or starts < HABIT
     found: list[Unfinished] = []
     for key, held in by_session.items():
-        if session and key == session:
-            held = held[: _last_start(held)]
-        found += _of_session(held, noise, ends_stored)
+        own = session is not None and key == session
+        found += _of_session(held[: _last_start(held)] if own else held, noise, ends_stored)
     return sorted(found, key=lambda item: (when(item.mark), item.mark.n), reverse=True)
 
 
