@@ -13,7 +13,7 @@ from ..events.types import Kind
 from ..sql import Statements
 from .conditions import Condition, Walk, Whose, condition, of_authors, parts_of, walk_of
 from .connection import QUERIES
-from .model import Entry, Filter, Hit, Scope
+from .model import Entry, Filter, Hit, Scope, Shown
 from .ranking import rank
 from .words import parse_query
 
@@ -25,6 +25,8 @@ COLUMNS = (
     "e.n, e.stream, e.seq, e.subject, e.agent, e.session, e.type, e.kind, e.visibility, e.time, e.stored, "
     "e.run, e.call, e.event_id, e.words, e.body"
 )
+
+SHOWN_COLUMNS = "e.n, e.time, e.stream, e.seq, e.subject, e.stored, e.body"
 
 Key = tuple[int, int]
 """Place of an event in the order of time: its time and its number."""
@@ -66,14 +68,25 @@ class Reads(Statements):
             newest: The newest first; else the oldest.
             after: Begin behind this place in that order.
         """
+        return self._page(self._entries, wanted, newest, limit, after)
+
+    def shown(
+        self, wanted: Filter, *, newest: bool = True, limit: int, after: Key | None = None
+    ) -> list[Shown]:
+        """Return the same as `page`, as far as a query sends it; that takes half the time."""
+        return self._page(self._shown, wanted, newest, limit, after)
+
+    def _page[T: (Entry, Shown)](
+        self, select: Callable[..., list[T]], wanted: Filter, newest: bool, limit: int, after: Key | None
+    ) -> list[T]:
         direction, sign = ("DESC", "<") if newest else ("ASC", ">")
-        runs: list[list[Entry]] = []
+        runs: list[list[T]] = []
         for must in self._musts(wanted, walk_of(wanted)):
             sql, values = must.sql, must.values
             if after is not None:
                 sql, values = f"{sql} AND (e.time, e.n) {sign} (?, ?)", (*values, *after)
             order = f"ORDER BY e.time {direction}, e.n {direction}"
-            runs.append(self._entries(f"WHERE {sql} {order} LIMIT ?", *values, limit))
+            runs.append(select(f"WHERE {sql} {order} LIMIT ?", *values, limit))
         return _first(limit, *runs, key=place, reverse=newest)
 
     def arrived(
@@ -280,6 +293,14 @@ class Reads(Statements):
         rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
         return list(self._made(rows))
 
+    def _shown(self, tail: str, *values: Any) -> list[Shown]:
+        rows = self.db.execute(f"SELECT {SHOWN_COLUMNS} FROM events AS e {tail}", values)
+        name, stream_name = self.name, self._stream
+        return [
+            Shown(n, time, stream_name(stream), seq or 0, name(subject), stored, body)
+            for n, time, stream, seq, subject, stored, body in rows
+        ]
+
     def _made(self, rows: apsw.Cursor) -> Iterator[Entry]:
         name = self.name
         for n, stream, seq, subject, agent, session, kind_name, kind, visibility, *rest in rows:
@@ -289,7 +310,7 @@ class Reads(Statements):
             )  # fmt: skip
 
 
-def place(entry: Entry) -> Key:
+def place(entry: Entry | Shown) -> Key:
     """Return an event's place in the order of time."""
     return entry.time, entry.n
 
