@@ -76,7 +76,7 @@ class Reads(Statements):
         """Return the same as `page`, as far as a query sends it; that takes half the time."""
         return self._page(self._shown, wanted, newest, limit, after)
 
-    def _page[T: (Entry, Shown)](
+    def _page[T: Entry | Shown](
         self, select: Callable[..., list[T]], wanted: Filter, newest: bool, limit: int, after: Key | None
     ) -> list[T]:
         direction, sign = ("DESC", "<") if newest else ("ASC", ">")
