@@ -57,7 +57,7 @@ def test_status_is_an_object_for_programs(eventd: Eventd, server: ScriptedServer
 def test_status_shows_what_there_is(eventd: Eventd, server: ScriptedServer) -> None:
     """Another version may leave keys out."""
     answer(server, {"state": "stalled"})
-    assert eventd("index", "status").lines[0] == "waiting"
+    assert eventd("index", "status").lines[0] == "stalled"
 
 
 def test_rebuild_waits_until_it_is_done(eventd: Eventd, server: ScriptedServer) -> None:

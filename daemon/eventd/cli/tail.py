@@ -25,7 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two tries to reach the 
 EPILOG = """\b
 Examples:
   eventd tail
-  eventd tail -f --agent main --type conversation.*
+  eventd tail -f --agent main --type "conversation.*"
   eventd tail --since 2h --json | jq -r .event.type | sort | uniq -c
   eventd tail --since yesterday --stream events-my-agent
 
