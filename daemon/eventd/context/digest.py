@@ -10,38 +10,51 @@ from dataclasses import dataclass, field
 
 from ..events.types import Kind
 from .reading import Message
+from .stopwords import STOP, words
 
 STRETCH_GAP = 3_600_000  # ms of silence after which a session's conversation counts as another one
-MAX_EXCHANGES = 40  # of a stretch that are weighed: the first and the last ones
-LOOKED_AT = 2000  # characters at each end of a message that are looked at for its sentence
-MAX_SENTENCES = 8  # at each end of a message that are weighed
+FIRST_EXCHANGES, LAST_EXCHANGES = 4, 8  # of a stretch that are weighed
+LOOKED_AT = 600  # characters at each end of a message that are looked at for its sentence
+MOST_SENTENCES = 4  # at each end of a message that are weighed
 SHORT, LONG = 20, 220  # characters of a sentence that says enough, and of one that says too much
+MANY_WORDS = 8  # words that are no stop words, in a sentence that says much
+OPENING = 0.4  # worth of being the first request
+FIRST_WORDS = 3  # words of a sentence that count as its beginning
+
+CONCLUDES = words(
+    """
+done fixed decided agreed works working deployed merged resolved finished completed complete passed pass
+passes created added removed changed moved renamed updated installed found cause caused because result
+recommend chose chosen noted remembered booked scheduled sent released ✅ ✔ ☑ erledigt fertig behoben
+entschieden beschlossen vereinbart funktioniert läuft gelöst abgeschlossen erstellt hinzugefügt entfernt
+geändert verschoben umbenannt aktualisiert installiert gefunden ursache weil ergebnis empfehle notiert
+gebucht geplant gesendet verschickt bleibt
+"""
+)
+"""Words of a sentence that says what came of something."""
+
+ASKS = words(
+    """
+please can could would how what why when where who which make add fix write find show tell remember remind
+bitte kannst könntest wie was warum wann wo wer welche welcher welches mach schreib zeig such merk erinnere
+"""
+)
+"""Words at the beginning of a request."""
+
+FILLERS = words(
+    """
+sure ok okay great thanks thank hi hello hey yes no certainly absolutely perfect let now good would do
+shall should feel hope is i'll i'm i've you're it's glad enjoy sorry apologies unfortunately klar gern
+gerne natürlich danke hallo guten moin ja nein alles verstanden soll möchtest sag melde
+"""
+)
+"""Words with which sentences begin that say little: greetings, announcements, offers."""
 
 _SENTENCES = re.compile(r"[^.!?。！？\n]+(?:[.!?](?=\S)[^.!?。！？\n]*)*[.!?。！？]*")
-_CONCLUDES = re.compile(
-    r"\b(?:done|fixed|decided|agreed|works?|working|deployed|merged|resolved|finished|completed?|passed?|"
-    r"created|added|removed|changed|moved|renamed|updated|installed|found|cause[ds]?|because|turns out|result|"
-    r"recommend|chose|chosen|is now|are now|will be|set to|noted|remembered|booked|scheduled|sent|"
-    r"erledigt|fertig|behoben|entschieden|beschlossen|vereinbart|funktioniert|läuft|gelöst|abgeschlossen|"
-    r"erstellt|hinzugefügt|entfernt|geändert|verschoben|umbenannt|aktualisiert|installiert|gefunden|ursache|"
-    r"weil|liegt an|lag an|ergebnis|empfehle|notiert|gebucht|geplant|gesendet|bleibt|steht)\b|[✅✔☑]",
-    re.IGNORECASE,
-)
-_ASKS = re.compile(
-    r"\?|^(?:please|can|could|would|how|what|why|when|where|who|which|is|are|do|does|make|add|fix|write|find|"
-    r"show|tell|remember|remind|let's|we|i (?:want|need)|bitte|kannst|könntest|wie|was|warum|wann|wo|wer|"
-    r"welche[rs]?|mach|schreib|zeig|such|merk|erinner|ich (?:will|brauche|möchte))\b",
-    re.IGNORECASE,
-)
-_FILLER = re.compile(
-    r"^(?:sure|ok(?:ay)?|great|thanks?|thank you|hi|hello|hey|yes|no|of course|certainly|absolutely|got it|"
-    r"let me|i'll|i will|i am going to|now i|now let|good (?:question|morning|evening)|perfect|"
-    r"let me know|feel free|would you like|do you want|shall i|should i|is there anything|hope this|"
-    r"klar|gerne?|natürlich|danke|hallo|guten|moin|ja|nein|alles klar|verstanden|ich schaue|ich werde|"
-    r"soll ich|möchtest du|sag bescheid|melde dich)\b",
-    re.IGNORECASE,
-)
-_MARKS = re.compile(r"^[\s>*_#•·–—-]+|^\d+[.)]\s+|[\s*_]+$")
+_WORDS = re.compile(r"[\w']+|[✅✔☑]")
+_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_LIST_MARKS = " \t>*_#•·–—-"
+_NUMBERED = re.compile(r"\d+[.)]\s+")
 
 
 @dataclass(slots=True)
@@ -50,12 +63,14 @@ class Exchange:
 
     Attributes:
         asked, answered: Sentences; "" where there is none.
-        worth: How telling it is.
+        telling: How much the request says.
+        worth: How much both say.
         place: Its place in the stretch.
     """
 
     asked: str
     answered: str
+    telling: float
     worth: float
     place: int
 
@@ -65,12 +80,16 @@ class Stretch:
     """Conversation of one session without a long pause.
 
     Attributes:
+        about: The exchange whose request says most about the conversation.
+        outcome: The last one with an answer.
         exchanges: The most telling ones first.
         summaries: What the agent itself wrote when its conversation was compacted, newest first.
     """
 
     session: str
     messages: list[Message] = field(default_factory=list)
+    about: Exchange | None = None
+    outcome: Exchange | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     summaries: list[Message] = field(default_factory=list)
 
@@ -123,19 +142,19 @@ def weigh(stretch: Stretch, topics: Collection[str] = ()) -> None:
                 pairs.append(([], []))
             pairs[-1][1].append(message)
     count = len(pairs)
-    if count > MAX_EXCHANGES:
-        half = MAX_EXCHANGES // 2
-        chosen = [*range(half), *range(count - half, count)]
-    else:
-        chosen = list(range(count))
+    chosen = sorted({*range(min(FIRST_EXCHANGES, count)), *range(max(0, count - LAST_EXCHANGES), count)})
     stretch.exchanges = []
     for place in chosen:
         asked_in, answered_in = pairs[place]
         asked, first = _best(asked_in[:1] + asked_in[-1:] if len(asked_in) > 1 else asked_in, True, topics)
         answered, second = _best(answered_in[-1:], False, topics)
         # The beginning says what a conversation is about, its end what came of it.
-        edge = (0.8 if place == 0 else 0.0) + (1.2 if place == count - 1 else 0.0)
-        stretch.exchanges.append(Exchange(asked, answered, first + second + edge, place))
+        first += OPENING if place == 0 else 0.0
+        stretch.exchanges.append(Exchange(asked, answered, first, first + second, place))
+    if stretch.exchanges:
+        about = max(stretch.exchanges, key=lambda exchange: (exchange.telling, -exchange.place))
+        last = next((e for e in reversed(stretch.exchanges) if e.answered), about)
+        stretch.about, stretch.outcome = about, last
     stretch.exchanges.sort(key=lambda exchange: (-exchange.worth, exchange.place))
 
 
@@ -151,21 +170,27 @@ def _best(messages: Sequence[Message], asks: bool, topics: Collection[str]) -> t
 
 def _worth(sentence: str, place: int, asks: bool, topics: Collection[str]) -> float:
     size = len(sentence)
+    lower = sentence.lower()
+    said = _WORDS.findall(lower)
     worth = 0.9 / (1 + 0.5 * place)  # people and agents say first what matters
     if size < SHORT:
         worth -= 0.6 * (SHORT - size) / SHORT
     elif size > LONG:
         worth -= 0.3
-    if (_ASKS if asks else _CONCLUDES).search(sentence):
-        worth += 0.6
-    if _FILLER.match(sentence):
-        worth -= 0.7
-    if not asks and sentence.endswith("?"):
+    if asks:
+        if sentence.endswith("?") or not ASKS.isdisjoint(said[:FIRST_WORDS]):
+            worth += 0.6
+    else:
+        if not CONCLUDES.isdisjoint(said):
+            worth += 0.6
+        if sentence.endswith("?"):
+            worth -= 0.6
+    if said and said[0] in FILLERS and not (asks and size > 2 * SHORT):
         worth -= 0.5
-    if any(char.isdigit() for char in sentence):
+    worth += 0.7 * min(MANY_WORDS, len(set(said).difference(STOP))) / MANY_WORDS
+    if any(map(str.isdigit, sentence)):
         worth += 0.2
     if topics:
-        lower = sentence.lower()
         worth += 0.25 * min(2, sum(topic in lower for topic in topics))
     return worth
 
@@ -175,12 +200,14 @@ def sentences(text: str) -> list[str]:
     if len(text) > 2 * LOOKED_AT:
         text = text[:LOOKED_AT] + "\n" + text[-LOOKED_AT:]
     if "```" in text:
-        text = re.sub(r"```.*?(?:```|\Z)", "\n", text, flags=re.DOTALL)
+        text = _CODE.sub("\n", text)
     found: list[str] = []
     for match in _SENTENCES.finditer(text):
-        sentence = _MARKS.sub("", _MARKS.sub("", match.group().strip()))
-        if any(char.isalnum() for char in sentence):
+        sentence = match.group().strip().lstrip(_LIST_MARKS).rstrip(" *_")
+        if sentence[:1].isdigit() and (number := _NUMBERED.match(sentence)):
+            sentence = sentence[number.end() :].lstrip(_LIST_MARKS)
+        if len(sentence) > 1:
             found.append(sentence)
-    if len(found) > 2 * MAX_SENTENCES:
-        return found[:MAX_SENTENCES] + found[-MAX_SENTENCES:]
+    if len(found) > 2 * MOST_SENTENCES:
+        return found[:MOST_SENTENCES] + found[-MOST_SENTENCES:]
     return found

@@ -6,18 +6,18 @@ The data of an event is `payload.data`, or `payload` itself where there is no su
 `memory.note`, and any `migration.*` event whose data has a `fact`):
 
 - `text` (or `fact`, or `content`): the fact, one or a few sentences.
-- `subject` (or `entity`, or the first of `relatedEntities`): what it is about. `category`: of what sort it is.
+- `subject` (or `entity`, or the first of `relatedEntities`): what it is about. `category`: its sort.
 - `factId` (or `id`): its own name. A later fact with the same name replaces the earlier one.
 - `supersedes`: a name or id, or a list of them: facts that this one replaces.
-- `status`: `active` (the default), or `superseded`; `supersededBy` says by which one. Either of them closes it.
+- `status`: `active` (the default), or `superseded`; `supersededBy`: by which one. Either closes it.
 
 **An open item** is an event of type `memory.pending`:
 
 - `text` (or `item`, or `content`): what is to be done. `due`: until when, as text.
 - `pendingId` (or `id`): its own name; a later event with the same name replaces it.
 - `status`: `open` (the default), or `done`, also without a text.
-- `resolves`: a name or id, or a list of them. A `memory.pending` that is `done`, or a `memory.resolved`, closes
-  these; a `done` one without `resolves` closes the item of the same name, else that of the same text.
+- `resolves`: a name or id, or a list of them. A `memory.pending` that is `done`, or a `memory.resolved`,
+  closes these; a `done` one without `resolves` closes the item of the same name, else that of the same text.
 
 Names and ids count within one agent: nobody closes or replaces what another one keeps. "Later" is by the
 events' own times, then by the order of their arrival. Ids are the events' own `id`s.
@@ -57,18 +57,21 @@ class Memory:
     due: str = ""
 
 
-def facts(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
-    """Return the facts that hold, newest first, and how many were replaced or closed.
+def facts(entries: Iterable[Entry], most: int) -> tuple[list[Memory], int]:
+    """Return the newest facts that hold, newest first, and how many in between were replaced or closed.
 
     Args:
         entries: Events of kind memory, in any order.
     """
+    # What replaces a fact is newer than it; so nothing older has to be read once there are enough.
     found: list[Memory] = []
     closed: set[tuple[str, str]] = set()
     texts: set[tuple[str, str]] = set()
     replaced = 0
     for entry in _newest_first(entries):
-        data = _data(entry)
+        if len(found) >= most:
+            break
+        data = _data(entry) if entry.type in FACT_TYPES or entry.type.startswith("migration.") else None
         if data is None or not (entry.type in FACT_TYPES or _is_migrated_fact(entry, data)):
             continue
         names = {(entry.agent, name) for name in (entry.event_id, *_names(data, "factId", "id")) if name}

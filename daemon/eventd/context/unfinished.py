@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..events.types import Kind
-from .reading import is_start, when
+from .reading import is_start
 from .source import Mark
 
 HABIT = 3  # runs without an end among which one with an end shows that the writer stores ends at all
@@ -45,10 +45,9 @@ def unfinished(marks: Sequence[Mark], session: str | None, noise: Collection[int
     ends_stored = ends or starts < HABIT
     found: list[Unfinished] = []
     for key, held in by_session.items():
-        if session and key == session:
-            held = held[: _last_start(held)]
-        found += _of_session(held, noise, ends_stored)
-    return sorted(found, key=lambda item: (when(item.mark), item.mark.n), reverse=True)
+        own = session is not None and key == session
+        found += _of_session(held[: _last_start(held)] if own else held, noise, ends_stored)
+    return sorted(found, key=lambda item: (item.mark.time, item.mark.n), reverse=True)
 
 
 def _last_start(marks: Sequence[Mark]) -> int:
