@@ -1,6 +1,7 @@
 """The commands that remember, against a real daemon: query, tail, get, replay, recall, context and index."""
 
 import json
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +20,9 @@ SESSION = "agent:main:main"
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def daemon() -> Iterator[Daemon]:
     """A daemon that holds a small past, in its streams; the tests of this module share it."""
-    folder = Path("/tmp") / tmp_path_factory.mktemp("eventd").name
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with Daemon(folder, {}) as daemon:
+    with tempfile.TemporaryDirectory(prefix="ev", dir="/tmp") as folder, Daemon(Path(folder), {}) as daemon:
         with connect("main", socket=daemon.socket) as client:
             client.emit(past())
             client.emit([stamp(other) for other in others()])
@@ -75,27 +74,32 @@ def types(ended: Ended) -> list[str]:
 
 def test_query_finds_events_by_every_condition(eventd: Eventd) -> None:
     """The newest come first; older writers' types have the document's names."""
-    everything = types(eventd("query", "--json"))
-    assert len(everything) == 10
-    assert types(eventd("query", "--json", "--oldest")) == everything[::-1]
-    messages = types(eventd("query", "--json", "--type", "conversation.message.in"))
-    assert sorted(messages) == ["conversation.message.in", "msg.in"]
+    told = types(eventd("query", "--json", "--run", "r-1"))
+    assert told == [event.type for event in reversed(past()) if event.session == SESSION]
+    assert types(eventd("query", "--json", "--run", "r-1", "--oldest")) == told[::-1]
+    found = types(eventd("query", "--json", "--agent", "main", "--type", "conversation.message.in"))
+    assert sorted(found) == ["conversation.message.in", "msg.in"]
     assert len(types(eventd("query", "--json", "--type", "conversation.*", "--run", "r-1"))) == 4
-    assert types(eventd("query", "--json", "--agent", "ci", "--visibility", "public")) == ["memory.fact"]
-    assert types(eventd("query", "--json", "--session", "agent:ci:*", "--type", "note")) == ["note"]
+    public = eventd("query", "--json", "--agent", "ci", "--visibility", "public", "--type", "memory.fact")
+    assert types(public) == ["memory.fact"]
+    assert types(eventd("query", "--json", "--session", "agent:ci:*", "--text", "secret")) == ["note"]
     assert types(eventd("query", "--json", "--text", "thursday november")) == ["conversation.message.out"]
-    assert types(eventd("query", "--json", "--since", "1h", "--until", "30m")) == []
-    assert len(types(eventd("query", "--json", "--since", "today", "--stream", "openclaw-events"))) == 10
+    assert types(eventd("query", "--json", "--since", "2h", "--until", "1h")) == []
+    inside = eventd("query", "--json", "--run", "r-1", "--since", "1h", "--stream", "openclaw-events")
+    assert types(inside) == told
+    assert types(eventd("query", "--json", "--run", "r-1", "--stream", "another")) == []
 
 
 @pytest.mark.parametrize("order", ["--newest", "--oldest"])
 def test_pages_follow_each_other(eventd: Eventd, order: str) -> None:
     """Each event once, in the order of one long query."""
-    whole = [found["seq"] for found in eventd("query", "--json", "--all", order).objects]
+    conditions = ("query", "--json", "--run", "r-1", order)
+    whole = [found["seq"] for found in eventd(*conditions).objects]
+    assert len(whole) == 7
     pages: list[int] = []
     cursor: list[str] = []
     while True:
-        page = eventd("query", "--json", "-n", "3", order, *cursor)
+        page = eventd(*conditions, "-n", "3", *cursor)
         pages += [found["seq"] for found in page.objects]
         if not page.err:
             break
