@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -280,6 +281,25 @@ def test_errors_are_refusals_with_a_reason(daemon: Daemon) -> None:
                 wrong()
             assert caught.value.code == "bad_request"
         assert client.ping() > 0
+
+
+def test_documents_have_the_keys_that_the_protocol_describes(daemon: Daemon) -> None:
+    """All of them, and in the section of their request."""
+    document = (Path(__file__).parents[2] / "ipc" / "PROTOCOL.md").read_text(encoding="utf-8")
+    with connect("main", socket=daemon.socket) as client:
+        recalled = client.recall("database", around=1)
+        context = client.context(query="database")
+        index = client.index()
+    assert recalled["hits"][0]["around"]
+    shown: dict[str, list[dict[str, Any]]] = {
+        "recall": [recalled, recalled["hits"][0], recalled["hits"][0]["around"][0]],
+        "context": [context, context["sections"][0], context["sections"][0]["items"][0], *context["topics"]],
+        "index": [index, index["streams"][0]],
+    }
+    for name, parts in shown.items():
+        section = document.partition(f"**{name}**")[2].partition("\n**")[0].partition("\n#")[0]
+        missing = [key for part in parts for key in part if f"`{key}`" not in section]
+        assert not missing, name
 
 
 def test_reading_goes_on_while_nats_is_away(short_tmp: Path) -> None:
