@@ -45,7 +45,7 @@ DOCUMENT: dict[str, Any] = {
             ],
         }
     ],
-    "leftOut": {"budget": 3, "duplicates": 1},
+    "left_out": {"budget": 3, "duplicates": 1},
 }
 
 
@@ -139,7 +139,7 @@ def test_explain_says_why_each_item_is_there(eventd: Eventd, server: ScriptedSer
 
 def test_explain_survives_a_document_of_another_version(eventd: Eventd, server: ScriptedServer) -> None:
     server.answers[Context] = lambda peer, request: peer.send(
-        Result(request.id, {"sections": [{"items": [{}, 3]}, None], "topics": "x", "leftOut": []})
+        Result(request.id, {"sections": [{"items": [{}, 3]}, None], "topics": "x", "left_out": []})
     )
     assert eventd("context", "--explain").code == 0
 

@@ -56,8 +56,8 @@ def test_status_is_an_object_for_programs(eventd: Eventd, server: ScriptedServer
 
 def test_status_shows_what_there_is(eventd: Eventd, server: ScriptedServer) -> None:
     """Another version may leave keys out."""
-    answer(server, {"state": "waiting"})
-    assert eventd("index", "status").lines[0] == "waiting"
+    answer(server, {"state": "stalled"})
+    assert eventd("index", "status").lines[0] == "stalled"
 
 
 def test_rebuild_waits_until_it_is_done(eventd: Eventd, server: ScriptedServer) -> None:
@@ -74,9 +74,9 @@ def test_rebuild_need_not_be_waited_for(eventd: Eventd, server: ScriptedServer) 
 
 
 def test_trouble_while_it_is_built_is_told_once(eventd: Eventd, server: ScriptedServer) -> None:
-    stuck = BUILDING | {"state": "waiting", "problem": "NATS does not answer"}
+    stuck = BUILDING | {"state": "stalled", "problem": "the disk is full"}
     answer(server, BUILDING, stuck, stuck, BUILDING, READY)
-    assert eventd("index", "rebuild").err == "NATS does not answer\nthe trouble is over\n"
+    assert eventd("index", "rebuild").err == "the disk is full\nthe trouble is over\n"
 
 
 def test_a_terminal_sees_how_far_it_is(eventd: Eventd, server: ScriptedServer) -> None:

@@ -157,7 +157,7 @@ def test_tail_knows_an_event_again_that_has_come_into_its_stream(
 
 
 def test_tail_shows_the_events_of_a_stream_that_was_made_anew(eventd: Eventd, server: ScriptedServer) -> None:
-    """Small sequences again, but later times: they were not shown yet."""
+    """Small sequences again: they were not shown yet."""
     batches = iter([(100, 1700000000000), (1, 1700000009000)])
 
     def answer(peer: Peer, request: Tail) -> None:
@@ -165,7 +165,7 @@ def test_tail_shows_the_events_of_a_stream_that_was_made_anew(eventd: Eventd, se
         peer.send(note(request.id, seq, time=time))
 
     server.answers[Tail] = answer
-    with eventd.start("tail", "-f", "--json", "--stream", "events") as running:
+    with eventd.start("tail", "-f", "--json") as running:
         assert json.loads(running.read_line())["seq"] == 100
         server.stop()
         server.start()

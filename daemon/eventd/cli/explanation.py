@@ -33,7 +33,7 @@ def lines(document: Tree) -> Iterator[str]:
     if rows:
         yield ""
         yield from columns([_HEADS, *rows])
-    left_out = document.get("leftOut")
+    left_out = document.get("left_out")
     if isinstance(left_out, Mapping) and left_out:
         yield ""
         yield "left out: " + ", ".join(f"{neutral(str(why))} {many}" for why, many in left_out.items())

@@ -37,7 +37,7 @@ The first line says it in a word:
   ready        it has everything
   catching_up  it is behind, and reading
   rebuilding   it is being built anew
-  waiting      it waits for NATS to read the rest
+  stalled      it does not go on; the line says why
 """
 
 REBUILD_EPILOG = """\b

@@ -25,7 +25,7 @@ LIMIT = 50  # events that are shown where nothing else is asked for
 EPILOG = """\b
 Examples:
   eventd query --since yesterday
-  eventd query --type conversation.* --session agent:main:* --text "deadline Vienna"
+  eventd query --type "conversation.*" --session "agent:main:*" --text "deadline Vienna"
   eventd query --agent main --type memory.fact --oldest --all
   eventd query --since 7d --json --all | jq -r .event.type | sort | uniq -c
 

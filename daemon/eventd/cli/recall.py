@@ -22,7 +22,7 @@ EPILOG = """\b
 Examples:
   eventd recall when is the deadline
   eventd recall "offer for Anna" --since 30d --around 2
-  eventd recall deployment --agent ci --type memory.* -n 3
+  eventd recall deployment --agent ci --type "memory.*" -n 3
   eventd recall Vienna --json | jq -r .id
 
 `eventd get ID` shows all of what was found. An agent recalls its own events and public ones of others.

@@ -25,7 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two tries to reach the 
 EPILOG = """\b
 Examples:
   eventd tail
-  eventd tail -f --agent main --type conversation.*
+  eventd tail -f --agent main --type "conversation.*"
   eventd tail --since 2h --json | jq -r .event.type | sort | uniq -c
   eventd tail --since yesterday --stream events-my-agent
 
@@ -97,7 +97,7 @@ class Reading:
         self._conditions = conditions
         self._reached = False
         self._began: int | None = None
-        self._shown = _InStream() if conditions.get("stream") else _InIndex()
+        self._shown = _Shown()
         self._trouble = ""
 
     def events(self) -> Iterator["StoredEvent"]:
@@ -148,39 +148,20 @@ class Reading:
         self._trouble = trouble
 
 
-class _InStream:
-    """What was shown of a stream."""
+class _Shown:
+    """What was shown: events may have no id, and no sequence yet, so each is known by all that it says."""
 
     def __init__(self) -> None:
         self._time: int | None = None
-        self._seq = 0
-
-    def resume(self) -> int | None:
-        """Return from which time on to read again; None where nothing was shown."""
-        return self._time
-
-    def add(self, stored: "StoredEvent") -> bool:
-        """Note an event and return whether it is new.
-
-        A stream that was made anew begins with small sequences and later times.
-        """
-        if self._time is not None and stored.seq <= self._seq and stored.time <= self._time:
-            return False
-        self._time, self._seq = stored.time, stored.seq
-        return True
-
-
-class _InIndex:
-    """What was shown of the index, likewise: it holds many streams, and events without a sequence."""
-
-    def __init__(self) -> None:
-        self._time: int | None = None
-        self._shown: deque[int] = deque(maxlen=REMEMBERED)
+        self._keys: deque[int] = deque(maxlen=REMEMBERED)
         self._repeats: Counter[int] = Counter()
 
     def resume(self) -> int | None:
-        """Return from which time on to read again; what was shown by now is expected once more."""
-        self._repeats = Counter(self._shown)
+        """Return from which time on to read again, None where nothing was shown.
+
+        What was shown by now is expected once more.
+        """
+        self._repeats = Counter(self._keys)
         return self._time
 
     def add(self, stored: "StoredEvent") -> bool:
@@ -189,6 +170,6 @@ class _InIndex:
         if self._repeats[key]:
             self._repeats[key] -= 1
             return False
-        self._shown.append(key)
+        self._keys.append(key)
         self._time = max(stored.time, self._time or 0)
         return True
