@@ -168,7 +168,7 @@ class Daemon:
         )  # fmt: skip
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         await _first_signal()
-        await self._stop(server, served, fleet)
+        await self._stop(server, served, fleet, index)
 
     def _reading(self, outbox: Outbox, index: Index, indexer: Indexer, fleet: Fleet) -> Reading:
         config = self._config
@@ -184,7 +184,7 @@ class Daemon:
             fleet.all_connected,
         )
 
-    async def _stop(self, server: Server, served: anyio.Event, fleet: Fleet) -> None:
+    async def _stop(self, server: Server, served: anyio.Event, fleet: Fleet, index: Index) -> None:
         """Take nothing more, let commits and acks finish, then ship for as long as the budget lasts."""
         budget = self._config.shutdown_timeout
         logger.info("stopping: shipping for up to %g s", budget, extra={"action": "stopping"})
@@ -192,6 +192,7 @@ class Daemon:
             server.stop_intake(budget)
             await served.wait()
             await fleet.drain()
+        index.stop_reading()  # a long search may take longer than the budget
         await served.wait()
         if scope.cancelled_caught:
             logger.info(

@@ -46,6 +46,7 @@ def _facts(document: Tree) -> Iterable[tuple[str, str]]:
             yield label, _part(document, key) or "none, the defaults are used"
     yield "clients", _clients(_tree(document.get("server")))
     yield "outbox", _outbox(_tree(document.get("outbox")))
+    yield "index", _index(_tree(document.get("index")))
     yield "disk", _disk(_tree(document.get("outbox")))
     yield "nats", _embedded(_tree(document.get("embedded")))
 
@@ -72,6 +73,18 @@ def _outbox(outbox: Tree) -> str:
         _counted(outbox, "dead_rows", "dead letter"),
         _counted(outbox, "lost_events", "lost event"),
         _counted(outbox, "quarantines", "quarantine"),
+    )
+
+
+def _index(index: Tree) -> str:
+    state = str(index.get("state", "")).replace("_", " ")
+    behind = sum(_tree(stream).get("behind") or 0 for stream in index.get("streams") or ())
+    return _joined(
+        neutral(state),
+        _part(index, "events", "{} events", _number),
+        _part(index, "bytes", "{}", size),
+        f"{_number(index['behind'])} accepted ones to come" if index.get("behind") else "",
+        f"{_number(behind)} of the streams to come" if behind else "",
     )
 
 
