@@ -68,26 +68,25 @@ class Reads(Statements):
             newest: The newest first; else the oldest.
             after: Begin behind this place in that order.
         """
-        return self._page(self._entries, wanted, newest, limit, after)
+        runs = [self._entries(*tail) for tail in self._page(wanted, newest, limit, after)]
+        return _first(limit, *runs, key=place, reverse=newest)
 
     def shown(
         self, wanted: Filter, *, newest: bool = True, limit: int, after: Key | None = None
     ) -> list[Shown]:
         """Return the same as `page`, as far as a query sends it; that takes half the time."""
-        return self._page(self._shown, wanted, newest, limit, after)
+        runs = [self._shown(*tail) for tail in self._page(wanted, newest, limit, after)]
+        return _first(limit, *runs, key=place, reverse=newest)
 
-    def _page[T: Entry | Shown](
-        self, select: Callable[..., list[T]], wanted: Filter, newest: bool, limit: int, after: Key | None
-    ) -> list[T]:
+    def _page(self, wanted: Filter, newest: bool, limit: int, after: Key | None) -> Iterator[tuple[Any, ...]]:
+        """Return the end of a query and its bindings, for each part of the scope."""
         direction, sign = ("DESC", "<") if newest else ("ASC", ">")
-        runs: list[list[T]] = []
+        order = f"ORDER BY e.time {direction}, e.n {direction} LIMIT ?"
         for must in self._musts(wanted, walk_of(wanted)):
             sql, values = must.sql, must.values
             if after is not None:
                 sql, values = f"{sql} AND (e.time, e.n) {sign} (?, ?)", (*values, *after)
-            order = f"ORDER BY e.time {direction}, e.n {direction}"
-            runs.append(select(f"WHERE {sql} {order} LIMIT ?", *values, limit))
-        return _first(limit, *runs, key=place, reverse=newest)
+            yield f"WHERE {sql} {order}", *values, limit
 
     def arrived(
         self,

@@ -72,7 +72,7 @@ class Indexer:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was accepted here, and all that the streams held at the last look, can be read."""
+        """Whether it is not being built, and has all that the streams held at the last look."""
         return self.state == "ready"
 
     def trouble(self) -> str:
