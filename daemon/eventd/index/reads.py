@@ -314,6 +314,6 @@ def place(entry: Entry | Shown) -> Key:
     return entry.time, entry.n
 
 
-def _first(limit: int, *runs: list[Entry], key: Callable[[Entry], Any], reverse: bool = False) -> list[Entry]:
+def _first[T](limit: int, *runs: list[T], key: Callable[[Any], Any], reverse: bool = False) -> list[T]:
     """Return the first of several sorted runs together."""
     return runs[0] if len(runs) == 1 else list(islice(heapq.merge(*runs, key=key, reverse=reverse), limit))
