@@ -1,5 +1,7 @@
 """Which events answer a query, in what order, and who may be among them."""
 
+# ruff: noqa: S608 - names of tables come from the code; what comes from outside is bound
+
 from collections.abc import Iterator
 from importlib.resources import files
 from itertools import pairwise
@@ -87,10 +89,10 @@ class Index:
             self.db.execute(insert_sql(table), (self.n, *words.columns))
         return self.n
 
-    def fill(self, count: int, **where: int) -> None:
+    def fill(self, count: int, *, agent: int = 1, session: int = 1) -> None:
         """Store events that are about nothing in particular."""
         for i in range(count):
-            self.add(FILLER[i % len(FILLER)], **where)
+            self.add(FILLER[i % len(FILLER)], agent=agent, session=session)
 
     def ask(
         self, query: str, *, tables: tuple[str, ...] = ("fts_1",), limit: int = 10, condition: str = "",
@@ -147,7 +149,7 @@ def test_days_can_be_asked_for(index: Index) -> None:
 
 
 def test_hits_lend_to_their_neighbours(index: Index) -> None:
-    """The answer that follows a question is found though it holds no word of the query; a farther one is not."""
+    """The answer that follows a question is found without a word of the query; a farther one is not."""
     index.fill(20)
     question = index.add("which puppy did you adopt", session=2)
     answer = index.add("the brown one", session=2)

@@ -1,12 +1,15 @@
 """Candidates: the events of one full-text table that answer a query, scored word by word.
 
 The score is bm25 over body and head, more for events that hold much of the query, hold words of it side by
-side, or whose head (who spoke, when) is asked for. FTS5 finds and pre-sorts in C; what is left is scored here.
+side, or whose head (who spoke, when) is asked for. FTS5 finds and pre-sorts in C; what is left is scored
+here.
 
 In a big table a frequent word stands in hundreds of thousands of rows. Only so many rows are looked at
-(`BUDGET`): those of the rare words of the query. Frequent words then only count for rows that a rare one found.
-Where all words are frequent, the newest rows are looked at.
+(`BUDGET`): those of the rare words of the query. Frequent words then only count for rows that a rare one
+found. Where all words are frequent, the newest rows are looked at.
 """
+
+# ruff: noqa: S608 - names of tables come from the code; what comes from outside is bound
 
 import json
 import math
@@ -287,7 +290,8 @@ def _presorted(db: apsw.Connection, table: str, plan: _Plan) -> list[int]:
         )
         for (n,) in rows:
             found[n] += term.weight
-    return sorted(reversed(found), key=found.__getitem__, reverse=True)  # the newer first of equals
+    newest_first = list(reversed(found))
+    return sorted(newest_first, key=found.__getitem__, reverse=True)  # keeps the newer of equals before
 
 
 def _in_scope(

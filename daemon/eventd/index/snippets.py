@@ -81,7 +81,7 @@ def _passage(hits: list[tuple[int, int, int]], width: int) -> tuple[int, int]:
 
 
 def _bounds(text: str, first: int, last: int, width: int) -> tuple[int, int]:
-    """Return where to cut so that a passage is in the middle of what is shown, at spaces where there are any."""
+    """Return where to cut so that a passage is within, at spaces where there are any."""
     spare = max(0, width - (last - first))
     start = max(0, first - int(spare * BEFORE))
     end = min(len(text), start + width)
@@ -96,7 +96,7 @@ def _bounds(text: str, first: int, last: int, width: int) -> tuple[int, int]:
 
 
 def _whole(text: str, cut: int, step: int) -> int:
-    """Move a cut so that it does not part a letter from its marks, or an emoji from what it is joined with."""
+    """Move a cut so that it does not part a letter from its marks, or an emoji from what it joins."""
     for place in range(cut, cut + step * CLUSTER, step):
         if not 0 < place < len(text):
             return place

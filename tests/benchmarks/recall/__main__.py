@@ -1,4 +1,4 @@
-"""`python -m benchmarks.recall FILE…`: ask the questions of data sets, print recall and latency, write JSON."""
+"""`python -m benchmarks.recall FILE…`: ask the questions of data sets; print recall and times, write JSON."""
 
 import argparse
 import sys

@@ -1,5 +1,7 @@
 """Two ways to ask: the index database itself, and a daemon through its socket."""
 
+# ruff: noqa: S608 - names of tables come from the code; what comes from outside is bound
+
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -74,7 +76,8 @@ class Direct:
                 words = indexed(normal, time)
                 row = (
                     self._n, 1, self._n, None, None, self._name(agent), self._name(normal.session),
-                    self._name(normal.type), 1, normal.kind, 0, time, time, words.words, "", "", normal.id, body,
+                    self._name(normal.type), 1, normal.kind, 0, time, time, words.words, "", "",
+                    normal.id, body,
                 )  # fmt: skip
                 self.db.execute(into_events, row)
                 self.db.execute(insert, (self._n, *words.columns))
@@ -88,14 +91,15 @@ class Direct:
             limit=limit,
             condition="e.agent = ?",
             values=(self._name(agent),),
+            apart=around,
         )
         return [self._found(hit.n, around) for hit in hits]
 
     def _found(self, n: int, around: int) -> Found:
-        found, name, session, time = self.db.execute(
+        ((found, name, session, time),) = self.db.execute(
             "SELECT event_id, text, session, time FROM events JOIN names ON number = session WHERE n = ?",
             (n,),
-        ).fetchone()
+        )
         ids: list[str] = []
         for sign, order in ((">", "ASC"), ("<", "DESC")) if around else ():
             rows = self.db.execute(

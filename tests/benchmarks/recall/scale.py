@@ -1,5 +1,7 @@
 """How long recall takes where much is stored: synthetic text, words as frequent as in real ones (Zipf)."""
 
+# ruff: noqa: S608 - names of tables come from the code; what comes from outside is bound
+
 import itertools
 import random
 import statistics
@@ -88,7 +90,9 @@ def ask(sheet: Sheet, db: apsw.Connection, vocabulary: Vocabulary, big: int) -> 
     scopes: dict[str, tuple[int, str, tuple[int, ...]]] = {
         f"{SMALL:,} of {big:,}": (2, "e.agent = ?", (2,)),
         f"all {big:,} of one agent": (1, "e.agent = ?", (1,)),
-        f"a session of {SESSION:,} of {big:,}": (1, "e.agent = ? AND e.session = ?", (1, big // SESSION // 2)),
+        f"a session of {SESSION:,} of {big:,}": (
+            1, "e.agent = ? AND e.session = ?", (1, big // SESSION // 2),
+        ),
         f"{SESSION:,} by time of {big:,}": (
             1, "e.agent = ? AND e.time >= ? AND e.time < ?", (1, middle, middle + SESSION * STEP),
         ),

@@ -1,4 +1,4 @@
-"""Reads the data sets into one form: conversations of turns, and questions with the turns that answer them."""
+"""Reads the data sets into one form: conversations of turns, and questions with the turns that answer."""
 
 import gzip
 import json
@@ -109,7 +109,8 @@ def _locomo(sample: dict[str, Any]) -> Conversation:
         said = talk.get(f"session_{number}")
         if not said:
             continue
-        start = _ms(datetime.strptime(talk[f"session_{number}_date_time"], "%I:%M %p on %d %B, %Y"))  # noqa: DTZ007
+        date = talk[f"session_{number}_date_time"]
+        start = _ms(datetime.strptime(date, "%I:%M %p on %d %B, %Y"))  # noqa: DTZ007 - taken as UTC
         for i, turn in enumerate(said):
             caption = turn.get("blip_caption")
             text = f"{turn['text']} [photo: {caption}]" if caption else turn["text"]
