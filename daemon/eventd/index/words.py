@@ -207,7 +207,7 @@ def _clean(text: str) -> str:
 
 
 def _spread(text: str) -> tuple[str, int]:
-    """Return a text with pairs in place of the words of dense scripts, and what to add to a count of its words."""
+    """Return a text with pairs in place of the words of dense scripts, and what that adds to its words."""
     extra = 0
 
     def pairs(match: re.Match[str]) -> str:
