@@ -26,7 +26,7 @@ _GERMAN = frozenset(
     """.split()  # noqa: SIM905 - a list would be a page long
 )
 STOP = _ENGLISH | _GERMAN
-"""Worth 4.2 points of recall@10 on LoCoMo; ten more or fewer make less than 0.3."""
+"""Worth 3.4 points of recall@10 on LoCoMo, 5 on LongMemEval; ten more or fewer make less than 0.3."""
 
 GERMAN = frozenset(
     """
@@ -70,7 +70,7 @@ def _grouped() -> dict[str, tuple[str, ...]]:
 FORMS: Mapping[str, tuple[str, ...]] = _grouped()
 """All forms of an irregular English word, under each of them.
 
-Worth 1.0 point of recall@10 on LoCoMo, nothing on LongMemEval.
+Worth 0.9 points of recall@10 on LoCoMo, 0.5 on LongMemEval.
 """
 
 
