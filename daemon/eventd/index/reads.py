@@ -18,6 +18,7 @@ from .ranking import rank
 from .words import parse_query
 
 FIRST_TIME = -(2**63)  # ms; before any
+MOST_APART = 2  # neighbours of a hit that need not be hits themselves, where they are shown anyway
 MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
 CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
 
@@ -179,7 +180,7 @@ class Reads(Statements):
         must = condition(replace(wanted, text=None), parts, Walk.NUMBER, [], self.number)
         ranked = rank(
             self.db, self._tables(parts), parse_query(text),
-            limit=limit, condition=must.sql, values=must.values,
+            limit=limit, condition=must.sql, values=must.values, apart=min(around, MOST_APART),
         )  # fmt: skip
         entries = self.by_numbers([found.n for found in ranked])
         return [

@@ -16,6 +16,7 @@ from ..events.normal import normalise
 from ..index.index import Index
 from ..index.model import Entry, Filter, Hit
 from ..index.reads import Reads
+from ..index.snippets import snippet
 from ..index.words import Query, parse_query
 from ..server.operations import Responder
 from .filters import bad, check_agent, short, types_of
@@ -155,7 +156,7 @@ def _shown(entry: Entry) -> dict[str, Any]:
 
 
 def _snippet(entry: Entry, query: Query) -> str:
-    return _text(entry)[:SNIPPET]
+    return snippet(_text(entry), query, SNIPPET)
 
 
 def _as_asked(s: ContextSettings) -> builder_settings.ContextSettings:
