@@ -139,7 +139,7 @@ class Socket:
         client: Any = self._client(agent)
         answer = client.recall(text, limit=limit, around=around)
         return [
-            Found(hit["id"], hit["session"], tuple(one["id"] for one in hit["around"]))
+            Found(hit["id"], hit["session"], tuple(one["id"] for one in hit.get("around", ())))
             for hit in answer["hits"]
         ]
 
