@@ -19,6 +19,8 @@ from eventd.index.words import indexed, insert_sql, lexicon_sql, parse_query
 from eventd_ipc.blocking import Client, connect
 from eventd_ipc.events import Event
 
+from support.waiting import wait_until
+
 from ..stage import eventd
 
 BATCH = 500  # events a transaction, or a frame
@@ -133,6 +135,7 @@ class Socket:
         client = self._client(agent)
         for first in range(0, len(held), BATCH):
             client.emit(held[first : first + BATCH])
+        wait_until(lambda: not client.index()["behind"], INDEX_TIMEOUT, what="all is indexed")
 
     def recall(self, agent: str, text: str, limit: int, around: int) -> list[Found]:
         """Return what answers a question, best first, with `around` neighbours on both sides."""
