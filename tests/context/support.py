@@ -40,8 +40,8 @@ class MemorySource:
             time = normal.time or stored or START
             entry = Entry(
                 n, "s", n, "x", normal.agent or attribute(owner, normal) or owner, normal.session,
-                normal.type, normal.kind, normal.visibility, time, max(time, stored or time), normal.run, normal.call,
-                normal.id, len(searchable(normal).split()), body,
+                normal.type, normal.kind, normal.visibility, time, max(time, stored or time), normal.run,
+                normal.call, normal.id, len(searchable(normal).split()), body,
             )  # fmt: skip
             if stored is not None:
                 entry = entry._replace(stored=stored)

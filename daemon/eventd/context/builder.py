@@ -32,6 +32,7 @@ ROOMY = 700  # characters; a smaller budget gets the short notice and no topics
 TINY = 300  # characters; a smaller one gets no figures either
 MAX_MEMORIES = 300  # events of kind memory that are looked at, of the agent and of all others each
 EXTRA_HITS = 3  # times as many passages are recalled as are shown: some are shown elsewhere already
+PASSAGE = 200  # characters of a recalled passage that are worth showing it
 MAX_TOPICS = 240  # characters of the line of topics
 
 WEIGHTS = {"pending": 0.14, "facts": 0.2, "earlier": 0.22, "recalled": 0.2, "recent": 0.44}
@@ -101,8 +102,8 @@ class _Build:
 
     def _span(self) -> tuple[int, int]:
         as_of = self.past.as_of or 0
-        times = [min(mark.time, as_of) for mark in self.past.marks]
-        return min((time for time in times if time >= self.past.since), default=as_of), as_of
+        since = self.past.since
+        return next((mark.time for mark in self.past.marks if mark.time >= since), as_of), as_of
 
     # What goes in.
 
@@ -129,7 +130,7 @@ class _Build:
         chosen = conversation.choose(recent, left - others - len(heading("recent")))
         shown = [message.text for message in chosen] + [item.shown for item in filled["facts"].items]
         passages = recalled_rows(hits, self.request, shown, settings.tools, self.left_out)
-        filled["recalled"].items = self._fill(passages[: settings.max_recalled], given["recalled"])
+        filled["recalled"].items = self._fill(passages[: settings.max_recalled], given["recalled"], PASSAGE)
         left -= len(filled["recalled"].text)
 
         kept = {id(message) for message in chosen}
@@ -153,8 +154,8 @@ class _Build:
         sizes = {name: max(0, size - len(heading(name))) for name, size in zip(names, given, strict=True)}
         return {name: sizes.get(name, 0) for name in NAMES}
 
-    def _fill(self, lines: Sequence[Row], room: int) -> list[Item]:
-        items, missed = rows.fill(lines, room)
+    def _fill(self, lines: Sequence[Row], room: int, worth: int = rows.LEAST) -> list[Item]:
+        items, missed = rows.fill(lines, room, worth)
         self.left_out["items_without_room"] += missed
         return items
 
@@ -162,17 +163,16 @@ class _Build:
         request, settings, past = self.request, self.settings, self.past
         own = self._readable(self.source.memories(request.agent, others=False, limit=MAX_MEMORIES))
         shared = self._readable(self.source.memories(request.agent, others=True, limit=MAX_MEMORIES))
-        facts, replaced = memory.facts([*own, *shared])
+        facts, replaced = memory.facts([*own, *shared], settings.max_facts)
         noted, done = memory.pending(entry for entry in own if entry.agent == request.agent)
         begun = unfinished(past.marks, request.session, past.noise)
         pending, more_pending = pending_rows(
             self.source, past, request.agent, noted, begun, settings.max_pending
         )
-        known, more_facts = fact_rows(request.agent, facts, settings.max_facts)
+        known = fact_rows(request.agent, facts)
         self.left_out["replaced_facts"] += replaced
         self.left_out["resolved"] += done
         self.left_out["pending_beyond_limit"] += more_pending
-        self.left_out["facts_beyond_limit"] += more_facts
         return pending, known
 
     def _hits(self) -> list[Hit]:

@@ -9,7 +9,7 @@ from .reading import Message, Past
 from .safe import defuse, label, one_line, quote
 from .times import clock, day
 
-LEAST = 120  # characters that a message takes at least, with its head; with less room, fewer are shown
+LEAST = 180  # characters that a message takes at least, with its head; with less room, fewer are shown
 MOST = 2000  # characters of a message that are asked for; more is shown where nobody else wants the room
 HEAD = 30  # characters that go with a message beside its text, about
 NEWEST, NEWEST_WEIGHT = 6, 2.0  # so many of the newest messages get so many times the room of an older one
@@ -36,7 +36,13 @@ def choose(messages: Sequence[Message], room: int) -> list[Message]:
         if room < 0 and chosen:
             break
         chosen.append(message)
-    return chosen[::-1]
+    chosen.reverse()
+    # An answer whose question is not shown begins nothing; both are better told in the digest.
+    if len(chosen) < len(messages) and len(chosen) > NEWEST and chosen[0].mark.kind is Kind.MESSAGE_OUT:
+        before = messages[len(messages) - len(chosen) - 1]
+        if before.mark.kind is Kind.MESSAGE_IN and before.mark.session == chosen[0].mark.session:
+            del chosen[0]
+    return chosen
 
 
 def show(messages: Sequence[Message], agent: str, room: int) -> tuple[list[Item], int]:

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 
 from ..events.types import Kind
 from .reading import Message
-from .stopwords import words
+from .stopwords import STOP, words
 
 STRETCH_GAP = 3_600_000  # ms of silence after which a session's conversation counts as another one
 FIRST_EXCHANGES, LAST_EXCHANGES = 4, 8  # of a stretch that are weighed
 LOOKED_AT = 600  # characters at each end of a message that are looked at for its sentence
 MOST_SENTENCES = 4  # at each end of a message that are weighed
 SHORT, LONG = 20, 220  # characters of a sentence that says enough, and of one that says too much
+MANY_WORDS = 8  # words that are no stop words, in a sentence that says much
+OPENING = 0.4  # worth of being the first request
 FIRST_WORDS = 3  # words of a sentence that count as its beginning
 
 CONCLUDES = words(
@@ -42,8 +44,8 @@ bitte kannst könntest wie was warum wann wo wer welche welcher welches mach sch
 FILLERS = words(
     """
 sure ok okay great thanks thank hi hello hey yes no certainly absolutely perfect let now good would do
-shall should feel hope is i'll klar gern gerne natürlich danke hallo guten moin ja nein alles verstanden
-soll möchtest sag melde
+shall should feel hope is i'll i'm i've you're it's glad enjoy sorry apologies unfortunately klar gern
+gerne natürlich danke hallo guten moin ja nein alles verstanden soll möchtest sag melde
 """
 )
 """Words with which sentences begin that say little: greetings, announcements, offers."""
@@ -51,7 +53,8 @@ soll möchtest sag melde
 _SENTENCES = re.compile(r"[^.!?。！？\n]+(?:[.!?](?=\S)[^.!?。！？\n]*)*[.!?。！？]*")
 _WORDS = re.compile(r"[\w']+|[✅✔☑]")
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-_MARKS = re.compile(r"^[\s>*_#•·–—-]+|^\d+[.)]\s+|[\s*_]+$")
+_LIST_MARKS = " \t>*_#•·–—-"
+_NUMBERED = re.compile(r"\d+[.)]\s+")
 
 
 @dataclass(slots=True)
@@ -60,12 +63,14 @@ class Exchange:
 
     Attributes:
         asked, answered: Sentences; "" where there is none.
-        worth: How telling it is.
+        telling: How much the request says.
+        worth: How much both say.
         place: Its place in the stretch.
     """
 
     asked: str
     answered: str
+    telling: float
     worth: float
     place: int
 
@@ -75,12 +80,16 @@ class Stretch:
     """Conversation of one session without a long pause.
 
     Attributes:
+        about: The exchange whose request says most about the conversation.
+        outcome: The last one with an answer.
         exchanges: The most telling ones first.
         summaries: What the agent itself wrote when its conversation was compacted, newest first.
     """
 
     session: str
     messages: list[Message] = field(default_factory=list)
+    about: Exchange | None = None
+    outcome: Exchange | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     summaries: list[Message] = field(default_factory=list)
 
@@ -140,8 +149,12 @@ def weigh(stretch: Stretch, topics: Collection[str] = ()) -> None:
         asked, first = _best(asked_in[:1] + asked_in[-1:] if len(asked_in) > 1 else asked_in, True, topics)
         answered, second = _best(answered_in[-1:], False, topics)
         # The beginning says what a conversation is about, its end what came of it.
-        edge = (0.8 if place == 0 else 0.0) + (1.2 if place == count - 1 else 0.0)
-        stretch.exchanges.append(Exchange(asked, answered, first + second + edge, place))
+        first += OPENING if place == 0 else 0.0
+        stretch.exchanges.append(Exchange(asked, answered, first, first + second, place))
+    if stretch.exchanges:
+        about = max(stretch.exchanges, key=lambda exchange: (exchange.telling, -exchange.place))
+        last = next((e for e in reversed(stretch.exchanges) if e.answered), about)
+        stretch.about, stretch.outcome = about, last
     stretch.exchanges.sort(key=lambda exchange: (-exchange.worth, exchange.place))
 
 
@@ -174,6 +187,7 @@ def _worth(sentence: str, place: int, asks: bool, topics: Collection[str]) -> fl
             worth -= 0.6
     if said and said[0] in FILLERS and not (asks and size > 2 * SHORT):
         worth -= 0.5
+    worth += 0.7 * min(MANY_WORDS, len(set(said).difference(STOP))) / MANY_WORDS
     if any(map(str.isdigit, sentence)):
         worth += 0.2
     if topics:
@@ -189,8 +203,10 @@ def sentences(text: str) -> list[str]:
         text = _CODE.sub("\n", text)
     found: list[str] = []
     for match in _SENTENCES.finditer(text):
-        sentence = _MARKS.sub("", _MARKS.sub("", match.group().strip()))
-        if any(char.isalnum() for char in sentence):
+        sentence = match.group().strip().lstrip(_LIST_MARKS).rstrip(" *_")
+        if sentence[:1].isdigit() and (number := _NUMBERED.match(sentence)):
+            sentence = sentence[number.end() :].lstrip(_LIST_MARKS)
+        if len(sentence) > 1:
             found.append(sentence)
     if len(found) > 2 * MOST_SENTENCES:
         return found[:MOST_SENTENCES] + found[-MOST_SENTENCES:]

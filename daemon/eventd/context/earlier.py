@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from ..events.types import Kind
 from .block import Item, count
 from .cutting import cut
-from .digest import Exchange, Stretch, stretches, weigh
+from .digest import Stretch, stretches, weigh
 from .reading import Message
 from .safe import CLOSING_QUOTE, OPENING_QUOTE, defuse, label, one_line
 from .times import span
 
 ASKED, ANSWERED, SUMMARY = 140, 200, 500  # most characters that are shown of each
-MORE = 3  # most exchanges that are shown of one stretch
+MORE = 2  # exchanges of one stretch that are shown beside what it was about and what came of it
 TYPICAL = 330  # characters that a stretch takes, about
 LEAST = 100  # characters below which no stretch is shown
 
@@ -22,6 +22,7 @@ class _Shown:
     stretch: Stretch
     head: str
     summary: str = ""
+    told: str = ""  # what it was about, and what came of it
     exchanges: dict[int, str] = field(default_factory=dict)  # lines by their place in the stretch
 
 
@@ -53,10 +54,12 @@ def show(
         if stretch.summaries:
             said = _quoted(stretch.summaries[0].text, min(SUMMARY, max(LEAST, room // 3)))
             entry.summary = f"  summary {said}\n"
-        elif stretch.exchanges:
-            best = stretch.exchanges[0]
-            entry.exchanges[best.place] = _line(best)
-        size = len(entry.head) + len(entry.summary) + sum(map(len, entry.exchanges.values()))
+        elif stretch.about is not None and stretch.outcome is not None:
+            same = stretch.about is stretch.outcome
+            entry.told = _line(
+                stretch.about.asked, stretch.outcome.answered, "answered" if same else "last answer"
+            )
+        size = len(entry.head) + len(entry.summary) + len(entry.told)
         if size > room or size == len(entry.head):
             left_out += len(stretch.messages)
             continue
@@ -65,11 +68,11 @@ def show(
     more = [
         (exchange.worth - 0.5 * rank, -order, exchange, entry)
         for order, entry in enumerate(shown)
-        for rank, exchange in enumerate(entry.stretch.exchanges[:MORE])
-        if exchange.place not in entry.exchanges
+        for rank, exchange in enumerate(entry.stretch.exchanges[: MORE + 2])
+        if exchange is not entry.stretch.about and exchange is not entry.stretch.outcome
     ]
     for _, _, exchange, entry in sorted(more, key=lambda held: held[:2], reverse=True):
-        line = _line(exchange)
+        line = _line(exchange.asked, exchange.answered)
         if len(line) <= room and len(entry.exchanges) < MORE:
             entry.exchanges[exchange.place] = line
             room -= len(line)
@@ -83,12 +86,12 @@ def _head(stretch: Stretch) -> str:
     return f"- {span(stretch.first, stretch.last)}{session}, {count(talk, 'message')}:\n"
 
 
-def _line(exchange: Exchange) -> str:
+def _line(asked: str, answered: str, verb: str = "answered") -> str:
     parts = []
-    if exchange.asked:
-        parts.append(f"asked {_quoted(exchange.asked, ASKED)}")
-    if exchange.answered:
-        parts.append(f"answered {_quoted(exchange.answered, ANSWERED)}")
+    if asked:
+        parts.append(f"asked {_quoted(asked, ASKED)}")
+    if answered:
+        parts.append(f"{verb} {_quoted(answered, ANSWERED)}")
     return f"  {', '.join(parts)}\n" if parts else ""
 
 
@@ -99,7 +102,7 @@ def _quoted(text: str, size: int) -> str:
 
 def _item(entry: _Shown, agent: str) -> Item:
     stretch = entry.stretch
-    lines = entry.summary + "".join(line for _, line in sorted(entry.exchanges.items()))
+    lines = entry.summary + entry.told + "".join(line for _, line in sorted(entry.exchanges.items()))
     item = Item(
         "", stretch.session, agent, stretch.first, "digest", "conversation before what is shown in full"
     )

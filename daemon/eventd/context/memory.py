@@ -57,18 +57,21 @@ class Memory:
     due: str = ""
 
 
-def facts(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
-    """Return the facts that hold, newest first, and how many were replaced or closed.
+def facts(entries: Iterable[Entry], most: int) -> tuple[list[Memory], int]:
+    """Return the newest facts that hold, newest first, and how many in between were replaced or closed.
 
     Args:
         entries: Events of kind memory, in any order.
     """
+    # What replaces a fact is newer than it; so nothing older has to be read once there are enough.
     found: list[Memory] = []
     closed: set[tuple[str, str]] = set()
     texts: set[tuple[str, str]] = set()
     replaced = 0
     for entry in _newest_first(entries):
-        data = _data(entry)
+        if len(found) >= most:
+            break
+        data = _data(entry) if entry.type in FACT_TYPES or entry.type.startswith("migration.") else None
         if data is None or not (entry.type in FACT_TYPES or _is_migrated_fact(entry, data)):
             continue
         names = {(entry.agent, name) for name in (entry.event_id, *_names(data, "factId", "id")) if name}

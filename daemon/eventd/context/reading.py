@@ -23,6 +23,8 @@ MAX_BODIES = 1000  # bodies that are read
 MAX_BYTES = 4 * 1024 * 1024  # of bodies that are read; a larger one is still read when it is the newest
 CHAIN = 4  # messages of one run in a row, each at least as long as the last: likely one that grows
 SAME_SAYING = 120_000  # ms within which the same text of the same role is one message, wherever it was stored
+LONGEST_NOISE = 40  # characters of a message that only says that there is nothing to say
+LONG = 2000  # characters of a text whose white space is looked at, too
 STATED = 60  # characters; a text of this length or more counts once, however often it was said
 DELTA_GAP = 60_000  # ms between two states of a growing message where the writer gives no run
 
@@ -38,7 +40,6 @@ _TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|\W*\b(?:HEARTBEAT_O
 _WRAPPED = re.compile(r"\A(?:\s*[\w ()-]{0,60}\(untrusted[^)\n]{0,40}\):?\s*```\w*\n.*?\n```\s*)+", re.DOTALL)
 # A block of ours that an agent's program stored along with the prompt. It must not grow into the next one.
 _OWN = re.compile(r"<eventd-memory\b[^>]{0,300}>.*?(?:</eventd-memory>|\Z)", re.DOTALL)
-_WHITE = re.compile(r"\s+")
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -115,9 +116,9 @@ class Past:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def when(mark: Mark) -> int:
-    """Return the time of an event that counts: a writer whose clock is ahead does not reach the future."""
-    return min(mark.time, mark.stored) if mark.stored > 0 else mark.time
+def timed(mark: Mark) -> Mark:
+    """Return a mark with the time that counts: a writer whose clock is ahead does not reach the future."""
+    return mark if mark.time <= mark.stored or mark.stored <= 0 else mark._replace(time=mark.stored)
 
 
 def is_start(mark: Mark) -> bool:
@@ -131,25 +132,25 @@ def read(source: Source, request: ContextRequest, settings: ContextSettings) -> 
     newest = source.newest(request.agent, since=None, limit=SPARE)
     own = _beginning(source, newest, request)
     past.left_out["own_start"] = len(own)
-    times = [when(mark) for mark in newest if mark.n not in own]
+    times = [timed(mark).time for mark in newest if mark.n not in own]
     if not times:
         return past
     as_of = max(times)
     limit = settings.max_events + SPARE
     found = source.newest(request.agent, since=as_of - settings.horizon, limit=limit)
-    marks = [mark for mark in found if mark.n not in own]
+    marks = [timed(mark) for mark in found if mark.n not in own]
     past.full = len(found) >= limit or len(marks) > settings.max_events
     del marks[settings.max_events :]
     past.as_of = as_of
     past.since = as_of - settings.window
-    past.recent = sum(when(mark) >= past.since for mark in marks)
+    past.recent = sum(mark.time >= past.since for mark in marks)
     if past.full and sum(mark.kind in MESSAGES for mark in marks) < FEW_MESSAGES:
         seen = {mark.n for mark in marks}
         since = as_of - settings.horizon
         more = source.newest(request.agent, since=since, limit=FEW_MESSAGES, kinds=MESSAGES)
-        marks += [mark for mark in more if mark.n not in seen and mark.n not in own]
+        marks += [timed(mark) for mark in more if mark.n not in seen and mark.n not in own]
     earliest = as_of - settings.horizon
-    past.marks = sorted((mark for mark in marks if when(mark) >= earliest), key=lambda m: (when(m), m.n))
+    past.marks = sorted((mark for mark in marks if mark.time >= earliest), key=lambda m: (m.time, m.n))
     _say(source, past, settings)
     return past
 
@@ -204,12 +205,12 @@ def stripped(text: str) -> str:
 
 def is_noise(text: str) -> bool:
     """Whether a message only keeps an agent awake."""
-    return _NOISE.match(text) is not None
+    return (len(text) < LONGEST_NOISE or text.lstrip()[:4] == "Read") and _NOISE.match(text) is not None
 
 
 def squeezed(text: str) -> str:
-    """Return a text by which repeats of it are found."""
-    return _WHITE.sub(" ", text).strip()
+    """Return a text by which repeats of it are found; white space does not matter in a short one."""
+    return text if len(text) > LONG else " ".join(text.split())
 
 
 def _say(source: Source, past: Past, settings: ContextSettings) -> None:
@@ -227,13 +228,12 @@ def _say(source: Source, past: Past, settings: ContextSettings) -> None:
         text = texts.get(mark.n)
         if text is None:
             continue
-        kind, time = mark.kind, when(mark)
+        kind, time = mark.kind, mark.time
         if is_noise(text):
             past.noise.add(mark.n)
             past.left_out["noise"] += 1
             continue
-        text = stripped(text)
-        if not text:
+        if not (text := stripped(text)):
             past.left_out["empty"] += 1
             continue
         if kind is Kind.MESSAGE_OUT:
@@ -244,7 +244,7 @@ def _say(source: Source, past: Past, settings: ContextSettings) -> None:
                 messages[place] = None
                 past.left_out["superseded"] += 1
             growing[run] = len(messages)
-        key = (kind, squeezed(text))
+        key = (kind, text)
         place = known.get(key)
         before = messages[place] if place is not None else None
         times = 1
@@ -252,7 +252,7 @@ def _say(source: Source, past: Past, settings: ContextSettings) -> None:
             if _once(before, mark, time):
                 past.left_out["duplicates"] += 1
                 continue
-            if len(key[1]) >= STATED or last.get(mark.session) == place:
+            if len(text) >= STATED or last.get(mark.session) == place:
                 messages[place] = None
                 past.left_out["duplicates"] += 1
                 times = before.times + 1

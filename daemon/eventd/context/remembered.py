@@ -10,11 +10,12 @@ from ..index.model import Entry, Hit
 from . import memory
 from .block import Item
 from .memory import Memory
-from .reading import Past, is_noise, said, squeezed, stripped, when
+from .reading import Past, is_noise, said, squeezed, stripped
 from .rows import Row, row
 from .safe import defuse, label, one_line
 from .settings import ContextRequest
 from .source import Source
+from .stopwords import STOP
 from .times import day, moment
 from .unfinished import Unfinished
 
@@ -69,10 +70,9 @@ def pending_rows(
     return rows, max(0, len(noted) + len(begun) - most)
 
 
-def fact_rows(agent: str, facts: Iterable[Memory], most: int) -> tuple[list[Row], int]:
-    """Return rows of facts, the newest first, and how many more there are."""
-    ordered = sorted(facts, key=lambda fact: (-fact.time, fact.entry.agent, -fact.entry.n))
-    return [_fact(fact, agent) for fact in ordered[:most]], max(0, len(ordered) - most)
+def fact_rows(agent: str, facts: Iterable[Memory]) -> list[Row]:
+    """Return rows of facts."""
+    return [_fact(fact, agent) for fact in facts]
 
 
 def recalled_rows(
@@ -86,7 +86,7 @@ def recalled_rows(
         left_out: Is told what is left out.
     """
     query = request.query or ""
-    words = frozenset(w for w in re.findall(r"\w+", query.lower()) if len(w) > SHORT_WORD)
+    words = frozenset(w for w in re.findall(r"\w+", query.lower()) if len(w) > SHORT_WORD and w not in STOP)
     seen = {squeezed(text) for text in shown} | {squeezed(query)}
     rows: list[Row] = []
     for hit in hits:
@@ -128,8 +128,8 @@ def _unfinished(item: Unfinished, agent: str, text: str, tool: str) -> Row:
     what = _WHAT.get(item.kind) or f"call of {label(tool) or 'a tool'} without a result"
     what = "; ".join([what, *item.remarks])
     session = f", {label(mark.session)}" if mark.session else ""
-    shown = Item(mark.event_id, mark.session, agent, when(mark), item.kind, what)
-    return row(shown, f"- {moment(when(mark))}{session}, {what}", text)
+    shown = Item(mark.event_id, mark.session, agent, mark.time, item.kind, what)
+    return row(shown, f"- {moment(mark.time)}{session}, {what}", text)
 
 
 def _fact(fact: Memory, agent: str) -> Row:

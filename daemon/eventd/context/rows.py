@@ -68,8 +68,11 @@ def wanted(rows: Sequence[Row]) -> int:
     return sum(row.rest + row.need for row in rows)
 
 
-def fill(rows: Sequence[Row], room: int) -> tuple[list[Item], int]:
+def fill(rows: Sequence[Row], room: int, worth: int = LEAST) -> tuple[list[Item], int]:
     """Show as many of the first rows as have room, each with a fair share of it.
+
+    Args:
+        worth: Characters of a text that are worth a row; with less room, fewer rows are shown.
 
     Returns:
         The items, and how many rows had no room.
@@ -77,7 +80,7 @@ def fill(rows: Sequence[Row], room: int) -> tuple[list[Item], int]:
     fitting: list[Row] = []
     least = 0
     for candidate in rows:
-        least += candidate.rest + min(len(candidate.text), LEAST)
+        least += candidate.rest + min(len(candidate.text), worth)
         if least > room:
             break
         fitting.append(candidate)

@@ -40,7 +40,7 @@ class ContextSettings:
 
     budget: int = DEFAULT_BUDGET
     hours: float = 24.0
-    earlier_hours: float = 168.0
+    earlier_hours: float = 720.0
     max_events: int = 1000
     tools: bool = False
     recent_messages: int = 30

@@ -1,28 +1,30 @@
 """Times as the block shows them: UTC, to the minute."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
-LAST = 253_402_300_799_000  # ms: the end of the year 9999; a writer may claim anything
+LAST = 253_402_300_799  # seconds: the end of the year 9999; a writer may claim anything
+CACHED = 2048  # minutes
 
 
 def day(time: int) -> str:
     """Return the date of a Unix time in ms as `2026-11-26`."""
-    return _utc(time).strftime("%Y-%m-%d")
+    return moment(time)[:10]
 
 
 def clock(time: int) -> str:
     """Return its time of day as `14:02`."""
-    return _utc(time).strftime("%H:%M")
+    return moment(time)[11:]
 
 
 def moment(time: int) -> str:
     """Return both as `2026-11-26 14:02`."""
-    return _utc(time).strftime("%Y-%m-%d %H:%M")
+    return _moment(time // 60_000)
 
 
 def iso(time: int) -> str:
     """Return both as `2026-11-26T14:02Z`."""
-    return _utc(time).strftime("%Y-%m-%dT%H:%MZ")
+    return moment(time).replace(" ", "T") + "Z"
 
 
 def span(first: int, last: int) -> str:
@@ -34,5 +36,7 @@ def span(first: int, last: int) -> str:
     )
 
 
-def _utc(time: int) -> datetime:
-    return datetime.fromtimestamp(min(max(time, 0), LAST) / 1000, UTC)
+@lru_cache(CACHED)
+def _moment(minute: int) -> str:
+    time = datetime.fromtimestamp(min(max(minute * 60, 0), LAST), UTC)
+    return time.isoformat(sep=" ", timespec="minutes")[:16]

@@ -14,16 +14,18 @@ messages share are the candidates.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..events.types import Kind
 from .reading import Message
 from .stopwords import GERMAN, STOP, WEAK
 
-MAX_MESSAGES = 160  # newest messages that are looked at
-MAX_CHARACTERS = 9000  # of all messages together; the newest have precedence
-OF_USER, OF_AGENT = 400, 200  # characters of a message that are looked at: agents are wordy
+MAX_MESSAGES = 120  # newest messages that are looked at
+MAX_CHARACTERS = 6000  # of all messages together; the newest have precedence
+OF_USER, OF_AGENT = 400, 160  # characters of a message that are looked at: agents are wordy
 FEW = 6  # messages; with fewer, a name that is mentioned once is a topic
 HARDLY_ANY = 2  # messages; with so few, a phrase is one, too
 AGENT_WEIGHT = 0.6  # of a mention by an agent; people decide what a conversation is about
@@ -35,7 +37,8 @@ EASTERN_LENGTH = 0.3  # bonus for each character beyond two of a Chinese or Japa
 LOWER_GERMAN = 0.3  # worth of a lower-case word in German text that has capitals
 VERB_LIKE = 0.5  # worth of a lone lower-case word with the ending of a verb or adverb
 OFTEN_ALONE = 1.7  # a part is kept beside its phrase when it is mentioned this many times as often
-MAX_WORDS = 3  # of a phrase
+CLOSELY = 10  # times as many candidates are weighed as there may be topics
+MAX_PIECES = 60  # of a run of Chinese or Japanese
 MAX_CACHED = 20_000  # words whose stem and class are remembered
 LONGEST = 40  # characters of a word
 
@@ -57,8 +60,8 @@ _ENDINGS = (
     ("s", 3), ("n", 5), ("e", 4),
 )  # fmt: skip
 
+_SENTENCE_BREAKS = frozenset('.!?:\n•*-–—>"“„(')
 _BREAK, _WORD, _WEAK, _IDENTIFIER, _EASTERN = range(5)
-_known: dict[str, tuple[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,32 @@ class Topic:
     sessions: int
 
 
-@dataclass(slots=True)
-class _Candidate:
-    words: int
-    mentions: int = 0
-    weight: float = 0.0
-    worth: float = 0.0  # sum over mentions of how good a name it was there
-    special: bool = False
+class _Word(NamedTuple):
+    """A word in its place.
+
+    Attributes:
+        key: What its forms have in common.
+        surface: As it is written; with a `^` before it where its capital may be that of the sentence.
+        worth: How good a name it is by itself.
+    """
+
+    key: str
+    kind: int
+    surface: str
+    worth: float
+
+
+class _Read(NamedTuple):
+    """A message that was looked at."""
+
+    weight: float
+    session: str
+    runs: list[list[_Word]]
+
+
+_Words = tuple[_Word, ...]
+_Mention = tuple[_Read, _Words]
+_known: dict[str, _Word] = {}
 
 
 def topics(messages: Sequence[Message], limit: int) -> list[Topic]:
@@ -92,44 +114,35 @@ def topics(messages: Sequence[Message], limit: int) -> list[Topic]:
     if limit <= 0:
         return []
     read = _read(messages)
-    singles: dict[str, int] = {}
-    for _, _, tokens in read:
-        for key in {key for key, kind, _, _ in tokens if kind is not _BREAK}:
-            singles[key] = singles.get(key, 0) + 1
+    singles: Counter[str] = Counter()
+    for message in read:
+        singles.update({word.key for run in message.runs for word in run})
     least = 1 if len(read) < FEW else 2
-    found: dict[str, _Candidate] = {}
-    surfaces: dict[str, dict[str, int]] = {}
-    sessions: dict[str, set[str]] = {}
-    for weight, session, tokens in read:
-        for key, (words, surface, worth, special) in _candidates(tokens, singles, least).items():
-            candidate = found.get(key)
-            if candidate is None:
-                candidate = found[key] = _Candidate(words)
-                surfaces[key], sessions[key] = {}, set()
-            candidate.mentions += 1
-            candidate.weight += weight
-            candidate.worth += worth
-            candidate.special |= special
-            surfaces[key][surface] = surfaces[key].get(surface, 0) + 1
-            sessions[key].add(session)
-    ranked = sorted(
-        (
-            (_score(candidate, len(sessions[key])), key)
-            for key, candidate in found.items()
-            if candidate.mentions >= 2
-            or (least == 1 and (candidate.special or (candidate.words > 1 and len(read) <= HARDLY_ANY)))
-        ),
-        key=lambda pair: (-pair[0], pair[1]),
-    )
-    chosen = _apart([key for _, key in ranked[: 12 * limit]], found, limit)
-    return [Topic(_usual(surfaces[key]), found[key].mentions, len(sessions[key])) for key in chosen]
+    found: dict[str, list[_Mention]] = {}
+    for message in read:
+        for key, words in _candidates(message.runs, singles, least).items():
+            held = found.get(key)
+            if held is None:
+                found[key] = [(message, words)]
+            else:
+                held.append((message, words))
+    # The weight decides which candidates are looked at closely, how good a name they are which of them stay.
+    weighty = sorted(
+        (-sum([message.weight for message, _ in mentions]) * len(mentions[0][1]), key)
+        for key, mentions in found.items()
+        if len(mentions) > 1 or (least == 1 and _names(mentions[0][1], len(read)))
+    )[: CLOSELY * limit]
+    ranked = sorted((-_score(found[key]), key) for _, key in weighty)
+    chosen = _apart([key for _, key in ranked], found, limit)
+    return [Topic(_usual(found[key]), len(found[key]), _sessions(found[key])) for key in chosen]
 
 
-def _read(messages: Sequence[Message]) -> list[tuple[float, str, list[tuple[str, int, str, float]]]]:
-    """Return weight, session and tokens of the messages that are looked at, newest first."""
+def _read(messages: Sequence[Message]) -> list[_Read]:
+    """Return the messages that are looked at, newest first."""
     talk = [m for m in messages if m.mark.kind is Kind.MESSAGE_IN or m.mark.kind is Kind.MESSAGE_OUT]
     talk = talk[-MAX_MESSAGES:]
-    room, read = MAX_CHARACTERS, []
+    room = MAX_CHARACTERS
+    read: list[_Read] = []
     for age, message in enumerate(reversed(talk)):
         user = message.mark.kind is Kind.MESSAGE_IN
         text = message.text[: 2 * OF_USER]
@@ -140,76 +153,77 @@ def _read(messages: Sequence[Message]) -> list[tuple[float, str, list[tuple[str,
         if room < 0:
             break
         recency = 1.0 - (1.0 - OLDEST_WEIGHT) * age / len(talk)
-        read.append((recency * (1.0 if user else AGENT_WEIGHT), message.mark.session, _tokens(text)))
+        weight = recency * (1.0 if user else AGENT_WEIGHT)
+        read.append(_Read(weight, message.mark.session, _runs(text)))
     return read
 
 
-def _tokens(text: str) -> list[tuple[str, int, str, float]]:
-    """Return key, kind, surface and worth of each word; what divides runs has the kind `_BREAK`."""
-    words = _TOKENS.findall(text)
-    known = _known
-    tokens: list[tuple[str, int, str, float]] = []
+def _runs(text: str) -> list[list[_Word]]:
+    """Divide a text at punctuation and stop words into runs of words that may name something."""
+    runs: list[list[_Word]] = []
+    run: list[_Word] = []
     first = True  # of a sentence, where a capital means nothing
     capitals = german = 0
-    for word in words:
-        held = known.get(word)
-        if held is None:
-            held = _classify(word)
-        key, kind = held
+    known = _known
+    for token in _TOKENS.findall(text):
+        word = known.get(token) or _classify(token)
+        kind = word.kind
         if kind is _BREAK:
-            if word in '.!?:\n•*-–—>"“„(':
+            if run:
+                runs.append(run)
+                run = []
+            if token in _SENTENCE_BREAKS:
                 first = True
             else:
                 first = False
-                german += word in GERMAN
-            tokens.append(("", _BREAK, "", 0.0))
+                german += token in GERMAN
             continue
         if kind is _EASTERN:
-            for piece in _pieces(word):
-                tokens.append((piece, _EASTERN, piece, 1.0 + EASTERN_LENGTH * (len(piece) - 2)))
-                tokens.append(("", _BREAK, "", 0.0))
+            runs += [[piece] for piece in _pieces(token)]
             continue
-        worth = 1.0
-        surface = word
-        if kind is _IDENTIFIER:
-            worth = IDENTIFIER_BONUS
-        elif word[0].isupper():
-            if first and word[1:].islower():
-                surface = "^" + word  # may be a name or just the first word
+        if kind is not _IDENTIFIER and token[0].isupper():
+            if first and token[1:].islower():
+                word = _Word(word.key, kind, "^" + token, 1.0)
             else:
-                worth = NAME_BONUS
                 capitals += 1
         first = False
-        tokens.append((key, kind, surface, worth))
-    if german >= 2 and capitals:
-        tokens = [
-            (key, kind, surface, LOWER_GERMAN if kind is _WORD and surface[:1].islower() else worth)
-            for key, kind, surface, worth in tokens
-        ]
-    return tokens
+        run.append(word)
+    if run:
+        runs.append(run)
+    if german >= 2 and capitals:  # nouns have capitals here
+        runs = [[_no_noun(word) if word.kind is _WORD else word for word in run] for run in runs]
+    return runs
 
 
-def _classify(word: str) -> tuple[str, int]:
-    lower = word.lower()
-    first = word[0]
-    if not (first.isalpha() or first in "_#") or word.startswith(("http://", "https://")):
-        held = ("", _BREAK)
-    elif first == "#" or "_" in word or "." in word or "/" in word:
+def _no_noun(word: _Word) -> _Word:
+    return word._replace(worth=LOWER_GERMAN) if word.surface[:1].islower() else word
+
+
+def _classify(token: str) -> _Word:
+    lower = token.lower()
+    first = token[0]
+    word = _Word("", _BREAK, "", 0.0)
+    if not (first.isalpha() or first in "_#") or token.startswith(("http://", "https://")):
+        pass
+    elif first == "#" or "_" in token or "." in token or "/" in token:
         # Of a path its last part is enough: `tests/test_auth.py` and `test_auth.py` are one.
         plain = lower.rstrip("._/-").rpartition("/")[2]
         parts = plain.split(".")
         real = len(plain) > 4 and len(parts[-1]) > 1 and parts[0] not in STOP and parts[-1] not in STOP
-        held = (plain, _IDENTIFIER) if real or (first == "#" and len(word) > 1) else ("", _BREAK)
-    elif _EAST.search(word):
-        held = ("", _EASTERN)
-    elif lower in STOP or _plain(lower) in STOP or len(word) < 2 or len(word) > LONGEST:
-        held = ("", _BREAK)
-    else:
-        held = (_stem(lower), _WEAK if lower in WEAK else _WORD)
+        if real or (first == "#" and len(token) > 1):
+            word = _Word(plain, _IDENTIFIER, token, IDENTIFIER_BONUS)
+    elif _EAST.search(token):
+        word = _Word("", _EASTERN, "", 0.0)
+    elif not (lower in STOP or _plain(lower) in STOP or len(token) < 2 or len(token) > LONGEST):
+        worth = NAME_BONUS if first.isupper() else 1.0
+        key = _stem(lower)
+        if _HANGUL.match(key):
+            token = key  # Korean words carry their particles
+        word = _Word(key, _WEAK if lower in WEAK else _WORD, token, worth)
     if len(_known) >= MAX_CACHED:
         _known.clear()
-    _known[word] = held
-    return held
+    _known[token] = word
+    return word
 
 
 def _plain(word: str) -> str:
@@ -236,85 +250,89 @@ def _stem(word: str) -> str:
     return word
 
 
-def _pieces(run: str) -> Iterable[str]:
+def _pieces(token: str) -> list[_Word]:
     """Return the parts of a Chinese or Japanese run that may be words."""
     found: list[str] = []
-    for piece in _EAST_PIECES.findall(run):
+    for piece in _EAST_PIECES.findall(token):
         if len(piece) <= 3 or piece.isascii() or all("\u30a0" <= char <= "\u30ff" for char in piece):
             found.append(piece)
         else:
             found += [piece[i : i + n] for n in (2, 3, 4, 5, 6) for i in range(len(piece) - n + 1)]
-        if len(found) > 60:
+        if len(found) > MAX_PIECES:
             break
+    return [_Word(text, _EASTERN, text, 1.0 + EASTERN_LENGTH * (len(text) - 2)) for text in found]
+
+
+def _candidates(runs: Sequence[Sequence[_Word]], singles: Counter[str], least: int) -> dict[str, _Words]:
+    """Return what a message may be about: words, pairs and triples by their keys."""
+    found: dict[str, _Words] = {}
+    for run in runs:
+        before: list[_Word] = []
+        for word in run:
+            key = word.key
+            if singles[key] < least:
+                before.clear()
+                continue
+            if word.kind is not _WEAK and (key not in found or found[key][0].surface[0] == "^"):
+                found[key] = (word,)
+            if before:
+                last = before[-1]
+                name = f"{last.key} {key}"
+                if name not in found and _leads(last) and not (last.kind is _WEAK and word.kind is _WEAK):
+                    found[name] = (last, word)
+                if len(before) > 1 and _leads(before[-2]):
+                    name = f"{before[-2].key} {name}"
+                    if name not in found:
+                        found[name] = (before[-2], last, word)
+            before.append(word)
     return found
 
 
-def _candidates(
-    tokens: Sequence[tuple[str, int, str, float]], singles: dict[str, int], least: int
-) -> dict[str, tuple[int, str, float, bool]]:
-    """Return what a message may be about, by key: number of words, surface, worth, whether it is a name."""
-    found: dict[str, tuple[int, str, float, bool]] = {}
-    run: list[tuple[str, int, str, float]] = []
-    for token in tokens:
-        key, kind, surface, worth = token
-        if kind is _BREAK or singles[key] < least:
-            run.clear()
-            continue
-        run.append(token)
-        if kind is not _WEAK:
-            special = worth > 1.0 and kind is not _EASTERN
-            held = found.get(key)
-            if held is None or (held[1][:1] == "^" and surface[:1] != "^"):
-                if "\uac00" <= key[0] <= "\ud7a3":
-                    surface = key  # Korean words carry their particles
-                found[key] = (1, surface, _alone(surface, worth, kind), special)
-        for length in (2, 3):
-            if len(run) < length:
-                break
-            part = run[-length:]
-            if (part[0][3] <= 1.0 and _VERB_LIKE.search(part[0][2])) or (
-                not key.isascii() and _HANGUL.match(key)
-            ):
-                continue
-            if all(kind is _WEAK for _, kind, _, _ in part):
-                continue
-            name = " ".join(key for key, _, _, _ in part)
-            if name not in found:
-                shown = " ".join(surface for _, _, surface, _ in part)
-                mean = sum(worth for _, _, _, worth in part) / length
-                special = all(worth > 1.0 for _, _, _, worth in part)
-                found[name] = (length, shown, mean * (1 + PHRASE_BONUS * (length - 1)), special)
-    return found
+def _leads(word: _Word) -> bool:
+    """Whether a phrase may begin with a word: not with a verb, and Korean phrases are not told apart here."""
+    return not (word.worth <= 1.0 and _VERB_LIKE.search(word.surface)) and not _HANGUL.match(word.key)
 
 
-def _alone(surface: str, worth: float, kind: int) -> float:
-    """Return how good a name a lone word is."""
-    if kind is _WORD and worth <= 1.0:
-        if _VERB_LIKE.search(surface):
-            return worth * VERB_LIKE
-        return worth * (LONE_WORD if len(surface) > 3 else VERB_LIKE)
-    return worth
+def _names(words: _Words, messages: int) -> bool:
+    """Whether something that is mentioned once in a short conversation is one of its topics."""
+    special = all(word.worth > 1.0 and word.kind is not _EASTERN for word in words)
+    return special or (len(words) > 1 and messages <= HARDLY_ANY)
 
 
-def _score(candidate: _Candidate, sessions: int) -> float:
-    mean = candidate.worth / candidate.mentions
-    return candidate.weight * mean * (1 + SESSION_BONUS * min(4, sessions - 1))
+def _score(mentions: Sequence[_Mention]) -> float:
+    weight = sum([message.weight for message, _ in mentions])
+    worth = sum([_worth(words) for _, words in mentions]) / len(mentions)
+    return round(weight * worth * (1 + SESSION_BONUS * min(4, _sessions(mentions) - 1)), 9)
 
 
-def _apart(keys: Sequence[str], found: dict[str, _Candidate], limit: int) -> list[str]:
+def _sessions(mentions: Sequence[_Mention]) -> int:
+    return len({message.session for message, _ in mentions})
+
+
+def _worth(words: _Words) -> float:
+    if len(words) > 1:
+        mean = sum(word.worth for word in words) / len(words)
+        return mean * (1 + PHRASE_BONUS * (len(words) - 1))
+    word = words[0]
+    if word.kind is not _WORD or word.worth > 1.0:
+        return word.worth
+    return word.worth * (VERB_LIKE if len(word.surface) < 4 or _VERB_LIKE.search(word.surface) else LONE_WORD)
+
+
+def _apart(keys: Sequence[str], mentions: Mapping[str, Sequence[_Mention]], limit: int) -> list[str]:
     """Choose topics that do not repeat each other."""
     chosen: list[str] = []
     for key in keys:
-        mentions = found[key].mentions
+        often = len(mentions[key])
         keep = True
         for place, other in enumerate(chosen):
             if _within(key, other):
-                keep = mentions >= OFTEN_ALONE * found[other].mentions
+                keep = often >= OFTEN_ALONE * len(mentions[other])
             elif _within(other, key):
-                if mentions * OFTEN_ALONE >= found[other].mentions:  # the phrase says more
+                if often * OFTEN_ALONE >= len(mentions[other]):  # the phrase says more
                     chosen[place] = key
                 keep = False
-            elif found[key].words > 1 and found[other].words > 1 and set(key.split()) & set(other.split()):
+            elif " " in key and " " in other and not set(key.split()).isdisjoint(other.split()):
                 keep = False
             if not keep:
                 break
@@ -336,12 +354,12 @@ def _within(part: str, whole: str) -> bool:
     return len(part) > 2 and whole.startswith(part + ".")  # auth and auth.py
 
 
-def _usual(surfaces: dict[str, int]) -> str:
+def _usual(mentions: Sequence[_Mention]) -> str:
     """Return the most usual way to write it; a capital at the begin of a sentence says nothing."""
-    counts: dict[str, int] = {}
+    surfaces = Counter(" ".join(word.surface for word in words) for _, words in mentions)
+    counts: Counter[str] = Counter()
     for surface, count in surfaces.items():
         plain = surface.replace("^", "").removesuffix("'s").removesuffix("’s")
-        if "^" in surface and (lower := plain[0].lower() + plain[1:]) in surfaces:
-            plain = lower
-        counts[plain] = counts.get(plain, 0) + count
+        lower = plain[0].lower() + plain[1:]
+        counts[lower if "^" in surface and lower in surfaces else plain] += count
     return min(counts, key=lambda text: (-counts[text], len(text), text))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..events.types import Kind
-from .reading import is_start, when
+from .reading import is_start
 from .source import Mark
 
 HABIT = 3  # runs without an end among which one with an end shows that the writer stores ends at all
@@ -47,7 +47,7 @@ def unfinished(marks: Sequence[Mark], session: str | None, noise: Collection[int
     for key, held in by_session.items():
         own = session is not None and key == session
         found += _of_session(held[: _last_start(held)] if own else held, noise, ends_stored)
-    return sorted(found, key=lambda item: (when(item.mark), item.mark.n), reverse=True)
+    return sorted(found, key=lambda item: (item.mark.time, item.mark.n), reverse=True)
 
 
 def _last_start(marks: Sequence[Mark]) -> int:
