@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ..events.types import Kind
 from .block import Item, count
 from .cutting import cut
-from .digest import Stretch, stretches, weigh
+from .digest import Exchange, Stretch, alike, stretches, weigh
 from .reading import Message
 from .safe import CLOSING_QUOTE, OPENING_QUOTE, defuse, label, one_line
 from .times import span
@@ -24,6 +24,16 @@ class _Shown:
     summary: str = ""
     told: str = ""  # what it was about, and what came of it
     exchanges: dict[int, str] = field(default_factory=dict)  # lines by their place in the stretch
+
+    def tells(self, exchange: Exchange) -> bool:
+        """Whether an exchange adds nothing to what is shown."""
+        told = [self.stretch.about, self.stretch.outcome]
+        told += [other for other in self.stretch.exchanges if other.place in self.exchanges]
+        return any(
+            other is not None
+            and (alike(exchange.asked, other.asked) or alike(exchange.answered, other.answered))
+            for other in told
+        )
 
 
 def wanted(messages: Sequence[Message], shown: int) -> int:
@@ -54,10 +64,10 @@ def show(
         if stretch.summaries:
             said = _quoted(stretch.summaries[0].text, min(SUMMARY, max(LEAST, room // 3)))
             entry.summary = f"  summary {said}\n"
-        elif stretch.about is not None and stretch.outcome is not None:
+        if stretch.about is not None and stretch.outcome is not None:
             same = stretch.about is stretch.outcome
             entry.told = _line(
-                stretch.about.asked, stretch.outcome.answered, "answered" if same else "last answer"
+                stretch.about.asked, stretch.outcome.answered, "answered" if same else "concluded"
             )
         size = len(entry.head) + len(entry.summary) + len(entry.told)
         if size > room or size == len(entry.head):
@@ -73,6 +83,8 @@ def show(
     ]
     for _, _, exchange, entry in sorted(more, key=lambda held: held[:2], reverse=True):
         line = _line(exchange.asked, exchange.answered)
+        if entry.tells(exchange):
+            continue
         if len(line) <= room and len(entry.exchanges) < MORE:
             entry.exchanges[exchange.place] = line
             room -= len(line)
@@ -83,7 +95,8 @@ def show(
 def _head(stretch: Stretch) -> str:
     session = f", {label(stretch.session)}" if stretch.session else ""
     talk = sum(m.mark.kind is not Kind.COMPACTION for m in stretch.messages)
-    return f"- {span(stretch.first, stretch.last)}{session}, {count(talk, 'message')}:\n"
+    messages = f", {count(talk, 'message')}" if talk else ""
+    return f"- {span(stretch.first, stretch.last)}{session}{messages}:\n"
 
 
 def _line(asked: str, answered: str, verb: str = "answered") -> str:

@@ -46,14 +46,14 @@ class Memory:
     Attributes:
         time: When it was noted, Unix ms.
         text: As it was stored.
-        about: Subject and category, as they were stored; "" without.
+        about: Subject and category, as they were stored, where there are such.
         due: Until when, "" without.
     """
 
     entry: Entry
     time: int
     text: str
-    about: str = ""
+    about: tuple[str, ...] = ()
     due: str = ""
 
 
@@ -184,10 +184,10 @@ def _references(value: object) -> list[str]:
     return []
 
 
-def _about(data: Tree) -> str:
+def _about(data: Tree) -> tuple[str, ...]:
     subject = _text(data, "subject", "entity")
     if not subject:
         related = data.get("relatedEntities")
         subject = related[0] if isinstance(related, list) and related and isinstance(related[0], str) else ""
     category = _text(data, "category")
-    return ", ".join(filter(None, (subject, category)))
+    return tuple(filter(None, (subject, category)))

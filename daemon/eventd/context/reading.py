@@ -22,7 +22,8 @@ FEW_MESSAGES = 60  # with fewer among the newest events, messages are looked for
 MAX_BODIES = 1000  # bodies that are read
 MAX_BYTES = 4 * 1024 * 1024  # of bodies that are read; a larger one is still read when it is the newest
 CHAIN = 4  # messages of one run in a row, each at least as long as the last: likely one that grows
-SAME_SAYING = 120_000  # ms within which the same text of the same role is one message, wherever it was stored
+SAME_SAYING = 120_000  # ms within which the same text is one message that was stored twice
+DISTINCT = 20  # characters; a text of this length or more is hardly said in two sessions at once
 LONGEST_NOISE = 40  # characters of a message that only says that there is nothing to say
 LONG = 2000  # characters of a text whose white space is looked at, too
 STATED = 60  # characters; a text of this length or more counts once, however often it was said
@@ -35,7 +36,7 @@ _NOISE = re.compile(
     r"|\s*Read HEARTBEAT\.md if it exists"
     r"|\s*\(?no output\)?\s*\Z"
 )
-_TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|\W*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$")
+_TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|[\s*_`(\[]*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$")
 # What OpenClaw puts before a person's words: data about the channel, no words of that person.
 _WRAPPED = re.compile(r"\A(?:\s*[\w ()-]{0,60}\(untrusted[^)\n]{0,40}\):?\s*```\w*\n.*?\n```\s*)+", re.DOTALL)
 # A block of ours that an agent's program stored along with the prompt. It must not grow into the next one.
@@ -98,6 +99,7 @@ class Past:
     Attributes:
         as_of: Time of the newest event that counts, Unix ms; None where there is none.
         since: Begin of the recent window, Unix ms.
+        begun: Whether the beginning of the calling session is stored; it is not among the marks.
         marks: All events that were looked at, oldest first, with the times that count.
         messages: What was said, oldest first, each thing once.
         noise: Numbers of the messages that say nothing.
@@ -108,6 +110,7 @@ class Past:
 
     as_of: int | None = None
     since: int = 0
+    begun: bool = False
     marks: list[Mark] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     noise: set[int] = field(default_factory=set)
@@ -132,6 +135,7 @@ def read(source: Source, request: ContextRequest, settings: ContextSettings) -> 
     newest = source.newest(request.agent, since=None, limit=SPARE)
     own = _beginning(source, newest, request)
     past.left_out["own_start"] = len(own)
+    past.begun = bool(own)
     times = [timed(mark).time for mark in newest if mark.n not in own]
     if not times:
         return past
@@ -249,10 +253,11 @@ def _say(source: Source, past: Past, settings: ContextSettings) -> None:
         before = messages[place] if place is not None else None
         times = 1
         if place is not None and before is not None:
-            if _once(before, mark, time):
+            next_to = last.get(mark.session) == place
+            if _once(before, mark, time, next_to):
                 past.left_out["duplicates"] += 1
                 continue
-            if len(text) >= STATED or last.get(mark.session) == place:
+            if len(text) >= STATED or next_to:
                 messages[place] = None
                 past.left_out["duplicates"] += 1
                 times = before.times + 1
@@ -268,13 +273,17 @@ def _grew(before: Message, mark: Mark, text: str, time: int) -> bool:
     return len(text) > len(before.text) and text.startswith(before.text)
 
 
-def _once(before: Message, mark: Mark, time: int) -> bool:
-    """Whether a text that was stored twice was said once."""
+def _once(before: Message, mark: Mark, time: int, next_to: bool) -> bool:
+    """Whether a text that was stored twice was said once.
+
+    A short text that comes again in the same session after something else (`Done.`) was said again.
+    """
     if mark.event_id and mark.event_id == before.mark.event_id:
         return True
     if mark.run and mark.run == before.mark.run:
         return True
-    return time - before.time <= SAME_SAYING
+    elsewhere = mark.session != before.mark.session and len(before.text) >= DISTINCT
+    return (next_to or elsewhere) and time - before.time <= SAME_SAYING
 
 
 def _texts(source: Source, marks: Sequence[Mark]) -> tuple[dict[int, str], set[int]]:
