@@ -157,9 +157,8 @@ def _time(entry: Entry) -> int:
 
 
 def _aside(*parts: str) -> str:
-    return ", ".join(
-        one_line(defuse(part))[:ASIDE].replace("(", "[").replace(")", "]") for part in parts if part
-    )
+    """Return what stands in brackets in our part of a line: names of a few words, no sentences."""
+    return ", ".join(label(part.strip(), ASIDE) for part in parts if part.strip())
 
 
 def _error(body: bytes) -> str:
