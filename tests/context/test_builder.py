@@ -98,8 +98,9 @@ pieces = st.sampled_from(
 words = st.lists(pieces | st.text(max_size=30), max_size=4).map(" ".join)
 kinds = st.sampled_from(
     ["conversation.message.in", "conversation.message.out", "conversation.tool_call",
-     "conversation.tool_result", "lifecycle.start", "lifecycle.end", "lifecycle.error", "memory.fact", "memory.pending",
-     "memory.resolved", "migration.fact", "session.compaction_end", "custom.thing", "msg.in", "msg.out"]
+     "conversation.tool_result", "lifecycle.start", "lifecycle.end", "lifecycle.error", "memory.fact",
+     "memory.pending", "memory.resolved", "migration.fact", "session.compaction_end", "custom.thing",
+     "msg.in", "msg.out"]
 )  # fmt: skip
 data = st.fixed_dictionaries(
     {"text": words},

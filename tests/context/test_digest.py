@@ -9,7 +9,7 @@ from eventd.context.settings import ContextRequest, ContextSettings
 
 def digest(*writers: Writer) -> list[Stretch]:
     source = MemorySource([event for writer in writers for event in writer.events])
-    found = stretches(read(source, ContextRequest("main", NEW), ContextSettings()).messages)
+    found = stretches(read(source, ContextRequest("main", NEW), ContextSettings()).messages, 10)
     for stretch in found:
         weigh(stretch)
     return found

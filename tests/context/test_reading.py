@@ -67,6 +67,17 @@ def test_a_text_that_was_stored_twice_was_said_once() -> None:
     assert texts(w.events) == ["Please send the offer to Initech today.", "ok", "And call them.", "ok"]
 
 
+def test_a_repeated_answer_does_not_hide_what_comes_next() -> None:
+    """An answer that begins with the words of the question is no later state of it."""
+    w = Writer()
+    w.ask("Say it.")
+    answer = w.answer("Fine, it is said.")
+    w.events.append({**answer, "id": "again", "timestamp": answer["timestamp"] + 1})
+    w.event("conversation.message.in", {"text": "Fine"})
+    w.answer("Fine, then.")
+    assert texts(w.events) == ["Say it.", "Fine, it is said.", "Fine", "Fine, then."]
+
+
 def test_what_programs_wrap_around_is_taken_off() -> None:
     """Heartbeats, channel data, and blocks of ours: these must not grow from session to session."""
     assert stripped("Fine.\n\nHEARTBEAT_OK") == "Fine."

@@ -108,24 +108,27 @@ class Stretch:
         return self.messages[-1].time
 
 
-def stretches(messages: Sequence[Message]) -> list[Stretch]:
+def stretches(messages: Sequence[Message], most: int) -> list[Stretch]:
     """Divide conversation into stretches, the newest first; they are not yet weighed.
 
     Args:
         messages: Oldest first.
+        most: Most stretches; what is older than they are is not looked at.
     """
     found: list[Stretch] = []
     open_stretches: dict[str, Stretch] = {}
-    for message in messages:
-        if message.mark.kind not in (Kind.MESSAGE_IN, Kind.MESSAGE_OUT, Kind.COMPACTION):
-            continue
+    for message in reversed(messages):
         session = message.mark.session
         stretch = open_stretches.get(session)
-        if stretch is None or message.time - stretch.last > STRETCH_GAP:
+        if stretch is None or stretch.messages[-1].time - message.time > STRETCH_GAP:
+            if len(found) >= most:
+                break
             stretch = open_stretches[session] = Stretch(session)
             found.append(stretch)
         stretch.messages.append(message)
-    return sorted(found, key=lambda stretch: (stretch.last, stretch.messages[-1].mark.n), reverse=True)
+    for stretch in found:
+        stretch.messages.reverse()
+    return found
 
 
 def weigh(stretch: Stretch, topics: Collection[str] = ()) -> None:

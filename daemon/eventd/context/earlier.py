@@ -14,6 +14,7 @@ from .times import span
 ASKED, ANSWERED, SUMMARY = 140, 200, 500  # most characters that are shown of each
 MORE = 2  # exchanges of one stretch that are shown beside what it was about and what came of it
 TYPICAL = 330  # characters that a stretch takes, about
+ENOUGH = 8  # stretches that room is asked for
 LEAST = 100  # characters below which no stretch is shown
 
 
@@ -42,7 +43,7 @@ def wanted(messages: Sequence[Message], shown: int) -> int:
     Args:
         shown: How many of the newest are shown in full.
     """
-    return TYPICAL * len(stretches(messages[: max(0, len(messages) - shown)]))
+    return TYPICAL * len(stretches(messages[: max(0, len(messages) - shown)], ENOUGH))
 
 
 def show(
@@ -54,8 +55,9 @@ def show(
         The items, and how many messages are in none of them.
     """
     shown: list[_Shown] = []
-    left_out = 0
-    for stretch in stretches(messages):
+    digested = stretches(messages, room // LEAST)
+    left_out = len(messages) - sum(len(stretch.messages) for stretch in digested)
+    for stretch in digested:
         if room < LEAST:
             left_out += len(stretch.messages)
             continue

@@ -240,14 +240,13 @@ def _say(source: Source, past: Past, settings: ContextSettings) -> None:
         if not (text := stripped(text)):
             past.left_out["empty"] += 1
             continue
+        run = mark.run or mark.session
         if kind is Kind.MESSAGE_OUT:
-            run = mark.run or mark.session
             place = growing.get(run)
             before = messages[place] if place is not None else None
             if place is not None and before is not None and _grew(before, mark, text, time):
                 messages[place] = None
                 past.left_out["superseded"] += 1
-            growing[run] = len(messages)
         key = (kind, text)
         place = known.get(key)
         before = messages[place] if place is not None else None
@@ -262,6 +261,8 @@ def _say(source: Source, past: Past, settings: ContextSettings) -> None:
                 past.left_out["duplicates"] += 1
                 times = before.times + 1
         known[key] = last[mark.session] = len(messages)
+        if kind is Kind.MESSAGE_OUT:
+            growing[run] = len(messages)
         messages.append(Message(mark, time, text, times))
     past.messages = [message for message in messages if message is not None]
 
