@@ -126,7 +126,7 @@ events_of = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(events_of, st.integers(0, 3000), words, st.booleans(), st.randoms())
 def test_any_events_make_a_block_of_the_right_form(
     events: list[Json], budget: int, query: str, tools: bool, order: random.Random

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ..events.normal import normalise, searchable
+from ..events.normal import Tree, normalise, plain, searchable
 from ..events.types import MESSAGES, TOOLS, Kind
 from .settings import ContextRequest, ContextSettings
 from .source import Mark, Source
@@ -339,7 +339,23 @@ def _fetch(source: Source, marks: Sequence[Mark], room: int) -> dict[int, str]:
         numbers.append(mark.n)
     bodies: Mapping[int, bytes] = source.bodies(numbers) if numbers else {}
     kinds = {mark.n: mark.kind for mark in marks}
-    return {n: _tool(bodies[n]) if kinds[n] in TOOLS else said(bodies[n]) for n in numbers if n in bodies}
+    return {n: text_of(kinds[n], bodies[n]) for n in numbers if n in bodies}
+
+
+def text_of(kind: Kind, body: bytes) -> str:
+    """Return what an event of some kind says; "" where it says nothing in words."""
+    if kind is Kind.COMPACTION:
+        event = normalise(body)
+        return first_plain(event.data, "summary", "text", "content") if event is not None else ""
+    return _tool(body) if kind in TOOLS else said(body)
+
+
+def first_plain(data: Tree, *keys: str) -> str:
+    """Return the first text under one of the keys; "" without one."""
+    for key in keys:
+        if text := plain(data.get(key)).strip():
+            return text
+    return ""
 
 
 def _tool(body: bytes) -> str:

@@ -10,7 +10,7 @@ from ..index.model import Entry, Hit
 from . import memory
 from .block import Item
 from .memory import Memory
-from .reading import Past, is_noise, said, squeezed, stripped
+from .reading import Past, is_noise, said, squeezed, stripped, text_of
 from .rows import Row, row
 from .safe import label
 from .settings import ContextRequest
@@ -97,8 +97,8 @@ def recalled_rows(
         if entry.kind not in (*MESSAGES, Kind.MEMORY, Kind.COMPACTION, *TOOLS):
             left_out["not_said"] += 1
             continue
-        text = memory.passage(entry) if entry.kind is Kind.MEMORY else ""
-        text = stripped(text or said(entry.body))
+        text = memory.passage(entry) if entry.kind is Kind.MEMORY else text_of(entry.kind, entry.body)
+        text = stripped(text)
         key = squeezed(text)
         if not text or is_noise(text):
             continue
