@@ -42,7 +42,7 @@ class Entry(NamedTuple):
         time: When it happened, Unix ms.
         stored: When it was accepted, or when the stream took it, Unix ms.
         run: Id of its run, "" without one.
-        call: Id of the tool call that it is, or answers; "" without one.
+        call: Id of a tool call, in the call and in its result.
         event_id: "" where the writer gave none.
         words: Number of words that are searched.
         body: The stored JSON, byte for byte.
