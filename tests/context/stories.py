@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from context.support import DAY, HOUR, MINUTE, START, Json, MemorySource
-from eventd.context.settings import ContextRequest, ContextSettings
+from eventd.config.settings import ContextSettings
+from eventd.context.request import ContextRequest
 
 MAIN = "agent:main:main"
 NEW = "agent:main:new"

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from context.stories import HOSTILE, MAIN, NEW, STORIES, Story, Writer, normal
 from context.support import DAY, HOUR, MINUTE, START, Json, MemorySource
+from eventd.config.settings import ContextSettings
 from eventd.context.block import TITLES, Block
 from eventd.context.builder import NOTICE, SHORT_NOTICE, build
-from eventd.context.settings import ContextRequest, ContextSettings
+from eventd.context.request import ContextRequest
 from eventd.index.model import Entry, Hit
 
 FOLDER = Path(__file__).parents[1]
@@ -261,11 +262,11 @@ def test_user_messages_are_there() -> None:
 def test_settings_are_kept_when_reading() -> None:
     """Fault 5: settings are ignored when reading. Hours, events, messages, tools and limits all count."""
     w = Writer().talk("old one?", "old one.").talk("new one?", "new one.", pause=3 * HOUR)
-    assert block(w.events, hours=1).document["events"] == 2
-    assert block(w.events, hours=1, earlier_hours=1).document["sections"][0]["name"] == "recent"
+    assert block(w.events, look_back=3600).document["events"] == 2
+    assert block(w.events, look_back=3600, earlier=3600).document["sections"][0]["name"] == "recent"
     assert block(w.events, max_events=3).document["events"] == 3
-    assert len(items(block(w.events, recent_messages=1), "recent")) == 1
-    assert not items(block(w.events, recent_messages=0), "recent")
+    assert len(items(block(w.events, max_messages=1), "recent")) == 1
+    assert not items(block(w.events, max_messages=0), "recent")
     assert made(STORIES["tools-on"]()).document["left_out"].get("tools") is None
     assert "183G" in made(STORIES["tools-on"]()).text
     assert "183G" not in made(STORIES["tools-off"]()).text

@@ -2,9 +2,10 @@
 
 from context.stories import NEW, Writer
 from context.support import HOUR, MINUTE, MemorySource
+from eventd.config.settings import ContextSettings
 from eventd.context.digest import Stretch, sentences, stretches, weigh
 from eventd.context.reading import read
-from eventd.context.settings import ContextRequest, ContextSettings
+from eventd.context.request import ContextRequest
 
 
 def digest(*writers: Writer) -> list[Stretch]:

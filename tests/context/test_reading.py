@@ -2,9 +2,10 @@
 
 from context.stories import MAIN, NEW, Writer
 from context.support import DAY, HOUR, START, Json, MemorySource
+from eventd.config.settings import ContextSettings
 from eventd.context import reading
 from eventd.context.reading import Past, read, said, stripped
-from eventd.context.settings import ContextRequest, ContextSettings
+from eventd.context.request import ContextRequest
 
 
 def past(
@@ -100,7 +101,7 @@ def test_the_window_counts_back_from_the_newest_event() -> None:
     """Not from now: an agent that rested for a month still has its last day."""
     w = Writer()
     w.talk("old?", "old.").talk("new?", "new.", pause=30 * HOUR)
-    found = past(w.events, settings=ContextSettings(hours=24, earlier_hours=0))
+    found = past(w.events, settings=ContextSettings(look_back=86_400, earlier=0))
     assert [message.text for message in found.messages] == ["new?", "new."]
     assert found.recent == 2
 

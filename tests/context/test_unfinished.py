@@ -2,8 +2,9 @@
 
 from context.stories import MAIN, NEW, Writer
 from context.support import HOUR, MemorySource
+from eventd.config.settings import ContextSettings
 from eventd.context.reading import read
-from eventd.context.settings import ContextRequest, ContextSettings
+from eventd.context.request import ContextRequest
 from eventd.context.unfinished import unfinished
 
 

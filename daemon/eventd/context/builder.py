@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ..config.settings import ContextSettings
 from ..events.types import MESSAGES, TOOLS
 from ..index.model import Entry, Hit
 from . import conversation, earlier, memory, rows
@@ -15,9 +16,9 @@ from .block import NAMES, Block, Item, Section, count, heading, size_of
 from .cutting import shares
 from .reading import Past, read
 from .remembered import fact_rows, pending_rows, recalled_rows
+from .request import ContextRequest
 from .rows import Row
 from .safe import defuse, label, one_line
-from .settings import ContextRequest, ContextSettings
 from .source import Source
 from .times import iso, span
 from .topics import Topic, topics
@@ -111,7 +112,7 @@ class _Build:
         settings, past, agent = self.settings, self.past, self.request.agent
         pending, facts = self._remembered()
         hits = self._hits()
-        recent = conversation.candidates(past, settings.recent_messages)
+        recent = conversation.candidates(past, settings.max_messages)
         talk = [message for message in past.messages if message.mark.kind not in TOOLS]
         wants = {
             "pending": rows.wanted(pending),

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from ..config.settings import ContextSettings
 from ..events.normal import Tree, normalise, plain, searchable
 from ..events.types import MESSAGES, TOOLS, Kind
-from .settings import ContextRequest, ContextSettings
+from .request import ContextRequest
 from .source import Mark, Source
 
 SPARE = 16  # starts of the calling session that may stand before the newest event that counts

@@ -11,9 +11,9 @@ from . import memory
 from .block import Item
 from .memory import Memory
 from .reading import Past, is_noise, said, squeezed, stripped, text_of
+from .request import ContextRequest
 from .rows import Row, row
 from .safe import label
-from .settings import ContextRequest
 from .source import Source
 from .stopwords import STOP
 from .times import day, moment

@@ -9,8 +9,6 @@ In a big table a frequent word stands in hundreds of thousands of rows. Only so 
 found. Where all words are frequent, the newest rows are looked at.
 """
 
-# ruff: noqa: S608 - names of tables come from the code; what comes from outside is bound
-
 import json
 import math
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ of its score to its neighbours, the less the longer these are, and something of 
 to all of them.
 """
 
-# ruff: noqa: S608 - names of tables come from the code; what comes from outside is bound
-
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

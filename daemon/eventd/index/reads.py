@@ -107,10 +107,10 @@ class Reads(Statements):
             newest: The last ones, the newest first.
             stored: Not stored before this time, Unix ms.
         """
-        direction = "DESC" if newest else "ASC"
+        order = "DESC" if newest else "ASC"
         runs = [
             self._entries(
-                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {direction} LIMIT ?",
+                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {order} LIMIT ?",
                 after, upto, FIRST_TIME if stored is None else stored, *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
@@ -194,7 +194,7 @@ class Reads(Statements):
             return ()
         sides = [
             self._entries(
-                f"WHERE e.session = ? AND (e.time, e.n) {sign} (?, ?) AND e.words > 0 AND {must.sql}"
+                f"WHERE e.session = ? AND e.words > 0 AND (e.time, e.n) {sign} (?, ?) AND {must.sql}"
                 f" ORDER BY e.time {order}, e.n {order} LIMIT ?",
                 self.number(entry.session), *place(entry), *must.values, count,
             )
@@ -219,7 +219,7 @@ class Reads(Statements):
         if kinds:
             where.append(f"e.kind IN ({', '.join(str(int(kind)) for kind in kinds)})")
         rows = self.db.execute(
-            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id, length(e.body)"
+            f" FROM events AS e WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
             f" FROM events AS e WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
             (*values, limit),
         )

@@ -9,8 +9,6 @@ Query strings are data. Nothing in them is FTS syntax: a query is taken apart in
 handed on in quotes.
 """
 
-# ruff: noqa: S608 - names of tables come from the code; what comes from outside is bound
-
 import itertools
 import re
 import unicodedata

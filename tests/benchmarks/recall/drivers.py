@@ -18,7 +18,6 @@ from eventd.index.ranking import rank
 from eventd.index.words import indexed, insert_sql, lexicon_sql, parse_query
 from eventd_ipc.blocking import Client, connect
 from eventd_ipc.events import Event
-
 from support.waiting import wait_until
 
 from ..stage import eventd
