@@ -219,8 +219,9 @@ class Reads(Statements):
         if kinds:
             where.append(f"e.kind IN ({', '.join(str(int(kind)) for kind in kinds)})")
         rows = self.db.execute(
-            f" FROM events AS e WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
-            f" FROM events AS e WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id, "
+            "length(e.body) FROM events AS e "
+            f"WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
             (*values, limit),
         )
         name = self.name
