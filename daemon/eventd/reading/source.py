@@ -18,7 +18,7 @@ class IndexSource:
         self, agent: str, *, since: int | None, limit: int, kinds: Sequence[Kind] = ()
     ) -> Sequence[Mark]:
         """Return marks of an agent's own events, newest first."""
-        return [Mark(*row) for row in self._reads.marks(agent, since=since, limit=limit, kinds=kinds)]
+        return list(map(Mark._make, self._reads.marks(agent, since=since, limit=limit, kinds=kinds)))
 
     def bodies(self, numbers: Sequence[int]) -> Mapping[int, bytes]:
         """Return the stored JSON of events by their numbers."""
