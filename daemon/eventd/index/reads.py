@@ -31,6 +31,7 @@ Key = tuple[int, int]
 """Place of an event in the order of time: its time and its number."""
 
 _KINDS = {int(kind): kind for kind in Kind}
+_VISIBILITIES = dict(enumerate(VISIBILITIES))
 
 
 class Reads(Statements):
@@ -302,9 +303,10 @@ def _kind(number: int) -> Kind:
 
 
 def _visibility(number: int) -> str:
-    if not 0 <= number < len(VISIBILITIES):
-        raise apsw.CorruptError(f"there is no visibility {number}")
-    return VISIBILITIES[number]
+    try:
+        return _VISIBILITIES[number]
+    except KeyError:
+        raise apsw.CorruptError(f"there is no visibility {number}") from None
 
 
 def place(entry: Entry) -> Key:
