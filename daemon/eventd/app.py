@@ -9,6 +9,7 @@ import gc
 import logging
 import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ logger = logging.getLogger(__name__)
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 EMBEDDED_RETRY_FIRST = 1.0  # seconds until an embedded server that could not be run is tried again
 EMBEDDED_RETRY_LONGEST = 20.0  # seconds
+SWITCH_INTERVAL = 0.001  # seconds for which the loop or the outbox may keep the interpreter from the other
 GC_THRESHOLD = 50_000  # new objects between collections: events are many objects that die at once
 
 
@@ -168,7 +170,7 @@ class Daemon:
         )  # fmt: skip
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         await _first_signal()
-        await self._stop(server, served, fleet)
+        await self._stop(server, served, fleet, index)
 
     def _reading(self, outbox: Outbox, index: Index, indexer: Indexer, fleet: Fleet) -> Reading:
         config = self._config
@@ -184,7 +186,7 @@ class Daemon:
             fleet.all_connected,
         )
 
-    async def _stop(self, server: Server, served: anyio.Event, fleet: Fleet) -> None:
+    async def _stop(self, server: Server, served: anyio.Event, fleet: Fleet, index: Index) -> None:
         """Take nothing more, let commits and acks finish, then ship for as long as the budget lasts."""
         budget = self._config.shutdown_timeout
         logger.info("stopping: shipping for up to %g s", budget, extra={"action": "stopping"})
@@ -192,6 +194,7 @@ class Daemon:
             server.stop_intake(budget)
             await served.wait()
             await fleet.drain()
+        index.stop_reading()  # a long search may take longer than the budget
         await served.wait()
         if scope.cancelled_caught:
             logger.info(
@@ -236,6 +239,7 @@ def _prepare_process() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and means less
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    sys.setswitchinterval(SWITCH_INTERVAL)
     gc.freeze()  # what is loaded by now stays; nobody has to look at it again
     gc.set_threshold(GC_THRESHOLD)
 

@@ -202,7 +202,7 @@ class Client:
         return EventStream(self, requests.tail(**wanted))
 
     def replay(self, **wanted: Unpack[requests.ReplayOptions]) -> "EventStream":
-        """Read the events of a stream in its order; the `cursor` is the `first` with which it goes on.
+        """Read the events of a stream in its order.
 
         Keyword args:
             first, last: Sequences in the stream, both included.
@@ -387,7 +387,7 @@ class EventStream(Iterator[StoredEvent]):
 
     @property
     def cursor(self) -> str | None:
-        """Where the same request goes on, once the stream has ended; None where there is no more."""
+        """Where the same query goes on, once it has ended at its limit; None where there is no more."""
         return self._cursor
 
     def __next__(self) -> StoredEvent:

@@ -83,7 +83,7 @@ class Exchange:
     Attributes:
         done: Whether its last reply has come.
         abandoned: Whether nobody waits for it any more.
-        cursor: Where a request for many events goes on, once its end was taken; None where there is no more.
+        cursor: Where a query goes on, once its end was taken; None where there is no more.
     """
 
     __slots__ = ("_allowed", "_answers", "_replies", "_taken", "abandoned", "cursor", "done", "request")

@@ -57,7 +57,34 @@ def test_the_first_events_are_stored_and_shown_again(daemon: Daemon) -> None:
     assert len(stored) == len(ids) + 1
 
 
-@pytest.mark.parametrize("code", [*snippets("python"), (ROOT / "ipc/examples/agent.py").read_text()])
+def test_what_it_remembers_is_found_again(daemon: Daemon) -> None:
+    """Each command of the section answers from the sample conversation; the context is ready for a prompt."""
+    run(["bash", "-c", "eventd emit --stdin < ipc/examples/conversation.ndjson"], daemon)
+    lines = [line for line in snippets("bash")[2].splitlines() if line]
+    outputs = [run(["bash", "-euo", "pipefail", "-c", line], daemon) for line in lines]
+    assert [line.split()[1] for line in lines] == ["emit", "query", "recall", "context", "context"]
+    _, _, recalled, context, why = outputs
+    assert "Which day did we pick for moving the shop" in recalled
+    assert context.startswith("<eventd-memory")
+    assert "Anna prefers short answers." in context
+    assert [line.split()[0] for line in why.splitlines() if "Anna prefers" in line] == ["facts"]
+
+
+def test_a_session_begins_with_what_the_last_one_said(daemon: Daemon) -> None:
+    """The snippet with `session_start`, behind the one that logs a conversation."""
+    log, remember = snippets("python")
+    run([sys.executable, "-c", log], daemon)
+    output = run([sys.executable, "-c", remember], daemon)
+    assert output.startswith("<eventd-memory")
+    assert output.count("Vienna") >= 2
+    stored = run(["eventd", "query", "--session", "agent:main:today", "--oldest", "--raw"], daemon)
+    assert [json.loads(line)["type"] for line in stored.splitlines()] == [
+        "lifecycle.start",
+        "conversation.message.out",
+    ]
+
+
+@pytest.mark.parametrize("code", [snippets("python")[0], (ROOT / "ipc/examples/agent.py").read_text()])
 def test_the_python_snippets_store_what_they_log(daemon: Daemon, code: str) -> None:
     run([sys.executable, "-c", code], daemon)
     stored = run(["eventd", "tail", "--last", "100", "--raw"], daemon).splitlines()

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from . import accept, backlog, command, idle, latency, sustained, targets
+from . import accept, backlog, command, idle, latency, remembering, sustained, targets
 from .report import Sheet, machine, table
 from .stage import Options, hide_person
 
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "latency": latency.measure,
     "backlog": backlog.measure,
     "sustained": sustained.measure,
+    "remembering": remembering.measure,
     "command": command.measure,
     "idle": idle.measure,
 }

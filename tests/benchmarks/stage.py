@@ -52,10 +52,14 @@ def workspace(options: Options, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def eventd(folder: Path, url: str = NOWHERE) -> Iterator[Daemon]:
-    """Run a daemon with an empty outbox in `folder`; it ships to the broker at `url`."""
+def eventd(folder: Path, url: str = NOWHERE, *, mutation: str = "") -> Iterator[Daemon]:
+    """Run a daemon with its data in `folder`; it ships to the broker at `url`.
+
+    Args:
+        mutation: Python that runs in its process before it starts.
+    """
     short = Path(tempfile.mkdtemp(prefix="evb", dir="/tmp"))  # socket paths are short
-    daemon = Daemon(short, {"url": url, "log": {"level": "warning"}})
+    daemon = Daemon(short, {"url": url, "log": {"level": "warning"}}, mutation=mutation)
     daemon.data = folder / "eventd"
     try:
         yield daemon.start()

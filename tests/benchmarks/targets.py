@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from . import accept, backlog, command, idle, latency, sustained
+from . import accept, backlog, command, idle, latency, remembering, sustained
 from .report import Sheet, number
 
 
@@ -49,6 +49,10 @@ TARGETS = (
     Target("the same beside awaiting each publish", "backlog", backlog.ALWAYS, ">=", 8, "x", of="ratio"),
     Target("socket to JetStream, both durable", "sustained", sustained.SINGLES, ">=", 20_000, "events/s"),
     Target("the same at a steady rate", "sustained", sustained.STEADY, ">=", 20_000, "events/s"),
+    Target("context block, 1 M events, p50", "remembering", remembering.CONTEXT_P50, "<=", 10, "ms"),
+    Target("the same, p99", "remembering", remembering.CONTEXT_P99, "<=", 30, "ms"),
+    Target("eventd context as a whole process", "remembering", remembering.CONTEXT_COMMAND, "<=", 120, "ms"),
+    Target("last 1000 beside getting each", "remembering", remembering.QUERY, "<=", 0.02, "x", of="ratio"),
     Target("eventd emit as a whole process", "command", command.EMIT, "<=", 100, "ms"),
     Target("idle daemon, share of a core", "idle", idle.CPU, "<=", 1.0, "%"),
     Target("idle daemon, RSS without the broker", "idle", idle.RSS, "<=", 80, "MB"),

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
+import msgspec
+
+from eventd_ipc.messages import StoredEvent
+from ipc.support.scripted import ScriptedServer
 from support.waiting import wait_until
 
 TIMEOUT = 60.0  # seconds until a command must have ended; a bound against hanging
@@ -21,6 +25,8 @@ LINE_TIMEOUT = 20.0  # seconds until a line that is waited for must have come; l
 _END = b"\x04the end\x04"
 
 Stream = int | IO[bytes]
+
+BODY = b'{"id":"%d","agent":"main","session":"s","type":"note","payload":{"data":{"text":"hi"}}}'
 
 COMMAND = [sys.executable, "-m", "eventd"]
 
@@ -164,3 +170,23 @@ class Running:
         """Close its standard input and wait for the end."""
         out, err = self.process.communicate(timeout=TIMEOUT)
         return Ended(self.process.returncode, out or b"", (err or b"").decode())
+
+
+def note(request: int, seq: int, *, stream: str = "events", time: int | None = None) -> StoredEvent:
+    """Return a reply with a stored event whose id is its sequence."""
+    at = 1700000000000 + seq if time is None else time
+    return StoredEvent(request, stream, seq, "openclaw.events.main.note", at, BODY % seq)
+
+
+def asked(server: ScriptedServer, kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    """Return what was asked for: the keys that have another value than their default."""
+    requests = [request for request in server.requests if isinstance(request, kind)]
+    return [
+        {
+            field.name: value
+            for field in msgspec.structs.fields(kind)
+            if field.name not in ("id", "credit")
+            and (value := getattr(request, field.name)) not in (field.default, [])
+        }
+        for request in requests
+    ]

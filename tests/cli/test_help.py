@@ -27,6 +27,8 @@ def all_commands(
 
 SHORTER = {
     "EVENTD_EMIT_AGENT": "EVENTD_AGENT",
+    "EVENTD_RECALL_AGENT": "EVENTD_AGENT",
+    "EVENTD_CONTEXT_AGENT": "EVENTD_AGENT",
     "EVENTD_RUN_DATA_DIR": "EVENTD_DATA_DIR",
     "EVENTD_RUN_LOG_LEVEL": "EVENTD_LOG_LEVEL",
     "EVENTD_RUN_LOG_FORMAT": "EVENTD_LOG_FORMAT",
@@ -39,7 +41,7 @@ ALL = dict(all_commands())
 def examples_of(command: click.Command) -> list[list[str]]:
     """Return the arguments of every `eventd …` among the examples of a help text."""
     lines = re.findall(r"^ +.*?\beventd (.+)$", command.epilog or "", re.MULTILINE)
-    simple = [re.split(r" (?:\||<|&&|  ) ?", line)[0].strip() for line in lines]
+    simple = [re.split(r" (?:\||<|>|&&|  ) ?", line)[0].strip() for line in lines]
     return [shlex.split(line) for line in simple]
 
 

@@ -3,31 +3,13 @@
 import json
 from typing import Any
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
-from cli.support import Eventd
+from cli.support import BODY, Eventd, asked, note
 from eventd_ipc.messages import End, Get, StoredEvent, Tail
 from ipc.support.scripted import Peer, ScriptedServer, error
 from support.waiting import wait_until
-
-BODY = b'{"id":"1","agent":"main","session":"s","type":"note","payload":{"data":{"text":"hi"}}}'
-
-
-def note(request: int, seq: int, *, stream: str = "events", time: int | None = None) -> StoredEvent:
-    at = 1700000000000 + seq if time is None else time
-    return StoredEvent(request, stream, seq, "openclaw.events.main.note", at, BODY)
-
-
-def asked(server: ScriptedServer, kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
-    """Return what was asked for, without what is the protocol's own."""
-    fields = [field for field in kind.__struct_fields__ if field not in ("id", "credit")]
-    return [
-        {field: getattr(request, field) for field in fields}
-        for request in server.requests
-        if isinstance(request, kind)
-    ]
-
 
 # get
 
@@ -47,7 +29,7 @@ def test_get_asks_for_a_sequence_or_an_id(
 ) -> None:
     """A number is a sequence, unless it is said to be an id."""
     assert eventd("get", *args).code == 0
-    assert asked(server, Get) == [{"event": None, "seq": None, "stream": None, "agent": None} | request_]
+    assert asked(server, Get) == [{"agent": "*"} | request_]
 
 
 def test_get_prints_the_event(eventd: Eventd, server: ScriptedServer) -> None:
@@ -62,10 +44,16 @@ def test_get_prints_the_event(eventd: Eventd, server: ScriptedServer) -> None:
             "seq": 7,
             "subject": "openclaw.events.main.note",
             "time": 1700000000007,
-            "event": json.loads(BODY),
+            "event": json.loads(BODY % 7),
         }
     ]
-    assert eventd("get", "7", "--raw").out == BODY + b"\n"
+    assert eventd("get", "7", "--raw").out == BODY % 7 + b"\n"
+
+
+def test_get_says_that_an_event_is_not_in_its_stream_yet(eventd: Eventd, server: ScriptedServer) -> None:
+    """It is in the index as soon as it is acknowledged."""
+    server.answers[Get] = lambda peer, request: peer.send(note(request.id, 0))
+    assert eventd("get", "x").out.decode().startswith("events (on its way)  ")
 
 
 def test_get_of_nothing_is_refused(eventd: Eventd, server: ScriptedServer) -> None:
@@ -86,15 +74,17 @@ def test_get_of_nothing_is_refused(eventd: Eventd, server: ScriptedServer) -> No
         (["--last", "0"], {"last": 0}),
         (["--since", "2026-11-22T00:00:00Z"], {"since": 1795305600000}),
         (["--stream", "other", "--agent", "ci"], {"last": 10, "stream": "other", "agent": "ci"}),
+        (["--session", "agent:main:*", "--run", "r"], {"last": 10, "session": "agent:main:*", "run": "r"}),
+        (["--type", "msg.in", "--type", "memory.*"], {"last": 10, "types": ["msg.in", "memory.*"]}),
+        (["--visibility", "public", "--text", "a b"], {"last": 10, "visibility": ["public"], "text": "a b"}),
     ],
 )
 def test_tail_asks_for_what_was_said(
     eventd: Eventd, server: ScriptedServer, args: list[str], request_: dict[str, Any]
 ) -> None:
     """The last ten, unless something else is wanted."""
-    none = dict.fromkeys(("last", "since", "stream", "agent")) | {"follow": False}
     assert eventd("tail", *args).code == 0
-    assert asked(server, Tail) == [none | request_]
+    assert asked(server, Tail) == [{"agent": "*"} | request_]
 
 
 def test_tail_prints_one_line_for_each_event(eventd: Eventd, server: ScriptedServer) -> None:
@@ -139,13 +129,35 @@ def test_tail_goes_on_behind_the_last_event_when_the_daemon_comes_back(
     assert shown == [1, 2, 3, 4, 5]
     assert ended.code == 130
     assert "events come again" in ended.err
-    first, second = asked(server, Tail)
-    assert (first["last"], first["since"]) == (10, None)
-    assert (second["last"], second["since"]) == (None, 1700000000003)
+    assert asked(server, Tail) == [
+        {"last": 10, "follow": True, "agent": "*"},
+        {"since": 1700000000003, "follow": True, "agent": "*"},
+    ]
+
+
+def test_tail_knows_an_event_again_that_has_come_into_its_stream(
+    eventd: Eventd, server: ScriptedServer
+) -> None:
+    """Before the restart it had no sequence. Another one with the same text, from then on, is another one."""
+    waiting: list[tuple[Peer, Tail]] = []
+    server.answers[Tail] = lambda peer, request: waiting.append((peer, request))
+    same = StoredEvent(0, "events", 0, "openclaw.events.main.note", 1700000000000, b'{"type":"tick"}')
+    shipped = replace(same, seq=9, time=1700000000500)
+    with eventd.start("tail", "-f", "--json") as running:
+        peer, request = wait_until(lambda: waiting, 10, what="it asks").pop()
+        peer.send(replace(same, id=request.id), replace(same, id=request.id))
+        assert [json.loads(running.read_line())["seq"] for _ in range(2)] == [0, 0]
+        server.stop()
+        server.start()
+        peer, request = wait_until(lambda: waiting, 10, what="it asks again").pop()
+        again = replace(shipped, id=request.id)
+        peer.send(again, again, again)
+        assert json.loads(running.read_line())["seq"] == 9
+        assert running.interrupt().out == b""
 
 
 def test_tail_shows_the_events_of_a_stream_that_was_made_anew(eventd: Eventd, server: ScriptedServer) -> None:
-    """Small sequences again, but later times: they were not shown yet."""
+    """Small sequences again: they were not shown yet."""
     batches = iter([(100, 1700000000000), (1, 1700000009000)])
 
     def answer(peer: Peer, request: Tail) -> None:

@@ -44,6 +44,13 @@ DOCUMENT: dict[str, Any] = {
     "config": None,
     "data_dir": "/var/lib/eventd",
     "server": {"connections": 3, "events": 12034, "refused": {"malformed": 4}},
+    "index": {
+        "state": "catching_up",
+        "events": 5000,
+        "bytes": 3 * 2**20,
+        "behind": 12,
+        "streams": [{"name": "openclaw-events", "behind": 1200}, {"name": "other", "behind": 34}],
+    },
     "outbox": {
         "rows": 1234,
         "bytes": 3 * 2**20,
@@ -101,6 +108,7 @@ def test_the_first_line_is_the_health(eventd: Eventd, answering: ScriptedServer)
         "none, the defaults are used",
         "3 connected · 12,034 events received · 4 refused as malformed",
         "1,234 waiting · 3.0 MiB of 1.0 GiB · oldest 1m1s · 10 retained (2.0 KiB, 4m58s) · 2 dead letters",
+        "catching up · 5,000 events · 3.0 MiB · 12 accepted ones to come · 1,234 of the streams to come",
         "5.0 GiB free",
         "embedded 2.12.1 · ready · port 4222 · pid 78 · 1 restart",
         "! the stream takes no more",

@@ -41,6 +41,18 @@ PLUGIN = {
     "payload": {"content": "hi"},
 }
 SYNC = {"type": "conversation.message.out", "payload": {"text_preview": [{"text": "pre"}, {"text": "view"}]}}
+ENVELOPE = {
+    "id": "2",
+    "ts": 1700000001000,
+    "agent": "main",
+    "session": "agent:main:main",
+    "type": "msg.in",
+    "canonicalType": "message.in.received",
+    "visibility": "confidential",
+    "payload": {"content": "hey"},
+}
+CALL = {"type": "conversation.tool_call"}
+RESULT = {"type": "conversation.tool_result"}
 
 
 @pytest.mark.parametrize(
@@ -49,13 +61,18 @@ SYNC = {"type": "conversation.message.out", "payload": {"text_preview": [{"text"
         (DOCUMENT, "hello there"),
         (PLUGIN, "hi"),
         (SYNC, "pre view"),
-        ({"payload": {"data": {"name": "read", "args": {"path": "a.md"}}}}, 'read {"path":"a.md"}'),
-        ({"payload": {"data": {"name": "read", "result": "text"}}}, "read → text"),
-        ({"payload": {"toolName": "read", "error": "not there"}}, "read failed: not there"),
-        ({"payload": {"data": {"phase": "start"}}}, '{"phase":"start"}'),
-        ({"payload": {"custom": [1, 2]}}, '{"custom":[1,2]}'),
-        ({"payload": {}}, ""),
-        ({}, ""),
+        (ENVELOPE, "hey"),
+        (CALL | {"payload": {"data": {"name": "read", "args": {"path": "a.md"}}}}, 'read {"path":"a.md"}'),
+        ({"type": "tool.call", "payload": {"toolName": "read", "params": {"x": 1}}}, 'read {"x":1}'),
+        (RESULT | {"payload": {"data": {"name": "read", "result": "text"}}}, "read → text"),
+        ({"type": "tool.result", "payload": {"toolName": "read", "error": "no"}}, "read failed: no"),
+        (RESULT | {"payload": {"data": {"name": "x", "result": "r", "isError": True}}}, "x failed: r"),
+        ({"type": "lifecycle.start", "payload": {"data": {"phase": "start"}}}, '{"phase":"start"}'),
+        ({"type": "x", "payload": {"custom": [1, 2]}}, '{"custom":[1,2]}'),
+        ({"type": "x", "payload": {"data": {"text": "said"}}}, "said"),
+        ({"type": "x", "payload": {}}, ""),
+        ({"no": "event"}, '{"no": "event"}'),
+        ({}, "{}"),
     ],
 )
 def test_what_an_event_says(event: dict[str, Any], text: str) -> None:
@@ -73,6 +90,7 @@ def test_a_line_says_when_who_where_and_what() -> None:
         "conversation.message.in",
     ]
     assert views.as_line(stored(PLUGIN))[0].startswith(views.local_time(1700000001000))
+    assert views.as_line(stored(ENVELOPE))[0] == head
     assert views.as_line(stored(SYNC))[0].startswith(views.local_time(1700000000123))
 
 
@@ -122,7 +140,7 @@ json_values = st.recursive(
     max_leaves=8,
 )
 keys = st.sampled_from(
-    [*views.TIME_KEYS, "agent", "session", "type", "payload", "data", "text", "content", "text_preview"]
+    ["timestamp", "ts", "agent", "session", "type", "payload", "data", "text", "content", "text_preview"]
 ) | st.sampled_from(["name", "toolName", "args", "params", "result", "error"])
 events = st.recursive(json_values, lambda inner: st.dictionaries(keys, inner), max_leaves=12)
 

@@ -39,9 +39,9 @@ class MemorySource:
         else:
             time = normal.time or stored or START
             entry = Entry(
-                n, "s", n, "x", normal.agent or attribute(owner, normal) or owner, normal.session, normal.type,
-                normal.kind, normal.visibility, time, max(time, stored or time), normal.run, normal.call,
-                normal.id, len(searchable(normal).split()), body,
+                n, "s", n, "x", normal.agent or attribute(owner, normal) or owner, normal.session,
+                normal.type, normal.kind, normal.visibility, time, max(time, stored or time), normal.run,
+                normal.call, normal.id, len(searchable(normal).split()), body,
             )  # fmt: skip
             if stored is not None:
                 entry = entry._replace(stored=stored)

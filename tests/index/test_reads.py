@@ -221,9 +221,11 @@ def test_every_read_keeps_to_the_scope(store: Store, reads: Reads) -> None:
     assert ids(reads.in_stream("S", wanted, after=0, upto=99, limit=9)) == ["id-1", "id-3"]
     assert [reads.by_id(f"id-{n}", mine) is not None for n in range(1, 5)] == [True, False, True, False]
     assert [reads.by_place("S", n, mine) is not None for n in range(1, 5)] == [True, False, True, False]
-    hits = reads.recall("same words", wanted, limit=9, around=5)
-    assert {hit.entry.event_id for hit in hits} == {"id-1", "id-3"}
-    assert {entry.event_id for hit in hits for entry in hit.around} == {"id-1", "id-3"}
+    for around in (0, 5):
+        hits = reads.recall("same words", wanted, limit=9, around=around)
+        shown = {entry.event_id for hit in hits for entry in (hit.entry, *hit.around)}
+        assert shown == {"id-1", "id-3"}
+    assert [event.n for event in reads.shown(wanted, limit=9)] == [3, 1]
     assert ids(reads.memories("alice", others=True, limit=9)) == []
     assert [row[0] for row in reads.marks("alice", since=None, limit=9)] == [1]
 

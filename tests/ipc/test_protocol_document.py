@@ -11,6 +11,7 @@ import pytest
 
 from eventd.config.settings import OutboxSettings, SocketSettings
 from eventd.ingest import admission
+from eventd.reading import remembering, replay
 from eventd.server import connection, listener
 from eventd.server.settings import ServerSettings
 from eventd_ipc import backoff, eventlog, sender, strict
@@ -57,6 +58,11 @@ def decode(vector: Vector) -> Request | Reply:
     assert body is not NEED_DATA
     assert decoder.buffered == 0
     return {"client": decode_request, "server": decode_reply}[vector.sender](body)
+
+
+def spaced(number: int) -> str:
+    """A number as the document writes it."""
+    return f"{number:,}".replace(",", " ")
 
 
 def as_shown(value: Any) -> Any:
@@ -163,12 +169,19 @@ def test_every_action_is_explained_as_in_the_code(action: ClientAction) -> None:
         f"`hello`, once, within {SERVER.hello_timeout:g} s",
         f"and {connection.MAX_HELLO // KIB} KiB for `hello`",
         f"{SERVER.max_streams} open streams of events",
+        f"Most hits, from 1 to {remembering.MAX_HITS}",
+        f"after each hit are shown with it, at most {remembering.MAX_AROUND}",
+        f"whole up to {remembering.SHOWN} characters",
+        f"Most characters of the block, up to {spaced(remembering.MAX_BUDGET)} |",
+        f"from the newest one; up to {spaced(remembering.MAX_HOURS)} |",
+        f"events that are looked at, up to {spaced(remembering.MAX_EVENTS)} |",
+        f"`{replay.ORIGIN}`",
         f"{SERVER.max_requests} other requests under way",
         f"{admission.MAX_SHRINKING} times `maxEvent`",
         f"takes no reply for {SERVER.stall_timeout:g} s",
         f"The socket has the mode {listener.MODE:04o}",
         f"for {OUTBOX.ledger_age / 86400:g} days, but only",
-        f"among the newest {OUTBOX.ledger_ids:,} ids".replace(",", " "),
+        f"among the newest {spaced(OUTBOX.ledger_ids)} ids",
     ],
 )
 def test_number_in_the_text_is_the_one_in_the_code(sentence: str) -> None:

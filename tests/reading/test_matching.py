@@ -172,7 +172,7 @@ def test_everybody_means_the_same(events: list[Written], filters: list[Filter], 
             inside = [x for x in inside if seen(x[2]).word == "apple" and seen(x[2]).visibility != "secret"]
         expected = [n for _, n, _ in sorted(inside, reverse=newest)]
         assert [entry.n for entry in reads.page(wanted, newest=newest, limit=ALL)] == expected
-        assert [entry.n for entry in reads.page(wanted, newest=newest, limit=2)] == expected[:2]
+        assert [entry.n for entry in reads.shown(wanted, newest=newest, limit=2)] == expected[:2]
         arrived = reads.arrived(wanted, after=0, upto=ALL, limit=ALL)
         assert [entry.n for entry in arrived] == sorted(expected)
         assert reads.in_stream("S", wanted, after=0, upto=ALL, limit=ALL) == arrived

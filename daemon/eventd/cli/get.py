@@ -2,6 +2,7 @@
 
 import click
 
+from .filters import EVERYBODY
 from .options import json_option, option
 from .output import print_bytes, print_json, print_line
 from .place import Place
@@ -17,8 +18,16 @@ Examples:
 @click.command("get", epilog=EPILOG)
 @click.argument("target", metavar="SEQ|ID")
 @option("--id", "is_id", is_flag=True, help="It is an id, although it is a number.")
-@option("--stream", help="Stream that holds it.  [default: the agent's, else the default one]")
-@option("--agent", metavar="NAME", help="Agent whose stream holds it.")
+@option(
+    "--stream", metavar="NAME", help="Stream that holds it.  [default: the agent's, else the default one]"
+)
+@option(
+    "--agent",
+    default=EVERYBODY,
+    show_default=True,
+    metavar="NAME",
+    help="Whose event it is; * for anybody's.",
+)
 @json_option
 @option("--raw", is_flag=True, help="Print the stored bytes and nothing else.")
 @click.pass_obj
@@ -27,7 +36,7 @@ def command(
 ) -> None:
     """Show one stored event.
 
-    By its sequence in the stream, or by its id; read from JetStream, byte for byte as it was stored.
+    By its sequence in the stream, or by its id, also before it is there; byte for byte as it was stored.
     """
     from . import views
 

@@ -20,8 +20,13 @@ COMMANDS: Final = {
     "config": "Check the config file, or show what is in effect.",
     "emit": "Store an event, or many from standard input.",
     "status": "Show how the daemon is.",
-    "get": "Show one stored event.",
     "tail": "Show the last events, and new ones as they come.",
+    "query": "Show the events that meet conditions.",
+    "get": "Show one stored event.",
+    "recall": "Find what was said and done by its words, best first.",
+    "context": "Print the block for an agent's system prompt.",
+    "replay": "Show the events of a stream once more, in its order.",
+    "index": "Look after the index that answers query, recall and context.",
     "deadletter": "List, retry or drop events that could not be published.",
 }
 """Short help of every command, so that `eventd --help` imports none of them."""
@@ -31,6 +36,7 @@ Examples:
   eventd run
   eventd emit --type conversation.message.in --text "hello"
   eventd tail -f
+  eventd recall when is the deadline
   eventd --config ./config.yml config check
 
 \b

@@ -66,6 +66,26 @@ class Duration(click.ParamType[float]):
             self.fail(f"{value!r}: {error}", param, ctx)
 
 
+class Speed(click.ParamType[float]):
+    """A speed like `10x`, or `max`, which becomes 0."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the text."""
+        if isinstance(value, float):
+            return value
+        if value == "max":
+            return 0.0
+        try:
+            speed = float(value.removesuffix("x"))
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < float("inf"):
+            self.fail(f"{value!r}: a speed is 1x, 0.5x, 10x or max", param, ctx)
+        return speed
+
+
 class JsonObject(click.ParamType[dict[str, Any]]):
     """A JSON object; becomes a dict."""
 

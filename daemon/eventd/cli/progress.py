@@ -1,17 +1,17 @@
-"""The progress bar of a bulk emit, on standard error."""
+"""The progress bar of what takes long, on standard error."""
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 class Bar:
-    """Draws how much of the input is done.
+    """Draws how much is done.
 
     Args:
-        size: Bytes of the input; without it the bar only shows that something goes on.
+        total: All there is to do, in any unit; without it the bar only shows that something goes on.
     """
 
-    def __init__(self, size: int | None) -> None:
+    def __init__(self, total: int | None) -> None:
         self._progress = Progress(
             BarColumn(),
             TextColumn("{task.fields[told]}"),
@@ -19,13 +19,17 @@ class Bar:
             console=Console(stderr=True),
             transient=True,  # the summary takes its place
         )
-        self._task = self._progress.add_task("emit", total=size, told="")
+        self._task = self._progress.add_task("", total=total, told="")
         self._progress.start()
 
-    def advance(self, done: int, stored: int, refused: int) -> None:
-        """Show how far it is: bytes of the input, events, lines."""
-        told = f"{stored:,} stored" + (f", {refused:,} not taken" if refused else "")
-        self._progress.update(self._task, completed=done, told=told)
+    def advance(self, done: int, told: str, *, total: int | None = None) -> None:
+        """Show how far it is.
+
+        Args:
+            told: The same in words.
+            total: All there is to do, where that has changed.
+        """
+        self._progress.update(self._task, completed=done, told=told, total=total)
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""

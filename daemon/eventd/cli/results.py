@@ -94,7 +94,8 @@ class Results:
 
     def _advance(self, line: Line) -> None:
         if self._bar is not None:
-            self._bar.advance(line.end, self.stored, self.refused)
+            refused = f", {self.refused:,} not taken" if self.refused else ""
+            self._bar.advance(line.end, f"{self.stored:,} stored{refused}")
 
     def _print(self, parts: Sequence[Any]) -> None:
         if not self._printing:

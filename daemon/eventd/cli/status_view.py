@@ -1,13 +1,13 @@
 """The status document as lines for a person. What an older or newer daemon leaves out is left out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .columns import columns
 from .figures import count, size, span
 from .output import neutral
 
 HEALTH_COLOURS = {"ok": "green", "degraded": "yellow", "failing": "red", "away": "red"}
-NOTHING = "-"
 
 Tree = Mapping[str, Any]
 
@@ -22,10 +22,10 @@ def status_lines(document: Tree) -> list[str]:
     lines += [f"  {reason}" for reason in reasons[1:]]
     facts = [(label, fact) for label, fact in _facts(document) if fact]
     if facts:
-        lines += ["", *_columns(facts)]
+        lines += ["", *columns(facts)]
     routes = [_tree(route) for route in document.get("routes") or ()]
     if routes:
-        table = _columns([_ROUTE_HEADS, *map(_route, routes)])
+        table = columns([_ROUTE_HEADS, *map(_route, routes)])
         lines += ["", table[0]]
         for line, route in zip(table[1:], routes, strict=True):
             lines += [line, *(f"  ! {remark}" for remark in _remarks(route) if remark)]
@@ -46,6 +46,7 @@ def _facts(document: Tree) -> Iterable[tuple[str, str]]:
             yield label, _part(document, key) or "none, the defaults are used"
     yield "clients", _clients(_tree(document.get("server")))
     yield "outbox", _outbox(_tree(document.get("outbox")))
+    yield "index", _index(_tree(document.get("index")))
     yield "disk", _disk(_tree(document.get("outbox")))
     yield "nats", _embedded(_tree(document.get("embedded")))
 
@@ -72,6 +73,18 @@ def _outbox(outbox: Tree) -> str:
         _counted(outbox, "dead_rows", "dead letter"),
         _counted(outbox, "lost_events", "lost event"),
         _counted(outbox, "quarantines", "quarantine"),
+    )
+
+
+def _index(index: Tree) -> str:
+    state = str(index.get("state", "")).replace("_", " ")
+    behind = sum(_tree(stream).get("behind") or 0 for stream in index.get("streams") or ())
+    return _joined(
+        neutral(state),
+        _part(index, "events", "{} events", _number),
+        _part(index, "bytes", "{}", size),
+        f"{_number(index['behind'])} accepted ones to come" if index.get("behind") else "",
+        f"{_number(behind)} of the streams to come" if behind else "",
     )
 
 
@@ -139,15 +152,6 @@ def _number(value: float) -> str:
 
 def _joined(*parts: str, mark: str = " · ") -> str:
     return mark.join(filter(None, parts))
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Line the columns up; the last one is as wide as it likes."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{cell or NOTHING:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _tree(value: object) -> Tree:

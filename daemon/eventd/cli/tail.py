@@ -1,29 +1,31 @@
 """`eventd tail`: the last events, and new ones as they come."""
 
-import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from eventd_ipc.errors import ConnectionLost, NotRunning, Refused, TimedOut
 
+from .filters import agent_option, run_option, session_option, text_option, type_option, visibility_option
 from .options import Time, json_option, option
-from .output import is_terminal, notice, print_bytes, print_json, print_line, wants_colour
+from .output import notice
 from .place import Place
+from .printing import event_printer, raw_option
 
 if TYPE_CHECKING:
     from eventd_ipc.messages import StoredEvent
 
 LAST = 10  # events that are shown where nothing else is asked for
+REMEMBERED = 10_000  # shown events of which a repeat is known; more than are accepted in one millisecond
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two tries to reach the daemon again
 
 EPILOG = """\b
 Examples:
   eventd tail
-  eventd tail -f --agent main
+  eventd tail -f --agent main --type "conversation.*"
   eventd tail --since 2h --json | jq -r .event.type | sort | uniq -c
   eventd tail --since yesterday --stream events-my-agent
 
@@ -42,62 +44,60 @@ goes on behind the last event that it showed when the daemon was restarted.
     help=f"Begin N events before the end.  [default: {LAST}]",
 )
 @option("--since", type=Time(), metavar="TIME", help="Begin at a time: 1h, yesterday, 2026-11-22T18:30.")
-@option("--stream", help="Stream to read.  [default: the agent's, else the default one]")
-@option("--agent", metavar="NAME", help="Show the events of one agent only.")
+@agent_option
+@session_option
+@type_option
+@visibility_option
+@run_option
+@text_option
+@option("--stream", metavar="NAME", help="Read this stream of JetStream itself, rather than the index.")
 @json_option
-@option("--raw", is_flag=True, help="Print the stored bytes, one event a line, and nothing else.")
+@raw_option
 @click.pass_obj
 def command(
     place: Place,
+    /,
     follow: bool,
     last: int | None,
     since: int | None,
-    stream: str | None,
-    agent: str | None,
     as_json: bool,
     raw: bool,
+    **conditions: Any,
 ) -> None:
     """Show the last events, and new ones as they come.
 
-    They are read from one stream of JetStream: what is shown has arrived there.
+    They come from the index in the order of their arrival, also before they are in their stream. With
+    --stream they are read from that stream: what is shown has arrived there.
     """
-    if as_json and raw:
-        raise click.UsageError("--json and --raw exclude each other")
+    show = event_printer(as_json=as_json, raw=raw)
     if last is not None and since is not None:
         raise click.UsageError("--last and --since exclude each other")
     if last is None and since is None:
         last = LAST
-    show = _print_raw if raw else _print_json if as_json else _line_printer()
-    for stored in Reading(place, last, since, follow, stream, agent).events():
+    for stored in Reading(place, last, since, follow, conditions).events():
         show(stored)
 
 
 class Reading:
-    """Reads a stream; while it follows, a daemon that goes away is waited for.
+    """Reads events as they come; while it follows, a daemon that goes away is waited for.
 
     Args:
         last: Begin this many events before the end.
         since: Begin at this Unix time in milliseconds.
+        conditions: Which events, as `Client.tail` takes them.
     """
 
     def __init__(
-        self,
-        place: Place,
-        last: int | None,
-        since: int | None,
-        follow: bool,
-        stream: str | None,
-        agent: str | None,
+        self, place: Place, last: int | None, since: int | None, follow: bool, conditions: dict[str, Any]
     ) -> None:
         self._place = place
         self._last = last
         self._since = since
         self._follow = follow
-        self._stream = stream
-        self._agent = agent
+        self._conditions = conditions
         self._reached = False
         self._began: int | None = None
-        self._newest: StoredEvent | None = None
+        self._shown = _Shown()
         self._trouble = ""
 
     def events(self) -> Iterator["StoredEvent"]:
@@ -129,24 +129,16 @@ class Reading:
         last, since = self._last, self._since
         with self._place.connect() as client:
             self._reached = True
-            if self._newest is not None:
-                last, since = None, self._newest.time
+            if (shown := self._shown.resume()) is not None:
+                last, since = None, shown
             elif self._began is not None:
                 last, since = None, self._began if self._since is None else self._since
             else:
                 self._began = time.time_ns() // 1_000_000
-            for stored in client.tail(
-                last=last, since=since, follow=self._follow, stream=self._stream, agent=self._agent
-            ):
+            for stored in client.tail(last=last, since=since, follow=self._follow, **self._conditions):
                 self._tell("")
-                if not self._is_repeat(stored):
-                    self._newest = stored
+                if self._shown.add(stored):
                     yield stored
-
-    def _is_repeat(self, stored: "StoredEvent") -> bool:
-        """Whether it was shown; a stream that was made anew begins with small sequences and later times."""
-        newest = self._newest
-        return newest is not None and stored.seq <= newest.seq and stored.time <= newest.time
 
     def _tell(self, trouble: str) -> None:
         """Say once what is waited for, and once that it is over."""
@@ -156,23 +148,28 @@ class Reading:
         self._trouble = trouble
 
 
-def _print_raw(stored: "StoredEvent") -> None:
-    print_bytes(stored.body + b"\n")
+class _Shown:
+    """What was shown: events may have no id, and no sequence yet, so each is known by all that it says."""
 
+    def __init__(self) -> None:
+        self._time: int | None = None
+        self._keys: deque[int] = deque(maxlen=REMEMBERED)
+        self._repeats: Counter[int] = Counter()
 
-def _print_json(stored: "StoredEvent") -> None:
-    from . import views
+    def resume(self) -> int | None:
+        """Return from which time on to read again, None where nothing was shown.
 
-    print_json(views.as_json(stored))
+        What was shown by now is expected once more.
+        """
+        self._repeats = Counter(self._keys)
+        return self._time
 
-
-def _line_printer() -> Callable[["StoredEvent"], None]:
-    from . import views
-
-    terminal, colour = is_terminal(sys.stdout), wants_colour(sys.stdout)
-
-    def show(stored: "StoredEvent") -> None:
-        head, text = views.as_line(stored, shutil.get_terminal_size().columns if terminal else None)
-        print_line(f"{click.style(head, dim=True) if colour else head}  {text}".rstrip())
-
-    return show
+    def add(self, stored: "StoredEvent") -> bool:
+        """Note an event and return whether it is new. Sequence and time of a repeat may have changed."""
+        key = hash((stored.stream, stored.subject, stored.body))
+        if self._repeats[key]:
+            self._repeats[key] -= 1
+            return False
+        self._keys.append(key)
+        self._time = max(stored.time, self._time or 0)
+        return True

@@ -1,4 +1,7 @@
-"""Stored events as people read them, and as programs do. Never fails: other writers store what they like."""
+"""Stored events as people read them, and as programs do. Never fails: other writers store what they like.
+
+People see the normal form of all writers' shapes; programs get what was stored.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,9 +10,11 @@ import msgspec
 
 from eventd_ipc.messages import StoredEvent
 
+from ..events.identity import agent_of_session
+from ..events.normal import Normal, gather, normalise
+from ..events.types import Kind
 from .output import neutral, printable, shorten
 
-TIME_KEYS = ("timestamp", "ts")  # `ts` is what older writers have
 MOST = 500  # characters of an event's text where the terminal sets no limit
 UNKNOWN = "-"
 
@@ -45,24 +50,23 @@ def as_line(stored: StoredEvent, width: int | None = None) -> tuple[str, str]:
     Args:
         width: Columns that the two may take together.
     """
-    decoded = _decoded(stored.body)
-    event = decoded or {}
-    head = "  ".join(
-        (
-            local_time(_time_of(event, stored.time)),
-            f"{_word(event.get('agent')):<10}",
-            f"{_word(event.get('session')):<18}",
-            f"{_word(event.get('type')):<26}",
-        )
-    )
-    text = text_of(event) if decoded is not None else stored.body[:MOST].decode("utf-8", "replace")
+    event = normalise(stored.body)
+    if event is None:
+        when, agent, session, kind = stored.time, "", "", ""
+        text = stored.body[:MOST].decode("utf-8", "replace")
+    else:
+        when = stored.time if event.time is None else event.time
+        agent = event.agent or agent_of_session(event.session) or ""
+        session, kind, text = event.session, event.type, text_of(event)
+    head = "  ".join((local_time(when), f"{_word(agent):<10}", f"{_word(session):<18}", f"{_word(kind):<26}"))
     return head, shorten(neutral(text), MOST if width is None else max(0, width - len(head) - 2))
 
 
 def as_page(stored: StoredEvent) -> str:
     """Return an event in full."""
     when = local_time(stored.time)
-    head = f"{printable(stored.stream)} {stored.seq}  {when}  {printable(stored.subject)}"
+    place = str(stored.seq) if stored.seq else "(on its way)"
+    head = f"{printable(stored.stream)} {place}  {when}  {printable(stored.subject)}"
     try:
         body = msgspec.json.format(stored.body, indent=2).decode()
     except (ValueError, RecursionError):
@@ -70,35 +74,16 @@ def as_page(stored: StoredEvent) -> str:
     return "\n".join((head, *map(printable, body.splitlines())))
 
 
-def text_of(event: Tree) -> str:
+def text_of(event: Normal) -> str:
     """Return what an event says: its text, its tool, or else all that it holds."""
-    payload = _tree(event.get("payload"))
-    data = _tree(payload.get("data"))
-    for said in (data.get("text"), payload.get("content"), payload.get("text_preview"), payload.get("text")):
-        if text := _plain(said):
-            return text
-    tool = data.get("name") or payload.get("toolName")
-    if isinstance(tool, str):
-        return f"{tool} {_tool(data or payload)}"
-    held = payload.get("data", payload)
-    return _short_json(held) if held else ""
-
-
-def _tool(data: Tree) -> str:
-    for key, sign in (("error", "failed: "), ("result", "→ "), ("args", ""), ("params", "")):
-        if data.get(key) is not None:
-            value = data[key]
-            return sign + (value if isinstance(value, str) else _short_json(value))
-    return ""
-
-
-def _plain(said: object) -> str:
-    """Return a text, or the texts of a list of parts."""
-    if isinstance(said, str):
-        return said
-    if isinstance(said, list):
-        return " ".join(filter(None, (_plain(_tree(part).get("text")) for part in said)))
-    return ""
+    if event.kind is Kind.TOOL_CALL:
+        return f"{event.tool} {event.text}"
+    if event.kind is Kind.TOOL_RESULT:
+        return f"{event.tool} {'failed:' if event.failed else '→'} {event.text}"
+    if event.text and event.text != gather(event.data):
+        return event.text
+    # What a type that we do not know says is a bag of words; as JSON it can be read.
+    return _short_json(event.data) if event.data else event.text
 
 
 def local_time(milliseconds: int) -> str:
@@ -107,25 +92,6 @@ def local_time(milliseconds: int) -> str:
         return f"{datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError, OSError):
         return f"{milliseconds:<19}"
-
-
-def _time_of(event: Tree, otherwise: int) -> int:
-    for key in TIME_KEYS:
-        value = event.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return int(value)
-    return otherwise
-
-
-def _decoded(body: bytes) -> Tree | None:
-    try:
-        return msgspec.json.decode(body, type=Tree)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _tree(value: object) -> Tree:
-    return value if isinstance(value, dict) else {}
 
 
 def _word(value: object) -> str:

@@ -5,43 +5,60 @@ no model is asked.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..events.types import Kind
 from .reading import Message
+from .stopwords import STOP, words
 
 STRETCH_GAP = 3_600_000  # ms of silence after which a session's conversation counts as another one
-MAX_EXCHANGES = 40  # of a stretch that are weighed: the first and the last ones
-LOOKED_AT = 2000  # characters at each end of a message that are looked at for its sentence
-MAX_SENTENCES = 8  # at each end of a message that are weighed
+FIRST_EXCHANGES, LAST_EXCHANGES = 4, 8  # of a stretch that are weighed
+LOOKED_AT = 600  # characters at each end of a message that are looked at for its sentence
+MOST_SENTENCES = 4  # at each end of a message that are weighed
 SHORT, LONG = 20, 220  # characters of a sentence that says enough, and of one that says too much
+MANY_WORDS = 8  # words that are no stop words, in a sentence that says much
+MANY_EXCHANGES = 4  # of a stretch, among which it shows what is said again and again
+LATENESS = 0.4  # worth of being the last answer
+ALIKE = 0.6  # part of the words of a sentence that another one has, too
+OPENING = 0.4  # worth of being the first request
+FIRST_WORDS = 3  # words of a sentence that count as its beginning
+
+CONCLUDES = words(
+    """
+done fixed decided agreed works working deployed merged resolved finished completed complete passed pass
+passes created added removed changed moved renamed updated installed found cause caused because result
+recommend chose chosen noted remembered booked scheduled sent released ✅ ✔ ☑ erledigt fertig behoben
+entschieden beschlossen vereinbart funktioniert läuft gelöst abgeschlossen erstellt hinzugefügt entfernt
+geändert verschoben umbenannt aktualisiert installiert gefunden ursache weil ergebnis empfehle notiert
+gebucht geplant gesendet verschickt bleibt
+"""
+)
+"""Words of a sentence that says what came of something."""
+
+ASKS = words(
+    """
+please can could would how what why when where who which make add fix write find show tell remember remind
+bitte kannst könntest wie was warum wann wo wer welche welcher welches mach schreib zeig such merk erinnere
+"""
+)
+"""Words at the beginning of a request."""
+
+FILLERS = words(
+    """
+sure ok okay great thanks thank hi hello hey yes no certainly absolutely perfect let now good would do
+shall should feel hope is i'll i'm i've you're it's glad enjoy sorry apologies unfortunately klar gern
+gerne natürlich danke hallo guten moin ja nein alles verstanden soll möchtest sag melde
+"""
+)
+"""Words with which sentences begin that say little: greetings, announcements, offers."""
 
 _SENTENCES = re.compile(r"[^.!?。！？\n]+(?:[.!?](?=\S)[^.!?。！？\n]*)*[.!?。！？]*")
-_CONCLUDES = re.compile(
-    r"\b(?:done|fixed|decided|agreed|works?|working|deployed|merged|resolved|finished|completed?|passed?|"
-    r"created|added|removed|changed|moved|renamed|updated|installed|found|cause[ds]?|because|turns out|result|"
-    r"recommend|chose|chosen|is now|are now|will be|set to|noted|remembered|booked|scheduled|sent|"
-    r"erledigt|fertig|behoben|entschieden|beschlossen|vereinbart|funktioniert|läuft|gelöst|abgeschlossen|"
-    r"erstellt|hinzugefügt|entfernt|geändert|verschoben|umbenannt|aktualisiert|installiert|gefunden|ursache|"
-    r"weil|liegt an|lag an|ergebnis|empfehle|notiert|gebucht|geplant|gesendet|bleibt|steht)\b|[✅✔☑]",
-    re.IGNORECASE,
-)
-_ASKS = re.compile(
-    r"\?|^(?:please|can|could|would|how|what|why|when|where|who|which|is|are|do|does|make|add|fix|write|find|"
-    r"show|tell|remember|remind|let's|we|i (?:want|need)|bitte|kannst|könntest|wie|was|warum|wann|wo|wer|"
-    r"welche[rs]?|mach|schreib|zeig|such|merk|erinner|ich (?:will|brauche|möchte))\b",
-    re.IGNORECASE,
-)
-_FILLER = re.compile(
-    r"^(?:sure|ok(?:ay)?|great|thanks?|thank you|hi|hello|hey|yes|no|of course|certainly|absolutely|got it|"
-    r"let me|i'll|i will|i am going to|now i|now let|good (?:question|morning|evening)|perfect|"
-    r"let me know|feel free|would you like|do you want|shall i|should i|is there anything|hope this|"
-    r"klar|gerne?|natürlich|danke|hallo|guten|moin|ja|nein|alles klar|verstanden|ich schaue|ich werde|"
-    r"soll ich|möchtest du|sag bescheid|melde dich)\b",
-    re.IGNORECASE,
-)
-_MARKS = re.compile(r"^[\s>*_#•·–—-]+|^\d+[.)]\s+|[\s*_]+$")
+_WORDS = re.compile(r"[\w']+|[✅✔☑]")
+_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_LIST_MARKS = " \t>*_#•·–—-"
+_NUMBERED = re.compile(r"^\d+[.)]\s+")
 
 
 @dataclass(slots=True)
@@ -50,12 +67,14 @@ class Exchange:
 
     Attributes:
         asked, answered: Sentences; "" where there is none.
-        worth: How telling it is.
+        telling: How much the request says.
+        worth: How much both say.
         place: Its place in the stretch.
     """
 
     asked: str
     answered: str
+    telling: float
     worth: float
     place: int
 
@@ -65,12 +84,16 @@ class Stretch:
     """Conversation of one session without a long pause.
 
     Attributes:
+        about: The exchange whose request says most about the conversation.
+        outcome: The last one with an answer.
         exchanges: The most telling ones first.
         summaries: What the agent itself wrote when its conversation was compacted, newest first.
     """
 
     session: str
     messages: list[Message] = field(default_factory=list)
+    about: Exchange | None = None
+    outcome: Exchange | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     summaries: list[Message] = field(default_factory=list)
 
@@ -85,24 +108,27 @@ class Stretch:
         return self.messages[-1].time
 
 
-def stretches(messages: Sequence[Message]) -> list[Stretch]:
+def stretches(messages: Sequence[Message], most: int) -> list[Stretch]:
     """Divide conversation into stretches, the newest first; they are not yet weighed.
 
     Args:
         messages: Oldest first.
+        most: Most stretches; what is older than they are is not looked at.
     """
     found: list[Stretch] = []
     open_stretches: dict[str, Stretch] = {}
-    for message in messages:
-        if message.mark.kind not in (Kind.MESSAGE_IN, Kind.MESSAGE_OUT, Kind.COMPACTION):
-            continue
+    for message in reversed(messages):
         session = message.mark.session
         stretch = open_stretches.get(session)
-        if stretch is None or message.time - stretch.last > STRETCH_GAP:
+        if stretch is None or stretch.messages[-1].time - message.time > STRETCH_GAP:
+            if len(found) >= most:
+                break
             stretch = open_stretches[session] = Stretch(session)
             found.append(stretch)
         stretch.messages.append(message)
-    return sorted(found, key=lambda stretch: (stretch.last, stretch.messages[-1].mark.n), reverse=True)
+    for stretch in found:
+        stretch.messages.reverse()
+    return found
 
 
 def weigh(stretch: Stretch, topics: Collection[str] = ()) -> None:
@@ -123,26 +149,57 @@ def weigh(stretch: Stretch, topics: Collection[str] = ()) -> None:
                 pairs.append(([], []))
             pairs[-1][1].append(message)
     count = len(pairs)
-    if count > MAX_EXCHANGES:
-        half = MAX_EXCHANGES // 2
-        chosen = [*range(half), *range(count - half, count)]
-    else:
-        chosen = list(range(count))
+    chosen = sorted({*range(min(FIRST_EXCHANGES, count)), *range(max(0, count - LAST_EXCHANGES), count)})
     stretch.exchanges = []
     for place in chosen:
         asked_in, answered_in = pairs[place]
         asked, first = _best(asked_in[:1] + asked_in[-1:] if len(asked_in) > 1 else asked_in, True, topics)
         answered, second = _best(answered_in[-1:], False, topics)
         # The beginning says what a conversation is about, its end what came of it.
-        edge = (0.8 if place == 0 else 0.0) + (1.2 if place == count - 1 else 0.0)
-        stretch.exchanges.append(Exchange(asked, answered, first + second + edge, place))
+        first += OPENING if place == 0 else 0.0
+        stretch.exchanges.append(Exchange(asked, answered, first, first + second, place))
+    _choose(stretch)
     stretch.exchanges.sort(key=lambda exchange: (-exchange.worth, exchange.place))
+
+
+def _choose(stretch: Stretch) -> None:
+    """Choose the request that says what it was about, and the answer that says what came of it."""
+    exchanges = stretch.exchanges
+    if not exchanges:
+        return
+    said = [_content(exchange.answered) for exchange in exchanges]
+    counts = Counter(word for words in said for word in words)
+    many = len(exchanges) if len(exchanges) >= MANY_EXCHANGES else 0
+
+    def outcome(place: int) -> float:
+        """Later answers count more, and less those that say what many others say, too."""
+        words = said[place]
+        common = 2 * sum(counts[word] for word in words) / (len(words) * many) if words and many else 0.0
+        exchange = exchanges[place]
+        late = LATENESS * (place + 1) / len(exchanges)
+        return exchange.worth - exchange.telling + late - common if exchange.answered else -9.0
+
+    stretch.about = max(exchanges, key=lambda exchange: (exchange.telling, -exchange.place))
+    stretch.outcome = exchanges[max(range(len(exchanges)), key=lambda place: (outcome(place), place))]
+
+
+def alike(first: str, second: str) -> bool:
+    """Whether two sentences say mostly the same."""
+    one, other = _content(first), _content(second)
+    return len(one & other) >= ALIKE * min(len(one), len(other))
+
+
+def _content(sentence: str, empty: frozenset[str] = STOP) -> frozenset[str]:
+    return frozenset(_WORDS.findall(sentence.lower())) - empty
 
 
 def _best(messages: Sequence[Message], asks: bool, topics: Collection[str]) -> tuple[str, float]:
     best, most = "", -9.0
     for message in messages:
-        for place, sentence in enumerate(sentences(message.text)):
+        found = sentences(message.text)
+        if not asks and len(found) > 1 and len(found[0]) < SHORT and _content(found[0], FILLERS) <= CONCLUDES:
+            found[:2] = [f"{found[0]} {found[1]}"]  # "Done." says nothing without what is done
+        for place, sentence in enumerate(found):
             worth = _worth(sentence, place, asks, topics)
             if worth > most:
                 best, most = sentence, worth
@@ -151,21 +208,27 @@ def _best(messages: Sequence[Message], asks: bool, topics: Collection[str]) -> t
 
 def _worth(sentence: str, place: int, asks: bool, topics: Collection[str]) -> float:
     size = len(sentence)
+    lower = sentence.lower()
+    said = _WORDS.findall(lower)
     worth = 0.9 / (1 + 0.5 * place)  # people and agents say first what matters
     if size < SHORT:
         worth -= 0.6 * (SHORT - size) / SHORT
     elif size > LONG:
         worth -= 0.3
-    if (_ASKS if asks else _CONCLUDES).search(sentence):
-        worth += 0.6
-    if _FILLER.match(sentence):
-        worth -= 0.7
-    if not asks and sentence.endswith("?"):
+    if asks:
+        if sentence.endswith("?") or not ASKS.isdisjoint(said[:FIRST_WORDS]):
+            worth += 0.6
+    else:
+        if not CONCLUDES.isdisjoint(said):
+            worth += 0.6
+        if sentence.endswith("?"):
+            worth -= 0.6
+    if said and said[0] in FILLERS and not (asks and size > 2 * SHORT):
         worth -= 0.5
-    if any(char.isdigit() for char in sentence):
+    worth += 0.7 * min(MANY_WORDS, len(set(said).difference(STOP))) / MANY_WORDS
+    if any(map(str.isdigit, sentence)):
         worth += 0.2
     if topics:
-        lower = sentence.lower()
         worth += 0.25 * min(2, sum(topic in lower for topic in topics))
     return worth
 
@@ -175,12 +238,14 @@ def sentences(text: str) -> list[str]:
     if len(text) > 2 * LOOKED_AT:
         text = text[:LOOKED_AT] + "\n" + text[-LOOKED_AT:]
     if "```" in text:
-        text = re.sub(r"```.*?(?:```|\Z)", "\n", text, flags=re.DOTALL)
+        text = _CODE.sub("\n", text)
     found: list[str] = []
-    for match in _SENTENCES.finditer(text):
-        sentence = _MARKS.sub("", _MARKS.sub("", match.group().strip()))
-        if any(char.isalnum() for char in sentence):
-            found.append(sentence)
-    if len(found) > 2 * MAX_SENTENCES:
-        return found[:MAX_SENTENCES] + found[-MAX_SENTENCES:]
+    for given in text.split("\n"):
+        line = given.lstrip(_LIST_MARKS).rstrip(" *_")
+        if line[:1].isdigit():
+            line = _NUMBERED.sub("", line, count=1).lstrip(_LIST_MARKS)
+        if len(line) > 1:
+            found += filter(None, map(str.strip, _SENTENCES.findall(line)))
+    if len(found) > 2 * MOST_SENTENCES:
+        return found[:MOST_SENTENCES] + found[-MOST_SENTENCES:]
     return found

@@ -6,18 +6,18 @@ The data of an event is `payload.data`, or `payload` itself where there is no su
 `memory.note`, and any `migration.*` event whose data has a `fact`):
 
 - `text` (or `fact`, or `content`): the fact, one or a few sentences.
-- `subject` (or `entity`, or the first of `relatedEntities`): what it is about. `category`: of what sort it is.
+- `subject` (or `entity`, or the first of `relatedEntities`): what it is about. `category`: its sort.
 - `factId` (or `id`): its own name. A later fact with the same name replaces the earlier one.
 - `supersedes`: a name or id, or a list of them: facts that this one replaces.
-- `status`: `active` (the default), or `superseded`; `supersededBy` says by which one. Either of them closes it.
+- `status`: `active` (the default), or `superseded`; `supersededBy`: by which one. Either closes it.
 
 **An open item** is an event of type `memory.pending`:
 
 - `text` (or `item`, or `content`): what is to be done. `due`: until when, as text.
 - `pendingId` (or `id`): its own name; a later event with the same name replaces it.
 - `status`: `open` (the default), or `done`, also without a text.
-- `resolves`: a name or id, or a list of them. A `memory.pending` that is `done`, or a `memory.resolved`, closes
-  these; a `done` one without `resolves` closes the item of the same name, else that of the same text.
+- `resolves`: a name or id, or a list of them. A `memory.pending` that is `done`, or a `memory.resolved`,
+  closes these; a `done` one without `resolves` closes the item of the same name, else that of the same text.
 
 Names and ids count within one agent: nobody closes or replaces what another one keeps. "Later" is by the
 events' own times, then by the order of their arrival. Ids are the events' own `id`s.
@@ -26,8 +26,9 @@ events' own times, then by the order of their arrival. Ids are the events' own `
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..events.normal import Tree, normalise, plain
+from ..events.normal import Tree, normalise
 from ..index.model import Entry
+from .reading import first_plain
 
 FACT_TYPES = ("memory.fact", "memory.decision", "memory.preference", "memory.lesson", "memory.note")
 PENDING_TYPE = "memory.pending"
@@ -46,36 +47,39 @@ class Memory:
     Attributes:
         time: When it was noted, Unix ms.
         text: As it was stored.
-        about: Subject and category, as they were stored; "" without.
+        about: Subject and category, as they were stored, where there are such.
         due: Until when, "" without.
     """
 
     entry: Entry
     time: int
     text: str
-    about: str = ""
+    about: tuple[str, ...] = ()
     due: str = ""
 
 
-def facts(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
-    """Return the facts that hold, newest first, and how many were replaced or closed.
+def facts(entries: Iterable[Entry], most: int) -> tuple[list[Memory], int]:
+    """Return the newest facts that hold, newest first, and how many in between were replaced or closed.
 
     Args:
         entries: Events of kind memory, in any order.
     """
+    # What replaces a fact is newer than it; so nothing older has to be read once there are enough.
     found: list[Memory] = []
     closed: set[tuple[str, str]] = set()
     texts: set[tuple[str, str]] = set()
     replaced = 0
     for entry in _newest_first(entries):
-        data = _data(entry)
+        if len(found) >= most:
+            break
+        data = _data(entry) if entry.type in FACT_TYPES or entry.type.startswith("migration.") else None
         if data is None or not (entry.type in FACT_TYPES or _is_migrated_fact(entry, data)):
             continue
         names = {(entry.agent, name) for name in (entry.event_id, *_names(data, "factId", "id")) if name}
         closed_before = bool(names & closed)
         closed |= {(entry.agent, name) for name in _references(data.get("supersedes"))}
         closed |= {(entry.agent, name) for name in _names(data, "factId", "id")}
-        text = _text(data, "text", "fact", "content")
+        text = first_plain(data, "text", "fact", "content")
         key = (entry.agent, " ".join(text.split()).lower())
         if closed_before or data.get("supersededBy") or _status(data) in CLOSED or key in texts:
             replaced += 1
@@ -99,7 +103,7 @@ def pending(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
         if data is None:
             continue
         own = _names(data, "pendingId", "id")
-        text = _text(data, "text", "item", "content")
+        text = first_plain(data, "text", "item", "content")
         key = (entry.agent, " ".join(text.split()).lower())
         if entry.type == RESOLVED_TYPE or _status(data) in CLOSED:
             resolved = _references(data.get("resolves"))
@@ -122,7 +126,7 @@ def pending(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
 def passage(entry: Entry) -> str:
     """Return what a memory says, also one that is no fact: a daily note, say."""
     data = _data(entry)
-    return _text(data, "text", "fact", "content", "item", "summary") if data is not None else ""
+    return first_plain(data, "text", "fact", "content", "item", "summary") if data is not None else ""
 
 
 def _newest_first(entries: Iterable[Entry]) -> Sequence[Entry]:
@@ -142,13 +146,6 @@ def _is_migrated_fact(entry: Entry, data: Tree) -> bool:
     return entry.type.startswith("migration.") and (
         entry.type.endswith(".fact") or isinstance(data.get("fact"), str)
     )
-
-
-def _text(data: Tree, *keys: str) -> str:
-    for key in keys:
-        if text := plain(data.get(key)).strip():
-            return text
-    return ""
 
 
 def _status(data: Tree) -> str:
@@ -181,10 +178,10 @@ def _references(value: object) -> list[str]:
     return []
 
 
-def _about(data: Tree) -> str:
-    subject = _text(data, "subject", "entity")
+def _about(data: Tree) -> tuple[str, ...]:
+    subject = first_plain(data, "subject", "entity")
     if not subject:
         related = data.get("relatedEntities")
         subject = related[0] if isinstance(related, list) and related and isinstance(related[0], str) else ""
-    category = _text(data, "category")
-    return ", ".join(filter(None, (subject, category)))
+    category = first_plain(data, "category")
+    return tuple(filter(None, (subject, category)))

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ..events.normal import normalise
+from ..config.settings import ContextSettings
+from ..events.normal import Tree, normalise, plain, searchable
 from ..events.types import MESSAGES, TOOLS, Kind
-from .settings import ContextRequest, ContextSettings
+from .request import ContextRequest
 from .source import Mark, Source
 
 SPARE = 16  # starts of the calling session that may stand before the newest event that counts
@@ -22,7 +23,10 @@ FEW_MESSAGES = 60  # with fewer among the newest events, messages are looked for
 MAX_BODIES = 1000  # bodies that are read
 MAX_BYTES = 4 * 1024 * 1024  # of bodies that are read; a larger one is still read when it is the newest
 CHAIN = 4  # messages of one run in a row, each at least as long as the last: likely one that grows
-SAME_SAYING = 120_000  # ms within which the same text of the same role is one message, wherever it was stored
+SAME_SAYING = 120_000  # ms within which the same text is one message that was stored twice
+DISTINCT = 20  # characters; a text of this length or more is hardly said in two sessions at once
+LONGEST_NOISE = 40  # characters of a message that only says that there is nothing to say
+LONG = 2000  # characters of a text whose white space is looked at, too
 STATED = 60  # characters; a text of this length or more counts once, however often it was said
 DELTA_GAP = 60_000  # ms between two states of a growing message where the writer gives no run
 
@@ -33,12 +37,11 @@ _NOISE = re.compile(
     r"|\s*Read HEARTBEAT\.md if it exists"
     r"|\s*\(?no output\)?\s*\Z"
 )
-_TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|\W*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$")
+_TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|[\s*_`(\[]*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$")
 # What OpenClaw puts before a person's words: data about the channel, no words of that person.
 _WRAPPED = re.compile(r"\A(?:\s*[\w ()-]{0,60}\(untrusted[^)\n]{0,40}\):?\s*```\w*\n.*?\n```\s*)+", re.DOTALL)
 # A block of ours that an agent's program stored along with the prompt. It must not grow into the next one.
 _OWN = re.compile(r"<eventd-memory\b[^>]{0,300}>.*?(?:</eventd-memory>|\Z)", re.DOTALL)
-_WHITE = re.compile(r"\s+")
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -97,6 +100,7 @@ class Past:
     Attributes:
         as_of: Time of the newest event that counts, Unix ms; None where there is none.
         since: Begin of the recent window, Unix ms.
+        begun: Whether the beginning of the calling session is stored; it is not among the marks.
         marks: All events that were looked at, oldest first, with the times that count.
         messages: What was said, oldest first, each thing once.
         noise: Numbers of the messages that say nothing.
@@ -107,6 +111,7 @@ class Past:
 
     as_of: int | None = None
     since: int = 0
+    begun: bool = False
     marks: list[Mark] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     noise: set[int] = field(default_factory=set)
@@ -115,9 +120,9 @@ class Past:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def when(mark: Mark) -> int:
-    """Return the time of an event that counts: a writer whose clock is ahead does not reach the future."""
-    return min(mark.time, mark.stored) if mark.stored > 0 else mark.time
+def timed(mark: Mark) -> Mark:
+    """Return a mark with the time that counts: a writer whose clock is ahead does not reach the future."""
+    return mark if mark.time <= mark.stored or mark.stored <= 0 else mark._replace(time=mark.stored)
 
 
 def is_start(mark: Mark) -> bool:
@@ -131,26 +136,26 @@ def read(source: Source, request: ContextRequest, settings: ContextSettings) -> 
     newest = source.newest(request.agent, since=None, limit=SPARE)
     own = _beginning(source, newest, request)
     past.left_out["own_start"] = len(own)
-    times = [when(mark) for mark in newest if mark.n not in own]
+    past.begun = bool(own)
+    times = [timed(mark).time for mark in newest if mark.n not in own]
     if not times:
         return past
     as_of = max(times)
     limit = settings.max_events + SPARE
     found = source.newest(request.agent, since=as_of - settings.horizon, limit=limit)
-    marks = [mark for mark in found if mark.n not in own]
+    marks = [timed(mark) for mark in found if mark.n not in own]
     past.full = len(found) >= limit or len(marks) > settings.max_events
     del marks[settings.max_events :]
-    counted = len(marks)
+    past.as_of = as_of
+    past.since = as_of - settings.window
+    past.recent = sum(mark.time >= past.since for mark in marks)
     if past.full and sum(mark.kind in MESSAGES for mark in marks) < FEW_MESSAGES:
         seen = {mark.n for mark in marks}
         since = as_of - settings.horizon
         more = source.newest(request.agent, since=since, limit=FEW_MESSAGES, kinds=MESSAGES)
-        marks += [mark for mark in more if mark.n not in seen]
-    marks.sort(key=lambda mark: (when(mark), mark.n))
-    past.as_of = as_of
-    past.since = as_of - settings.window
-    past.marks = [mark for mark in marks if when(mark) >= as_of - settings.horizon]
-    past.recent = sum(when(mark) >= past.since for mark in past.marks) - (len(marks) - counted)
+        marks += [timed(mark) for mark in more if mark.n not in seen and mark.n not in own]
+    earliest = as_of - settings.horizon
+    past.marks = sorted((mark for mark in marks if mark.time >= earliest), key=lambda m: (m.time, m.n))
     _say(source, past, settings)
     return past
 
@@ -205,12 +210,12 @@ def stripped(text: str) -> str:
 
 def is_noise(text: str) -> bool:
     """Whether a message only keeps an agent awake."""
-    return _NOISE.match(text) is not None
+    return (len(text) < LONGEST_NOISE or text.lstrip()[:4] == "Read") and _NOISE.match(text) is not None
 
 
 def squeezed(text: str) -> str:
-    """Return a text by which repeats of it are found."""
-    return _WHITE.sub(" ", text).strip()
+    """Return a text by which repeats of it are found; white space does not matter in a short one."""
+    return text if len(text) > LONG else " ".join(text.split())
 
 
 def _say(source: Source, past: Past, settings: ContextSettings) -> None:
@@ -228,36 +233,37 @@ def _say(source: Source, past: Past, settings: ContextSettings) -> None:
         text = texts.get(mark.n)
         if text is None:
             continue
-        kind, time = mark.kind, when(mark)
+        kind, time = mark.kind, mark.time
         if is_noise(text):
             past.noise.add(mark.n)
             past.left_out["noise"] += 1
             continue
-        text = stripped(text)
-        if not text:
+        if not (text := stripped(text)):
             past.left_out["empty"] += 1
             continue
+        run = mark.run or mark.session
         if kind is Kind.MESSAGE_OUT:
-            run = mark.run or mark.session
             place = growing.get(run)
             before = messages[place] if place is not None else None
             if place is not None and before is not None and _grew(before, mark, text, time):
                 messages[place] = None
                 past.left_out["superseded"] += 1
-            growing[run] = len(messages)
-        key = (kind, squeezed(text))
+        key = (kind, text)
         place = known.get(key)
         before = messages[place] if place is not None else None
         times = 1
         if place is not None and before is not None:
-            if _once(before, mark, time):
+            next_to = last.get(mark.session) == place
+            if _once(before, mark, time, next_to):
                 past.left_out["duplicates"] += 1
                 continue
-            if len(key[1]) >= STATED or last.get(mark.session) == place:
+            if len(text) >= STATED or next_to:
                 messages[place] = None
                 past.left_out["duplicates"] += 1
                 times = before.times + 1
         known[key] = last[mark.session] = len(messages)
+        if kind is Kind.MESSAGE_OUT:
+            growing[run] = len(messages)
         messages.append(Message(mark, time, text, times))
     past.messages = [message for message in messages if message is not None]
 
@@ -269,13 +275,17 @@ def _grew(before: Message, mark: Mark, text: str, time: int) -> bool:
     return len(text) > len(before.text) and text.startswith(before.text)
 
 
-def _once(before: Message, mark: Mark, time: int) -> bool:
-    """Whether a text that was stored twice was said once."""
+def _once(before: Message, mark: Mark, time: int, next_to: bool) -> bool:
+    """Whether a text that was stored twice was said once.
+
+    A short text that comes again in the same session after something else (`Done.`) was said again.
+    """
     if mark.event_id and mark.event_id == before.mark.event_id:
         return True
     if mark.run and mark.run == before.mark.run:
         return True
-    return time - before.time <= SAME_SAYING
+    elsewhere = mark.session != before.mark.session and len(before.text) >= DISTINCT
+    return (next_to or elsewhere) and time - before.time <= SAME_SAYING
 
 
 def _texts(source: Source, marks: Sequence[Mark]) -> tuple[dict[int, str], set[int]]:
@@ -329,4 +339,26 @@ def _fetch(source: Source, marks: Sequence[Mark], room: int) -> dict[int, str]:
         room -= mark.size
         numbers.append(mark.n)
     bodies: Mapping[int, bytes] = source.bodies(numbers) if numbers else {}
-    return {n: said(bodies[n]) for n in numbers if n in bodies}
+    kinds = {mark.n: mark.kind for mark in marks}
+    return {n: text_of(kinds[n], bodies[n]) for n in numbers if n in bodies}
+
+
+def text_of(kind: Kind, body: bytes) -> str:
+    """Return what an event of some kind says; "" where it says nothing in words."""
+    if kind is Kind.COMPACTION:
+        event = normalise(body)
+        return first_plain(event.data, "summary", "text", "content") if event is not None else ""
+    return _tool(body) if kind in TOOLS else said(body)
+
+
+def first_plain(data: Tree, *keys: str) -> str:
+    """Return the first text under one of the keys; "" without one."""
+    for key in keys:
+        if text := plain(data.get(key)).strip():
+            return text
+    return ""
+
+
+def _tool(body: bytes) -> str:
+    event = normalise(body)
+    return searchable(event) if event is not None else ""

@@ -19,7 +19,6 @@ MAX_LABEL = 64  # characters of a name that others choose: sessions, agents, too
 
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _TRAILING = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
-_SPACES = re.compile(r"\s+")
 
 # Controls, marks of direction, what has no width, tag characters, variation selectors, halves of pairs.
 _HIDDEN = re.compile(
@@ -38,11 +37,14 @@ _TAGS = (
     r"memory[\w-]*|memories|eventd[\w-]*|documents?|important|bos|eos|pad|unk|"
     r"(?:start|end|begin|begin_end)_(?:of_)?\w+"
 )
+_TAG = re.compile(
+    r"<<(?P<sys>\s*/?\s*SYS\s*)>>"
+    r"|[<＜](?P<tag>\s*/?\s*(?:" + _TAGS + r")\b[^<>＜＞\n]{0,120})[>＞]"
+    r"|[<＜](?=\s*/?\s*(?:" + _TAGS + r")\b)",
+    re.IGNORECASE,
+)
 _MARKUP = re.compile(
-    r"<(?P<tag>\s*/?\s*(?:" + _TAGS + r")\b[^<>\n]{0,120})>"
-    r"|(?P<open><)(?=\s*/?\s*(?:" + _TAGS + r")\b)"
-    r"|<<(?P<sys>\s*/?\s*SYS\s*)>>"
-    r"|(?P<bar><[|｜])|(?P<endbar>[|｜]>)"
+    r"(?P<bar>[<＜](?=[|｜]))|(?P<endbar>(?<=[|｜])[>＞])"
     r"|\[(?P<inst>\s*/?\s*(?:INST|SYS|SYSTEM[\w ]{0,20}|AVAILABLE_TOOLS|TOOL_\w+)\s*)\]"
     r"|(?P<ticks>`{3,})|(?P<tildes>~{3,})",
     re.IGNORECASE,
@@ -59,18 +61,26 @@ _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 
 def defuse(text: str) -> str:
     """Return a text with everything defused that is more than text; its lines are kept, empty ones not."""
-    text = _LINE_ENDS.sub("\n", text).replace("\t", " ")
-    text = _HIDDEN.sub(_show, text)
-    text = _MARKUP.sub(_defuse_markup, text)
-    text = _HEADING.sub(r"\1‹\2›", text)
-    text = _ROLE.sub(r"\g<lead>‹\g<role>›\g<tail>", text)
-    return _TRAILING.sub("\n", text).strip()
+    # Most texts are plain; looking for single characters first spares them the expressions.
+    if not (text.isascii() and text.replace("\n", "").isprintable()):
+        text = _LINE_ENDS.sub("\n", text).replace("\t", " ")
+        text = _HIDDEN.sub(_show, text)
+    if any(char in text for char in "<＜[`~|｜"):
+        text = _MARKUP.sub(_defuse_markup, _TAG.sub(_defuse_tag, text))
+    if "#" in text:
+        text = _HEADING.sub(r"\1‹\2›", text)
+    if ":" in text or "：" in text:
+        text = _ROLE.sub(r"\g<lead>‹\g<role>›\g<tail>", text)
+    if "\n" in text:
+        text = _TRAILING.sub("\n", text)
+    return text.strip()
 
 
 def one_line(text: str) -> str:
     """Return a defused text as one line that can stand between our quotation marks."""
-    line = NEXT_LINE.join(part.strip() for part in text.split("\n") if part.strip())
-    return _SPACES.sub(" ", line).replace(OPENING_QUOTE, '"').replace(CLOSING_QUOTE, '"')
+    if "\n" in text:
+        text = NEXT_LINE.join(part for part in text.split("\n") if part.strip())
+    return " ".join(text.split()).replace(OPENING_QUOTE, '"').replace(CLOSING_QUOTE, '"')
 
 
 def quote(text: str) -> str:
@@ -101,18 +111,14 @@ def _joins(found: re.Match[str]) -> bool:
     return ("\u200d" not in run and "\u200c" not in run) or (bool(after) and ord(after) >= _FIRST_JOINED)
 
 
-def _defuse_markup(found: re.Match[str]) -> str:
-    kind, text = found.lastgroup, found.group()
-    if kind == "ticks":
-        return "'''"
-    if kind == "tildes":
-        return "‹~~~›"
-    if kind == "open":
-        return "‹"
-    if kind == "bar":
-        return "‹|"
-    if kind == "endbar":
-        return "|›"
-    if kind == "sys":
+def _defuse_tag(found: re.Match[str]) -> str:
+    if found.lastgroup == "sys":
         return f"‹‹{found.group('sys')}››"
-    return f"‹{text[1:-1]}›"
+    return f"‹{found.group('tag')}›" if found.lastgroup == "tag" else "‹"
+
+
+def _defuse_markup(found: re.Match[str]) -> str:
+    kind = found.lastgroup
+    if kind == "inst":
+        return f"‹{found.group('inst')}›"
+    return {"bar": "‹", "endbar": "›", "ticks": "'''", "tildes": "‹~~›"}[kind or "bar"]

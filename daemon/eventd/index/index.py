@@ -68,6 +68,7 @@ class Index:
         self._closed = False
         self._wanted = anyio.Event()
         self._store: Store | None = None
+        self._stopping = False
         self._damage: BaseException | None = None  # what a reader came across
         self._writing = anyio.CapacityLimiter(1)
         self._readers: list[Reads] = []
@@ -107,6 +108,10 @@ class Index:
         """Wait until somebody waits for what is not in here yet."""
         self._wanted = anyio.Event()
         await self._wanted.wait()
+
+    def stop_reading(self) -> None:
+        """Let every read that is under way, and every later one, end at once with `IndexUnusable`."""
+        self._stopping = True
 
     # Writing. `generation` is the one that what is written belongs to; without it, any.
 
@@ -285,7 +290,9 @@ class Index:
             reads = self._reader(file)
             try:
                 deadline = monotonic() + READ_LIMIT
-                reads.db.set_progress_handler(lambda: monotonic() > deadline, PROGRESS_STEPS)
+                reads.db.set_progress_handler(
+                    lambda: self._stopping or monotonic() > deadline, PROGRESS_STEPS
+                )
                 reads.begin()
                 try:
                     return use(reads)

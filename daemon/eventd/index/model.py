@@ -81,6 +81,18 @@ class Entry(NamedTuple):
     body: bytes
 
 
+class Shown(NamedTuple):
+    """As much of an event as a query sends; `Entry` says what the parts are."""
+
+    n: int
+    time: int
+    stream: str
+    seq: int
+    subject: str
+    stored: int
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Whose events are looked at.

@@ -14,11 +14,12 @@ from ..sql import Statements
 from .conditions import Condition, Walk, Whose, bound, condition, of_authors, parts_of, walk_of
 from .connection import QUERIES
 from .entries import id_of
-from .model import Entry, Filter, Hit, Scope
+from .model import Entry, Filter, Hit, Scope, Shown
 from .ranking import rank
 from .words import parse_query
 
 FIRST_TIME = -(2**63)  # ms; before any
+MOST_APART = 2  # neighbours of a hit that need not be hits themselves, where they are shown anyway
 MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
 CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
 
@@ -26,6 +27,8 @@ COLUMNS = (
     "e.n, e.stream, e.seq, e.subject, e.agent, e.session, e.type, e.kind, e.visibility, e.time, e.stored, "
     "e.run, e.call, e.event_id, e.words, e.body"
 )
+
+SHOWN_COLUMNS = "e.n, e.time, e.stream, e.seq, e.subject, e.stored, e.body"
 
 Key = tuple[int, int]
 """Place of an event in the order of time: its time and its number."""
@@ -68,15 +71,25 @@ class Reads(Statements):
             newest: The newest first; else the oldest.
             after: Begin behind this place in that order.
         """
+        runs = [self._entries(*tail) for tail in self._page(wanted, newest, limit, after)]
+        return _first(limit, *runs, key=place, reverse=newest)
+
+    def shown(
+        self, wanted: Filter, *, newest: bool = True, limit: int, after: Key | None = None
+    ) -> list[Shown]:
+        """Return the same as `page`, as far as a query sends it; that takes half the time."""
+        runs = [self._shown(*tail) for tail in self._page(wanted, newest, limit, after)]
+        return _first(limit, *runs, key=place, reverse=newest)
+
+    def _page(self, wanted: Filter, newest: bool, limit: int, after: Key | None) -> Iterator[tuple[Any, ...]]:
+        """Return the end of a query and its bindings, for each part of the scope."""
         direction, sign = ("DESC", "<") if newest else ("ASC", ">")
-        runs: list[list[Entry]] = []
+        order = f"ORDER BY e.time {direction}, e.n {direction} LIMIT ?"
         for must in self._musts(wanted, walk_of(wanted)):
             sql, values = must.sql, must.values
             if after is not None:
                 sql, values = f"{sql} AND (e.time, e.n) {sign} (?, ?)", (*values, *after)
-            order = f"ORDER BY e.time {direction}, e.n {direction}"
-            runs.append(self._entries(f"WHERE {sql} {order} LIMIT ?", *values, limit))
-        return _first(limit, *runs, key=place, reverse=newest)
+            yield f"WHERE {sql} {order}", *values, limit
 
     def arrived(
         self,
@@ -96,11 +109,10 @@ class Reads(Statements):
             newest: The last ones, the newest first.
             stored: Not stored before this time, Unix ms.
         """
-        direction = "DESC" if newest else "ASC"
+        order = "DESC" if newest else "ASC"
         runs = [
             self._entries(
-                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql}"
-                f" ORDER BY e.n {direction} LIMIT ?",
+                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {order} LIMIT ?",
                 after, upto, FIRST_TIME if stored is None else bound(stored), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
@@ -170,7 +182,7 @@ class Reads(Statements):
         must = condition(replace(wanted, text=None), parts, Walk.NUMBER, [], self.number)
         ranked = rank(
             self.db, self._tables(parts), parse_query(text),
-            limit=limit, condition=must.sql, values=must.values,
+            limit=limit, condition=must.sql, values=must.values, apart=min(around, MOST_APART),
         )  # fmt: skip
         entries = self.by_numbers([found.n for found in ranked])
         return [
@@ -184,7 +196,7 @@ class Reads(Statements):
             return ()
         sides = [
             self._entries(
-                f"WHERE e.session = ? AND (e.time, e.n) {sign} (?, ?) AND e.words > 0 AND {must.sql}"
+                f"WHERE e.session = ? AND e.words > 0 AND (e.time, e.n) {sign} (?, ?) AND {must.sql}"
                 f" ORDER BY e.time {order}, e.n {order} LIMIT ?",
                 self.number(entry.session), *place(entry), *must.values, count,
             )
@@ -209,9 +221,9 @@ class Reads(Statements):
         if kinds:
             where.append(f"e.kind IN ({', '.join(str(int(kind)) for kind in kinds)})")
         rows = self.db.execute(
-            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id,"
-            f" length(e.body) FROM events AS e WHERE {' AND '.join(where)}"
-            " ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id, "
+            "length(e.body) FROM events AS e "
+            f"WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
             (*values, limit),
         )
         name = self.name
@@ -286,6 +298,14 @@ class Reads(Statements):
         rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
         return list(self._made(rows))
 
+    def _shown(self, tail: str, *values: Any) -> list[Shown]:
+        rows = self.db.execute(f"SELECT {SHOWN_COLUMNS} FROM events AS e {tail}", values)
+        name, stream_name = self.name, self._stream
+        return [
+            Shown(n, time, stream_name(stream), seq or 0, name(subject), stored, body)
+            for n, time, stream, seq, subject, stored, body in rows
+        ]
+
     def _made(self, rows: apsw.Cursor) -> Iterator[Entry]:
         name = self.name
         for n, stream, seq, subject, agent, session, kind_name, kind, visibility, *rest in rows:
@@ -309,11 +329,11 @@ def _visibility(number: int) -> str:
         raise apsw.CorruptError(f"there is no visibility {number}") from None
 
 
-def place(entry: Entry) -> Key:
+def place(entry: Entry | Shown) -> Key:
     """Return an event's place in the order of time."""
     return entry.time, entry.n
 
 
-def _first(limit: int, *runs: list[Entry], key: Callable[[Entry], Any], reverse: bool = False) -> list[Entry]:
+def _first[T](limit: int, *runs: list[T], key: Callable[[Any], Any], reverse: bool = False) -> list[T]:
     """Return the first of several sorted runs together."""
     return runs[0] if len(runs) == 1 else list(islice(heapq.merge(*runs, key=key, reverse=reverse), limit))

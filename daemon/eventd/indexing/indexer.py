@@ -56,7 +56,7 @@ class Indexer:
 
     @property
     def state(self) -> str:
-        """`ready`; `catching_up` or `rebuilding` while something is missing; `stalled` if it does not go on."""
+        """`ready`; `catching_up` or `rebuilding` while something is missing; `stalled` if it stands still."""
         if self.feed.problem:
             return "stalled"
         looked = all(follower.looked and not follower.behind for follower in self.followers)
@@ -72,7 +72,7 @@ class Indexer:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was accepted here, and all that the streams held at the last look, can be read."""
+        """Whether it is not being built, and has all that the streams held at the last look."""
         return self.state == "ready"
 
     def trouble(self) -> str:

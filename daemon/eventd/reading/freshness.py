@@ -7,7 +7,6 @@ from ..indexing.indexer import Indexer
 from ..outbox.outbox import Outbox
 
 PATIENCE = 1.0  # seconds that a read waits for what was accepted before it to be in the index
-HOPELESS = 2.0  # seconds that the index is behind, from which on waiting would not help
 
 
 class Freshness:
@@ -20,7 +19,9 @@ class Freshness:
 
     async def wait(self) -> bool:
         """Return whether the index has everything: what was emitted before now, and what the streams hold."""
-        if self._indexer.feed.behind_seconds < HOPELESS and not self._indexer.feed.problem:
+        has_own = False
+        if not self._indexer.feed.problem:
             with anyio.move_on_after(PATIENCE):
                 await self._index.wait_taken(await self._outbox.flush())
-        return self._indexer.complete
+                has_own = True
+        return has_own and self._indexer.complete

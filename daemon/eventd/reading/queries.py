@@ -6,13 +6,13 @@ from eventd_ipc.messages import Get, Query, StoredEvent, Tail
 
 from ..access import scope_of
 from ..index.index import Index
-from ..index.model import Entry, Filter
+from ..index.model import Entry, Filter, Shown
 from ..index.reads import Key, place
 from ..server.operations import StreamResponder
 from .filters import bad, check_agent, filter_of
 from .freshness import Freshness
 
-PAGE = 200  # events read at a time: a few ms of a reading thread, and as much memory as they take
+PAGE = 500  # events read at a time: about 1 ms of a reading thread, and as much memory as they take
 
 
 class Queries:
@@ -43,18 +43,17 @@ class Queries:
             size = PAGE if left is None else min(PAGE, left)
             page = await self._page(wanted, newest, size + 1, after)
             more = len(page) > size
-            for entry in page[:size]:
-                await responder.send(stored(request.id, entry))
-                after = place(entry)
+            await responder.send_events([stored(request.id, entry) for entry in page[:size]])
+            after = place(page[size - 1]) if more else None
             if not more:
                 return
             left = None if left is None else left - size
         if after is not None:
             responder.cursor = write_cursor(after, newest=newest)
 
-    async def _page(self, wanted: Filter, newest: bool, limit: int, after: Key | None) -> list[Entry]:
+    async def _page(self, wanted: Filter, newest: bool, limit: int, after: Key | None) -> list[Shown]:
         return await self._index.read(
-            lambda reads: reads.page(wanted, newest=newest, limit=limit, after=after)
+            lambda reads: reads.shown(wanted, newest=newest, limit=limit, after=after)
         )
 
     async def find(self, request: Get, hello_agent: str, stream: str | None) -> Entry | None:
@@ -117,7 +116,7 @@ class Queries:
         return upto
 
 
-def stored(request: int, entry: Entry) -> StoredEvent:
+def stored(request: int, entry: Entry | Shown) -> StoredEvent:
     """Return the reply that shows an event of the index."""
     return StoredEvent(request, entry.stream, entry.seq, entry.subject, entry.stored, entry.body)
 

@@ -1,6 +1,6 @@
 """Requests other than emit: the table of who answers them, and what the answers are written with."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from eventd_ipc.messages import End, Reply, Request, StoredEvent
 from ..errors import EventdError
 from .changes import Changes
 from .outgoing import Outgoing
+
+TOGETHER = 256 * 1024  # bytes of events that are handed over at once
 
 
 class RequestRefused(EventdError):
@@ -79,6 +81,23 @@ class StreamResponder(Responder):
             await self._credited.until(lambda: self._credit > 0)
             self._credit -= 1
         await super().send(reply)
+
+    async def send_events(self, events: Sequence[StoredEvent]) -> None:
+        """Send events, as many together as there is credit for and a frame or two of room."""
+        start = 0
+        while start < len(events):
+            await self._credited.until(lambda: self._credit > 0)
+            frames: list[bytes] = []
+            size = 0
+            for event in events[start : start + self._credit]:
+                frames.append(encode(event))
+                size += len(frames[-1])
+                if size > TOGETHER:
+                    break
+            start += len(frames)
+            self._credit -= len(frames)
+            await self._outgoing.put_patiently(b"".join(frames))
+        self.answered = True
 
 
 Handler = Callable[[Any, Any], Awaitable[None]]
