@@ -11,8 +11,9 @@ import apsw
 from ..events.normal import VISIBILITIES
 from ..events.types import Kind
 from ..sql import Statements
-from .conditions import Condition, Walk, Whose, condition, of_authors, parts_of, walk_of
+from .conditions import Condition, Walk, Whose, bound, condition, of_authors, parts_of, walk_of
 from .connection import QUERIES
+from .entries import id_of
 from .model import Entry, Filter, Hit, Scope, Shown
 from .ranking import rank
 from .words import parse_query
@@ -33,6 +34,7 @@ Key = tuple[int, int]
 """Place of an event in the order of time: its time and its number."""
 
 _KINDS = {int(kind): kind for kind in Kind}
+_VISIBILITIES = dict(enumerate(VISIBILITIES))
 
 
 class Reads(Statements):
@@ -111,7 +113,7 @@ class Reads(Statements):
         runs = [
             self._entries(
                 f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {order} LIMIT ?",
-                after, upto, FIRST_TIME if stored is None else stored, *must.values, limit,
+                after, upto, FIRST_TIME if stored is None else bound(stored), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
         ]  # fmt: skip
@@ -130,7 +132,7 @@ class Reads(Statements):
         runs = [
             self._entries(
                 f"WHERE e.stream = ? AND e.seq > ? AND e.seq <= ? AND {must.sql} ORDER BY e.seq LIMIT ?",
-                numbers[-1][0], after, upto, *must.values, limit,
+                numbers[-1][0], bound(after), bound(upto), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
         ]  # fmt: skip
@@ -149,7 +151,7 @@ class Reads(Statements):
         """Return the newest event with an id."""
         whose = of_authors(parts_of(scope, self.number), Walk.NUMBER)
         sql = f"WHERE e.event_id = ? AND e.event_id <> '' AND {whose.sql} ORDER BY e.n DESC LIMIT 1"
-        return next(iter(self._entries(sql, event_id, *whose.values)), None)
+        return next(iter(self._entries(sql, id_of(event_id), *whose.values)), None)
 
     def by_place(self, stream: str, seq: int, scope: Scope) -> Entry | None:
         """Return the event at a sequence of a stream; of the newest one that had this name."""
@@ -158,7 +160,7 @@ class Reads(Statements):
             "WHERE e.stream IN (SELECT number FROM streams WHERE name = ?) AND e.seq = ? "
             f"AND {whose.sql} ORDER BY e.stream DESC LIMIT 1"
         )
-        return next(iter(self._entries(sql, stream, seq, *whose.values)), None)
+        return next(iter(self._entries(sql, stream, bound(seq), *whose.values)), None)
 
     def by_numbers(self, numbers: Sequence[int]) -> dict[int, Entry]:
         """Return events by their numbers."""
@@ -226,7 +228,7 @@ class Reads(Statements):
         )
         name, texts = self.name, self._texts  # most names are in there; a call for each takes half the time
         return [
-            (n, texts.get(session) or name(session), texts.get(of_type) or name(of_type), _KINDS[kind], *rest)
+            (n, texts.get(session) or name(session), texts.get(of_type) or name(of_type), _kind(kind), *rest)
             for n, session, of_type, kind, *rest in rows
         ]
 
@@ -278,17 +280,19 @@ class Reads(Statements):
         if (text := self._texts.get(number)) is None:
             if len(self._texts) >= CACHED_NAMES:
                 self._texts.clear()
-            text = self._texts[number] = str(
-                self.db.execute("SELECT text FROM names WHERE number = ?", (number,)).get
-            )
+            text = self._texts[number] = self._text("SELECT text FROM names WHERE number = ?", number)
         return text
 
     def _stream(self, number: int) -> str:
         if (name := self._streams.get(number)) is None:
-            name = self._streams[number] = str(
-                self.db.execute("SELECT name FROM streams WHERE number = ?", (number,)).get
-            )
+            name = self._streams[number] = self._text("SELECT name FROM streams WHERE number = ?", number)
         return name
+
+    def _text(self, query: str, number: int) -> str:
+        text = self.db.execute(query, (number,)).get
+        if not isinstance(text, str):
+            raise apsw.CorruptError(f"nothing has the number {number}")
+        return text
 
     def _entries(self, tail: str, *values: Any) -> list[Entry]:
         rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
@@ -307,8 +311,22 @@ class Reads(Statements):
         for n, stream, seq, subject, agent, session, kind_name, kind, visibility, *rest in rows:
             yield Entry(
                 n, self._stream(stream), seq or 0, name(subject), name(agent), name(session), name(kind_name),
-                _KINDS[kind], VISIBILITIES[visibility], *rest,
+                _kind(kind), _visibility(visibility), *rest,
             )  # fmt: skip
+
+
+def _kind(number: int) -> Kind:
+    try:
+        return _KINDS[number]
+    except KeyError:
+        raise apsw.CorruptError(f"there is no kind {number}") from None
+
+
+def _visibility(number: int) -> str:
+    try:
+        return _VISIBILITIES[number]
+    except KeyError:
+        raise apsw.CorruptError(f"there is no visibility {number}") from None
 
 
 def place(entry: Entry | Shown) -> Key:

@@ -8,7 +8,7 @@ import anyio
 from eventd_ipc.backoff import Backoff
 
 from ..errors import IndexUnusable
-from ..index.index import Index
+from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent
 from ..outbox.feeding import Accepted
 from ..outbox.outbox import Outbox
@@ -58,6 +58,8 @@ class Feed:
                 if self._index.taken > self._outbox.last_seq:
                     await self._index.begin_anew_with_outbox()
                 await self._feed(backoff)
+            except BegunAnew:
+                continue
             except IndexUnusable as error:
                 if str(error) != self.problem:
                     extra = {"action": "index_stalled", "hint": error.hint}
@@ -69,11 +71,12 @@ class Feed:
         while True:
             added = self._outbox.watch_all()
             began = time.monotonic()
+            generation = self._index.generation
             feed = await self._outbox.accepted(
                 after=self._index.taken, limit=BATCH_ROWS, max_bytes=BATCH_BYTES
             )
             if feed.upto > self._index.taken:
-                await self._take(feed.rows, feed.upto)
+                await self._take(feed.rows, feed.upto, generation)
             self._outbox.keep_from(self._index.taken)
             backoff.reset()
             self.problem = ""
@@ -91,20 +94,20 @@ class Feed:
                     await added.wait()
                 await self._index.heal()
 
-    async def _take(self, rows: list[Accepted], upto: int) -> None:
-        if self._generation != self._index.generation:
+    async def _take(self, rows: list[Accepted], upto: int, generation: int) -> None:
+        if self._generation != generation:
             self._streams.clear()
-            self._generation = self._index.generation
+            self._generation = generation
         events: list[tuple[int, int, NewEvent]] = []
         for seq, route, agent, event_id, subject, accepted_at, body in rows:
             stream = self._streams.get(route)
             if stream is None:
-                stream = await self._stream_of(route)
+                stream = await self._stream_of(route, generation)
             events.append((stream, route, NewEvent(None, seq, agent, subject, accepted_at, event_id, body)))
-        await self._index.add_accepted(events, upto)
+        await self._index.add_accepted(events, upto, generation=generation)
 
-    async def _stream_of(self, route: int) -> int:
+    async def _stream_of(self, route: int, generation: int) -> int:
         name = self._outbox.stats.routes[route].stream
-        number = (await self._index.stream(name, "")).number
+        number = (await self._index.stream(name, "", generation=generation)).number
         self._streams[route] = number
         return number

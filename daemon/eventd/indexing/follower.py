@@ -12,7 +12,7 @@ from typing import NamedTuple
 import anyio
 
 from ..errors import IndexUnusable, NatsError
-from ..index.index import Index
+from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent, Placed, Scope
 from ..jetstream.reading import Message, Reader, get_message, open_reader
 from ..jetstream.session import ApiError, Session
@@ -79,6 +79,7 @@ class Follower:
         self._owners = owners
         self._claims = claims
         self._pace = pace
+        self._generation = 0  # of the index that is looked after now
         self._verified: tuple[Session, int] | None = None  # connection and generation of the last check
 
     @property
@@ -100,6 +101,8 @@ class Follower:
                     try:
                         await self._look(session)
                         self.problem = ""
+                    except BegunAnew:
+                        continue
                     except (NatsError, IndexUnusable) as error:
                         self._note(error)
                 await anyio.sleep(INTERVAL)
@@ -119,12 +122,13 @@ class Follower:
             return
         # What we have accepted and the stream holds already is in the index before the stream is read.
         await self._index.wait_taken(self._outbox.last_seq)
-        number, position = await self._index.stream(stream.name, stream.created)
+        self._generation = self._index.generation
+        number, position = await self._index.stream(stream.name, stream.created, generation=self._generation)
         coverage, moved_back = await self._place(number, stream.created)
         if moved_back is not None:
             position = min(position, moved_back)
         if stream.last < position:
-            await self._index.unplace_beyond(number, stream.last)
+            await self._index.unplace_beyond(number, stream.last, generation=self._generation)
             position = stream.last
         elif not await self._is_sound(session, stream, position):
             position = 0
@@ -156,12 +160,16 @@ class Follower:
         if settled.created != created:
             return Coverage(()), None  # the runs are of the stream that was there before
         moved_back = await self._index.place_runs(
-            route, number, _placed(settled, known), settled.watermark, settled.rewinds
-        )
+            route, number, _placed(settled, known), settled.watermark, settled.rewinds,
+            generation=self._generation,
+        )  # fmt: skip
         if not moved_back:
             return Coverage(settled.runs), None
         settled = await self._outbox.settled(route, after=0)
-        await self._index.place_runs(route, number, _placed(settled, 0), settled.watermark, settled.rewinds)
+        await self._index.place_runs(
+            route, number, _placed(settled, 0), settled.watermark, settled.rewinds,
+            generation=self._generation,
+        )  # fmt: skip
         first = min((run.stream_seq for run in settled.runs), default=1)
         return Coverage(settled.runs), first - 1
 
@@ -170,7 +178,7 @@ class Follower:
 
         A server that was set back while nobody looked may have grown beyond it with other events.
         """
-        check = (session, self._index.generation)
+        check = (session, self._generation)
         if position == 0 or self._verified == check:
             return True
         message = await get_message(session, stream.name, position)
@@ -191,7 +199,7 @@ class Follower:
         while position < stream.last:
             if (reach := coverage.reach(position)) > position:
                 position = reach
-                await self._index.set_position(number, position)
+                await self._index.set_position(number, position, generation=self._generation)
             else:
                 async with open_reader(session, stream.name, start_seq=position + 1) as reader:
                     position = await self._read_pages(reader, stream, number, position, coverage)
@@ -205,10 +213,12 @@ class Follower:
             began = time.monotonic()
             page = await reader.page()
             if not page:  # what is left was deleted
-                await self._index.set_position(number, stream.last)
+                await self._index.set_position(number, stream.last, generation=self._generation)
                 return stream.last
             position = page[-1].seq
-            await self._index.add_stored(number, stream.name, self._events(page), position)
+            await self._index.add_stored(
+                number, stream.name, self._events(page), position, generation=self._generation
+            )
             self.position = position
             await anyio.sleep(self._pace.rest(time.monotonic() - began, self._index.cpu_seconds))
         return position

@@ -5,14 +5,15 @@ from contextlib import aclosing
 
 from eventd_ipc.messages import Context, Get, Index, Query, Recall, Replay, Result, StoredEvent, Tail
 
-from ..access import EVERYBODY, readable, scope_of
+from ..access import EVERYBODY, scope_of
 from ..errors import IndexUnusable, NatsError
-from ..events.normal import attribute, normalise
+from ..index.model import Filter
 from ..indexing.indexer import Indexer
 from ..indexing.owners import Owners
 from ..jetstream.reading import Message
 from ..server.operations import Operations, RequestRefused, Responder, StreamResponder
 from .filters import bad, check_agent
+from .matching import matches
 from .queries import Queries, stored
 from .remembering import Remembering
 from .replay import Replays
@@ -85,12 +86,8 @@ class Reading:
         return await self._streams.by_id(request.event or "", request.stream, agent)
 
     def _may_read(self, request: Get | Tail, responder: Responder, message: Message) -> bool:
-        scope = scope_of(responder.agent, request.agent)
-        owner = self._owners.of(message.subject)
-        event = normalise(message.body)
-        author = (attribute(owner, event) if event else None) or owner or ""
-        visibility = event.visibility if event else "internal"
-        return scope.author in (None, author) and readable(scope.reader, author, visibility)
+        wanted = Filter(scope=scope_of(responder.agent, request.agent))
+        return matches(wanted, self._owners.of(message.subject), message.body, message.time)
 
     async def _tail(self, request: Tail, responder: StreamResponder) -> None:
         check_agent(request.agent)
