@@ -7,7 +7,7 @@ import anyio
 
 from eventd_ipc.backoff import Backoff
 
-from ..errors import IndexUnusable
+from ..errors import IndexUnusable, OutboxError
 from ..index.index import Index
 from ..index.model import NewEvent
 from ..outbox.feeding import Accepted
@@ -21,6 +21,9 @@ BATCH_BYTES = 4 * 2**20  # bytes of their bodies
 GATHER = 0.025  # seconds between two batches while nobody waits, so that few rows are not many transactions
 TICK = 1.0  # seconds between two looks whether the index has begun anew
 RETRY_FIRST, RETRY_LONGEST = 0.2, 10.0  # seconds, when the index cannot be written
+
+POISON = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError)
+"""What an event that nobody expected can make the code raise."""
 
 
 class Feed:
@@ -59,11 +62,19 @@ class Feed:
                     await self._index.begin_anew_with_outbox()
                 await self._feed(backoff)
             except IndexUnusable as error:
-                if str(error) != self.problem:
-                    extra = {"action": "index_stalled", "hint": error.hint}
-                    logger.error("the index does not go on: %s", error, extra=extra)
-                self.problem = str(error)
-                await anyio.sleep(backoff.pause())
+                self._note(error, error.hint)
+            except OutboxError:
+                raise
+            except Exception as error:  # accepting and shipping go on, whatever is wrong with the index
+                self._note(error, "this is a bug in eventd", bug=error)
+            await anyio.sleep(backoff.pause())
+
+    def _note(self, error: Exception, hint: str, bug: Exception | None = None) -> None:
+        problem = str(error) or type(error).__name__
+        if problem != self.problem:
+            extra = {"action": "index_stalled", "hint": hint}
+            logger.error("the index does not go on: %s", problem, extra=extra, exc_info=bug)
+        self.problem = problem
 
     async def _feed(self, backoff: Backoff) -> None:
         while True:
@@ -101,7 +112,22 @@ class Feed:
             if stream is None:
                 stream = await self._stream_of(route)
             events.append((stream, route, NewEvent(None, seq, agent, subject, accepted_at, event_id, body)))
-        await self._index.add_accepted(events, upto)
+        try:
+            await self._index.add_accepted(events, upto)
+        except POISON as error:
+            await self._take_what_can_be(rows, upto, error)
+
+    async def _take_what_can_be(self, rows: list[Accepted], upto: int, error: Exception) -> None:
+        """Take rows one by one; one that cannot be taken is left out, and does not stop those behind it."""
+        if len(rows) > 1:
+            for row in rows:
+                await self._take([row], row.seq)
+        elif rows:
+            logger.error(
+                "the row %d of agent %s cannot be taken into the index", rows[0].seq, rows[0].agent,
+                extra={"action": "row_left_out"}, exc_info=error,
+            )  # fmt: skip
+        await self._index.add_accepted([], upto)
 
     async def _stream_of(self, route: int) -> int:
         name = self._outbox.stats.routes[route].stream
