@@ -1,4 +1,4 @@
-"""The index through all that happens to daemon, broker and disk: in the end it shows what the streams hold."""
+"""The index through all that happens to daemon, broker and disk: in the end it shows what streams hold."""
 
 import random
 from pathlib import Path
@@ -59,9 +59,7 @@ def test_the_broker_is_killed_in_a_loop_under_load(
     check(acked, [message for message in stored if message.agent in acked])
 
 
-def test_the_broker_freezes_under_load(
-    nats_server: NatsServer, daemon: Daemon, jetstream: JetStream
-) -> None:
+def test_the_broker_freezes_under_load(nats_server: NatsServer, daemon: Daemon, jetstream: JetStream) -> None:
     """SIGSTOP while pages are read: the follower goes on once there is an answer again."""
     with ForeignWriter(nats_server.url) as foreign, Load(daemon.socket) as load:
         for _ in range(INDEX_ROUNDS):
@@ -152,9 +150,7 @@ def test_what_was_purged_stays_known_and_the_rest_follows(
     daemon.wait_for(lambda status: status["index"]["state"] == "ready", what="it knows that it has all")
 
 
-def test_it_is_rebuilt_under_load(
-    nats_server: NatsServer, daemon: Daemon, jetstream: JetStream
-) -> None:
+def test_it_is_rebuilt_under_load(nats_server: NatsServer, daemon: Daemon, jetstream: JetStream) -> None:
     """What was on its way into the old index is in the new one too."""
     with ForeignWriter(nats_server.url) as foreign, Load(daemon.socket) as load:
         for _ in range(INDEX_ROUNDS):

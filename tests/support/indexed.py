@@ -106,6 +106,9 @@ def wait_indexed(
         return not last
 
     wait_until(
-        same, timeout, what=lambda: f"the index is the stream: {last}\n{daemon.complaint()}", interval=INTERVAL
+        same,
+        timeout,
+        what=lambda: f"the index is the stream: {last}\n{daemon.complaint()}",
+        interval=INTERVAL,
     )
     return stored
