@@ -179,10 +179,10 @@ async def test_a_row_that_cannot_be_taken_stops_nothing(fed: Fed, monkeypatch: p
     """It is left out; those around it are there once, in their order."""
     add = fed.index.add_accepted
 
-    async def take(events: Any, taken: int) -> None:
+    async def take(events: Any, taken: int, *, generation: int) -> None:
         if any(event.event_id in ("13", "50") for _, _, event in events):
             raise RecursionError("too deep")
-        await add(events, taken)
+        await add(events, taken, generation=generation)
 
     monkeypatch.setattr(fed.index, "add_accepted", take)
     await fed.accept(1, 50)

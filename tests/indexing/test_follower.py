@@ -170,10 +170,10 @@ async def test_a_message_that_nobody_can_read_stops_nothing(
     """It is left out, and said in the log; what comes behind it is read, and it is not tried again."""
     add_stored = site.index.add_stored
 
-    async def add(stream: int, name: str, events: Any, position: int) -> int:
+    async def add(stream: int, name: str, events: Any, position: int, *, generation: int) -> int:
         if any(event.body == b"poison" for event in events):
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
-        return await add_stored(stream, name, events, position)
+        return await add_stored(stream, name, events, position, generation=generation)
 
     monkeypatch.setattr(site.index, "add_stored", add)
     await site.publish(SUBJECT, body(0), b"poison", body(1), b"poison")
@@ -188,7 +188,7 @@ async def test_a_fault_of_ours_ends_neither_the_follower_nor_the_daemon(
     """It is a problem that shows, and is tried again."""
     add_stored = site.index.add_stored
 
-    async def add(*_: object) -> int:
+    async def add(*_: object, **__: object) -> int:
         raise RuntimeError("boom")
 
     monkeypatch.setattr(module, "INTERVAL", 0.01)

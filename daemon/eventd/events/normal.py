@@ -4,9 +4,12 @@ Other writers store what they like, so nothing here trusts a type: what is not u
 what is no event at all becomes `None`. Reading never fails.
 """
 
+import re
 from typing import Any
 
 import msgspec
+
+from eventd_ipc.strict import agent_fault
 
 from .identity import agent_of_session
 from .types import Kind, canonical, kind_of
@@ -14,6 +17,7 @@ from .types import Kind, canonical, kind_of
 MAX_TEXT = 256 * 1024  # characters of an event that are searched; a longer one is searched up to here
 MAX_LEAVES = 2000  # texts that are gathered from an event of a type that we know nothing about
 MAX_DEPTH = 12  # levels of it that are looked into
+MAX_PARTS_DEPTH = 4  # levels of parts within parts of a message: models have two
 UPSTREAM_AGENT = "agent"
 """Token under which older writers put all agents: they took the first part of `agent:<id>:…`."""
 
@@ -24,6 +28,12 @@ Tree = dict[str, Any]
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+
+_surrogates = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Escapes of JSON; the group is half of a character, left by a writer that cut a text within it."""
 
 
 class Normal(msgspec.Struct, gc=False):
@@ -63,10 +73,7 @@ class Normal(msgspec.Struct, gc=False):
 
 def normalise(body: bytes) -> Normal | None:
     """Return the normal form of a stored body, or None where it is no event."""
-    try:
-        event = _decode(body)
-    except (ValueError, RecursionError):
-        return None
+    event = _event(body)
     if not isinstance(event, dict):
         return None
     given = event.get("type")
@@ -126,6 +133,8 @@ def attribute(owner: str | None, event: Normal) -> str | None:
         return None
     if owner == UPSTREAM_AGENT:
         named = agent_of_session(event.session) if event.session else None
+        if named is not None and agent_fault(named) is not None:
+            named = None  # nobody could ask for it
         if event.agent in ("", UPSTREAM_AGENT, named):
             return named or owner
     return owner if event.agent in ("", owner) else None
@@ -137,6 +146,19 @@ def searchable(event: Normal) -> str:
 
 
 # Helpers for data that may be anything.
+
+
+def _event(body: bytes) -> object:
+    """Return what a body holds; None where it is no JSON."""
+    try:
+        return _decode(body)
+    except (ValueError, RecursionError):
+        if b"\\ud" not in body and b"\\uD" not in body:
+            return None
+    try:
+        return _decode(_surrogates.sub(lambda found: b"\\ufffd" if found[1] else found[0], body))
+    except (ValueError, RecursionError):
+        return None
 
 
 def tree(value: object) -> Tree:
@@ -159,14 +181,16 @@ def first_text(first: Tree, second: Tree, *keys: str) -> str:
     return ""
 
 
-def plain(value: object) -> str:
+def plain(value: object, depth: int = MAX_PARTS_DEPTH) -> str:
     """Return a text, or the texts of a list of parts as models have them."""
     if isinstance(value, str):
         return value
+    if depth == 0:
+        return ""
     if isinstance(value, dict):
-        return plain(value.get("text"))
+        return plain(value.get("text"), depth - 1)
     if isinstance(value, list):
-        return "\n".join(filter(None, (plain(part) for part in value[:MAX_LEAVES])))
+        return "\n".join(filter(None, (plain(part, depth - 1) for part in value[:MAX_LEAVES])))
     return ""
 
 
@@ -225,7 +249,10 @@ def _as_text(value: object) -> str:
         return text
     if value == {} or value == []:
         return ""
-    return _encode(value).decode()
+    try:
+        return _encode(value).decode()
+    except (ValueError, OverflowError, RecursionError):
+        return gather(value)
 
 
 def _time(value: object) -> int | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..events.normal import VISIBILITIES
+from .entries import id_of
 from .model import Filter, Scope
 from .ranking import matching
 
@@ -19,8 +20,11 @@ Number = Callable[[str], int | None]
 ANY = "*"
 BELOW = ".*"
 NEVER = "0"
-BEGINS = "SELECT number FROM names WHERE text >= ? AND text < ? || char(1114111)"
-"""Numbers of the names that begin with a text, which is bound twice."""
+BEGINS = "SELECT number FROM names WHERE text >= ? AND text < ?"
+"""Numbers of the names that begin with a text; its bindings are from `beginning`."""
+MAX_TABLES = 250  # full-text tables that one SELECT looks into; SQLite joins up to 500
+LAST_INTEGER = 2**63 - 1  # of SQLite
+MAX_CHARACTER, FIRST_SURROGATE, AFTER_SURROGATES = 0x10FFFF, 0xD800, 0xE000
 
 
 class Walk(enum.Enum):
@@ -73,7 +77,7 @@ def parts_of(scope: Scope, number: Number) -> list[Whose]:
     author = None if scope.author is None else number(scope.author) or UNKNOWN
     if scope.reader is None:
         return [Whose(agent=author)]
-    reader = number(scope.reader) or UNKNOWN
+    reader = UNKNOWN if scope.reader == "" else number(scope.reader) or UNKNOWN  # nobody's are not of nobody
     if author is None:
         return [Whose(agent=reader), Whose(but=reader, public=True)]
     return [Whose(agent=author, public=author != reader)]
@@ -129,14 +133,15 @@ def condition(
         values.extend(bindings)
 
     if wanted.text is not None:
-        numbers, bindings = matching(tables, wanted.text)
-        add(f"e.n IN ({numbers})", *bindings)
+        groups = [tables[i : i + MAX_TABLES] for i in range(0, len(tables), MAX_TABLES)] or [[]]
+        selects = [matching(group, wanted.text) for group in groups]
+        choices = " OR ".join(f"e.n IN ({numbers})" for numbers, _ in selects)
+        add(f"({choices})", *(value for _, bindings in selects for value in bindings))
     if wanted.run is not None:
-        add(f"{walk.column('run')} = ? AND e.run <> ''", wanted.run)
+        add(f"{walk.column('run')} = ? AND {walk.column('run')} <> ''", id_of(wanted.run))
     if wanted.session is not None:
         if wanted.session.endswith(ANY):
-            begin = wanted.session.removesuffix(ANY)
-            add(f"+e.session IN ({BEGINS})", begin, begin)
+            add(f"+e.session IN ({BEGINS})", *beginning(wanted.session.removesuffix(ANY)))
         else:
             add(f"{walk.column('session')} = ?", number(wanted.session))
     if wanted.types:
@@ -145,12 +150,29 @@ def condition(
         numbers = ", ".join(str(VISIBILITIES.index(name)) for name in wanted.visibility)
         add(f"+e.visibility IN ({numbers})")
     if wanted.since is not None:
-        add(f"{walk.column('time')} >= ?", wanted.since)
+        add(f"{walk.column('time')} >= ?", bound(wanted.since))
     if wanted.until is not None:
-        add(f"{walk.column('time')} < ?", wanted.until)
+        add(f"{walk.column('time')} < ?", bound(wanted.until))
     if wanted.stream is not None:
         add("+e.stream IN (SELECT number FROM streams WHERE name = ?)", wanted.stream)
     return Condition(" AND ".join(sql), tuple(values))
+
+
+def bound(value: int) -> int:
+    """Return a number that somebody asks for as SQLite takes it; no event has one beyond."""
+    return max(-LAST_INTEGER, min(value, LAST_INTEGER))
+
+
+def beginning(text: str) -> tuple[str, str | bytes]:
+    """Return the bounds of the texts that begin with a text, the second of them excluded.
+
+    SQLite compares texts byte by byte, and takes any text to be less than any bytes.
+    """
+    for i in range(len(text) - 1, -1, -1):
+        following = ord(text[i]) + 1
+        if following <= MAX_CHARACTER:
+            return text, text[:i] + chr(AFTER_SURROGATES if following == FIRST_SURROGATE else following)
+    return text, b""
 
 
 def _types(types: tuple[str, ...], walk: Walk, number: Number) -> tuple[Any, ...]:
@@ -161,5 +183,5 @@ def _types(types: tuple[str, ...], walk: Walk, number: Number) -> tuple[Any, ...
     if exact:
         choices.append(f"{column} = ?" if len(exact) == 1 else f"{column} IN ({', '.join('?' * len(exact))})")
     choices.extend([f"{column} IN ({BEGINS})"] * len(below))
-    values = [*exact, *(begin for begin in below for _ in (1, 2))]
+    values = [*exact, *(begin for name in below for begin in beginning(name))]
     return f"({' OR '.join(choices)})" if choices else NEVER, *values

@@ -28,8 +28,9 @@ QUERIES = parse(read(__package__, "queries.sql"))
 CORRUPT = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)
 """Errors that say that the file's content is wrong."""
 
-DAMAGE = (*CORRUPT, apsw.IOError, apsw.SQLError)
-"""Errors of the writer after which the index is built anew; `SQLError` is a schema that is not ours."""
+DAMAGE = (*CORRUPT, apsw.IOError, apsw.SQLError, apsw.ConstraintError)
+"""Errors of the writer after which the index is built anew; `SQLError` is a schema that is not ours,
+`ConstraintError` is what an index of SQLite that contradicts its table ends in."""
 
 
 def open_writer(path: Path) -> tuple[apsw.Connection, bool]:
@@ -72,10 +73,19 @@ def open_reader(path: Path) -> apsw.Connection:
 
 
 def remove(path: Path) -> None:
-    """Remove the index with its log."""
+    """Remove the index with its log.
+
+    Raises:
+        IndexUnusable: That is not possible.
+    """
     for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).unlink()
+        try:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        except OSError as error:
+            raise IndexUnusable(
+                f"cannot remove the damaged index: {error}",
+                hint="the daemon's user must be able to write in its folder",
+            ) from error
 
 
 def size_of(path: Path) -> int:

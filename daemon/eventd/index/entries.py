@@ -10,8 +10,6 @@ from .words import Indexed, indexed
 SECRET = "secret"  # noqa: S105 - the visibility of events that no search looks at
 MAX_NAME = 1024  # characters of a session or type of another writer
 MAX_ID = 256  # characters of an id of another writer
-FIRST_TIME = -(2**62)
-LAST_TIME = 2**62  # ms; what is beyond is no time, and SQLite's integers end at 2**63
 
 _NOTHING = Indexed(("", ""), 0)
 
@@ -46,7 +44,7 @@ def parts_of(event: NewEvent, *, own: bool) -> Parts:
         else:
             agent = claimed
     if normal is None:
-        return Parts(agent, "", "", Kind.RAW, 0, event.stored, "", "", event.event_id[:MAX_ID], _NOTHING)
+        return Parts(agent, "", "", Kind.RAW, 0, event.stored, "", "", id_of(event.event_id), _NOTHING)
     time = event.stored if normal.time is None else normal.time
     return Parts(
         agent=agent,
@@ -55,9 +53,9 @@ def parts_of(event: NewEvent, *, own: bool) -> Parts:
         kind=normal.kind,
         visibility=VISIBILITIES.index(normal.visibility),
         time=time,
-        run=_clean(normal.run)[:MAX_ID],
-        call=_clean(normal.call or _counterpart(normal))[:MAX_ID],
-        event_id=_clean(event.event_id or normal.id)[:MAX_ID],
+        run=id_of(normal.run),
+        call=id_of(normal.call or _counterpart(normal)),
+        event_id=id_of(event.event_id or normal.id),
         indexed=_NOTHING if normal.visibility == SECRET else indexed(normal, time),
     )
 
@@ -86,8 +84,13 @@ def _counterpart(normal: Normal) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _clean(text: str) -> str:
-    """Return a name that SQLite takes: JSON can hold lone surrogates, and anything can be too long."""
-    if len(text) > MAX_NAME:
-        text = text[:MAX_NAME]
+def id_of(text: str) -> str:
+    """Return an id of an event, run or call as the index holds it."""
+    return _clean(text, MAX_ID)
+
+
+def _clean(text: str, most: int = MAX_NAME) -> str:
+    """Return a name that SQLite takes: headers can hold lone surrogates, and anything can be too long."""
+    if len(text) > most:
+        text = text[:most]
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -1,7 +1,9 @@
 """The index as the event loop sees it: one writer, a few readers, each on a thread of its own while it works.
 
 It is disposable. When its file turns out to be damaged it is thrown away, and whoever feeds it begins anew
-from `taken` and the streams' positions, which are then 0; `generation` tells that it happened.
+from `taken` and the streams' positions, which are then 0; `generation` tells that it happened. What was read
+for the index before, such as a page of a stream, must not get into the new one, which would then lack what
+comes before it: so writes say for which generation they are, and others are refused with `BegunAnew`.
 """
 
 import logging
@@ -9,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic, thread_time
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -29,6 +32,19 @@ PRUNE_STEP = 500  # events removed in one transaction
 TRIM_PAGES = 512  # pages given back after it
 
 
+class BegunAnew(IndexUnusable):
+    """The index has begun anew since what is written was read."""
+
+
+class _Facts(NamedTuple):
+    """What the index is after a write, all of one moment."""
+
+    generation: int = 0
+    taken: int = 0
+    newest: int = 0
+    events: int = 0
+
+
 class Index:
     """Events as they are read. All methods are for the event loop; none blocks it.
 
@@ -47,6 +63,9 @@ class Index:
         self.newest = 0
         self.count = 0
         self.cpu_seconds = 0.0
+        self._facts = _Facts()
+        self._files = 0  # how many there were: the generation as the threads know it
+        self._closed = False
         self._wanted = anyio.Event()
         self._store: Store | None = None
         self._stopping = False
@@ -63,14 +82,15 @@ class Index:
         index = cls(path)
         try:
             try:
-                await anyio.to_thread.run_sync(index._open, limiter=index._writing)
-                index._note()
+                await index._write(lambda store: None)
             except IndexUnusable as error:
-                extra = {"action": "index_unusable", "hint": error.hint}
-                logger.error("%s", error, extra=extra)
+                if index._store is None:
+                    extra = {"action": "index_unusable", "hint": error.hint}
+                    logger.error("%s", error, extra=extra)
             yield index
         finally:
             with anyio.CancelScope(shield=True):
+                index._closed = True
                 await anyio.to_thread.run_sync(index._close, limiter=index._writing)
 
     def watch(self) -> anyio.Event:
@@ -93,38 +113,52 @@ class Index:
         """Let every read that is under way, and every later one, end at once with `IndexUnusable`."""
         self._stopping = True
 
-    # Writing
+    # Writing. `generation` is the one that what is written belongs to; without it, any.
 
-    async def stream(self, name: str, created: str) -> StreamState:
+    async def stream(self, name: str, created: str, *, generation: int | None = None) -> StreamState:
         """Return a stream's number and how far it has been read; a new one when it is not known."""
-        state: StreamState = await self._write(lambda store: store.stream(name, created))
-        return state
+        return await self._write(lambda store: store.stream(name, created), generation)
 
-    async def add_accepted(self, events: Sequence[tuple[int, int, NewEvent]], taken: int) -> None:
+    async def add_accepted(
+        self, events: Sequence[tuple[int, int, NewEvent]], taken: int, *, generation: int | None = None
+    ) -> None:
         """Take in events that were accepted here; see `Store.add_accepted`."""
-        await self._write(lambda store: store.add_accepted(events, taken))
+        await self._write(lambda store: store.add_accepted(events, taken), generation)
 
-    async def add_stored(self, stream: int, name: str, events: Sequence[NewEvent], position: int) -> int:
+    async def add_stored(
+        self,
+        stream: int,
+        name: str,
+        events: Sequence[NewEvent],
+        position: int,
+        *,
+        generation: int | None = None,
+    ) -> int:
         """Take in a page of a stream; return how many of its events were not known."""
-        added: int = await self._write(lambda store: store.add_stored(stream, name, events, position))
-        return added
+        return await self._write(lambda store: store.add_stored(stream, name, events, position), generation)
 
     async def place_runs(
-        self, route: int, stream: int, runs: Sequence[Placed], settled: int, rewinds: int
+        self,
+        route: int,
+        stream: int,
+        runs: Sequence[Placed],
+        settled: int,
+        rewinds: int,
+        *,
+        generation: int | None = None,
     ) -> bool:
         """Give settled rows of a route their places; return whether the route was moved back since."""
-        moved_back: bool = await self._write(
-            lambda store: store.place_runs(route, stream, runs, settled, rewinds)
+        return await self._write(
+            lambda store: store.place_runs(route, stream, runs, settled, rewinds), generation
         )
-        return moved_back
 
-    async def set_position(self, stream: int, position: int) -> None:
+    async def set_position(self, stream: int, position: int, *, generation: int | None = None) -> None:
         """Note that a stream has been read up to a sequence."""
-        await self._write(lambda store: store.set_position(stream, position))
+        await self._write(lambda store: store.set_position(stream, position), generation)
 
-    async def unplace_beyond(self, stream: int, last: int) -> None:
+    async def unplace_beyond(self, stream: int, last: int, *, generation: int | None = None) -> None:
         """Note that a stream went back and ends at a sequence now."""
-        await self._write(lambda store: store.unplace_beyond(stream, last))
+        await self._write(lambda store: store.unplace_beyond(stream, last), generation)
 
     async def begin_anew_with_outbox(self) -> None:
         """Note that the outbox begins anew: its numbers mean other rows than before."""
@@ -132,8 +166,7 @@ class Index:
 
     async def settled(self, route: int) -> int:
         """Return up to which outbox number the rows of a route have been given their places."""
-        found: int = await self._write(lambda store: store.settled(route))
-        return found
+        return await self._write(lambda store: store.settled(route))
 
     async def prune(self, before: int | None, max_bytes: int | None) -> int:
         """Remove some of what is too old or too much; return how many events that were.
@@ -151,8 +184,7 @@ class Index:
                 store.trim(TRIM_PAGES)
             return gone
 
-        removed: int = await self._write(work)
-        return removed
+        return await self._write(work)
 
     async def rebuild(self) -> None:
         """Throw everything away and begin anew."""
@@ -171,18 +203,24 @@ class Index:
         """Return the bytes that it takes on the disk."""
         return await anyio.to_thread.run_sync(size_of, self.path)
 
-    async def _write[T](self, work: Callable[[Store], T]) -> T:
-        result = await anyio.to_thread.run_sync(self._run, work, limiter=self._writing)
-        self._note()
-        return result
+    async def _write[T](self, work: Callable[[Store], T], generation: int | None = None) -> T:
+        try:
+            return await anyio.to_thread.run_sync(self._run, work, generation, limiter=self._writing)
+        finally:
+            self._note()
 
-    def _run[T](self, work: Callable[[Store], T]) -> T:
+    def _run[T](self, work: Callable[[Store], T], generation: int | None) -> T:
         """Do something with the store; a damaged file is replaced by an empty one."""
         began = thread_time()
         try:
+            if self._closed:
+                raise IndexUnusable("the index is closed")
             if self._damage is not None:
                 raise self._damage
-            return work(self._store or self._open())
+            store = self._store or self._open()
+            if generation not in (None, self._files):
+                raise BegunAnew("the index has begun anew")
+            return work(store)
         except apsw.FullError as error:
             raise IndexUnusable(
                 "the disk is full, so the index stands still", hint="free some space; it goes on by itself"
@@ -193,33 +231,44 @@ class Index:
             )
             self._discard()
             raise IndexUnusable("the index was damaged and is built anew") from error
+        except apsw.Error as error:
+            raise IndexUnusable(
+                f"the index cannot be written now: {error}",
+                hint="the daemon's user must be able to write it, and no other program may keep it locked",
+            ) from error
         finally:
+            self._facts = _Facts(self._files)
+            if (held := self._store) is not None:
+                self._facts = _Facts(self._files, held.taken, held.newest, held.count)
             self.cpu_seconds += thread_time() - began
 
     def _discard(self, _store: Store | None = None) -> None:
-        self._damage = None
         self._close()
         remove(self.path)
-        self.generation += 1
         self._open()
 
     def _open(self) -> Store:
         db, new = open_writer(self.path)
+        try:
+            self._store = Store(db)
+        except BaseException:
+            db.close()
+            raise
         if new:
-            self.generation += 1
-        self._store = Store(db)
+            self._files += 1
+            self._damage = None
         return self._store
 
     def _close(self) -> None:
-        while self._readers:
-            self._readers.pop().db.close()
+        with suppress(IndexError):  # a reader takes one at the same time
+            while self._readers:
+                self._readers.pop().db.close()
         if self._store is not None:
             self._store.db.close()
             self._store = None
 
     def _note(self) -> None:
-        if (store := self._store) is not None:
-            self.taken, self.newest, self.count = store.taken, store.newest, store.count
+        self.generation, self.taken, self.newest, self.count = self._facts
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -236,32 +285,47 @@ class Index:
 
     def _read[T](self, use: Callable[[Reads], T]) -> T:
         """Read with a connection that is free; one to a file that was replaced is closed."""
-        generation = self.generation
-        reads: Reads | None = None
+        file = self._files
         try:
-            with suppress(IndexError):
-                reads = self._readers.pop()
-            if reads is not None and reads.generation != generation:
-                reads.db.close()
-                reads = None
-            if reads is None:
-                reads = Reads(open_reader(self.path), generation)
-            deadline = monotonic() + READ_LIMIT
-            reads.db.set_progress_handler(lambda: self._stopping or monotonic() > deadline, PROGRESS_STEPS)
-            reads.begin()
+            reads = self._reader(file)
             try:
-                return use(reads)
+                deadline = monotonic() + READ_LIMIT
+                reads.db.set_progress_handler(
+                    lambda: self._stopping or monotonic() > deadline, PROGRESS_STEPS
+                )
+                reads.begin()
+                try:
+                    return use(reads)
+                finally:
+                    reads.end()
             finally:
-                reads.end()
-                self._readers.append(reads)
+                self._give_back(reads)
         except apsw.InterruptError as error:
             raise IndexUnusable(
                 f"the answer was not found within {READ_LIMIT:g} s",
                 hint="ask for less: a shorter time, one agent, one session",
             ) from error
         except (*DAMAGE, apsw.Error) as error:
-            if generation == self.generation and isinstance(error, CORRUPT):
-                self._damage = error  # the next write begins anew
+            if file == self._files:
+                if isinstance(error, CORRUPT):
+                    self._damage = error  # the next write begins anew
+                elif isinstance(error, apsw.CantOpenError) and self._store and not self.path.exists():
+                    self._damage = apsw.CorruptError("the file is gone")
             raise IndexUnusable(
                 f"the index cannot be read now: {error}", hint="try again in a moment"
             ) from error
+
+    def _reader(self, file: int) -> Reads:
+        with suppress(IndexError):
+            while True:
+                reads = self._readers.pop()
+                if reads.generation == file:
+                    return reads
+                reads.db.close()
+        return Reads(open_reader(self.path), file)
+
+    def _give_back(self, reads: Reads) -> None:
+        if self._closed or not reads.db.get_autocommit():
+            reads.db.close()
+        else:
+            self._readers.append(reads)

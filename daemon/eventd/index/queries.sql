@@ -22,10 +22,6 @@ SELECT number FROM names WHERE text = ?
 -- name: add_name
 INSERT INTO names (text) VALUES (?) RETURNING number
 
--- name: names_like
--- Names that begin with a text.
-SELECT number FROM names WHERE text >= ?1 AND text < ?1 || char(1114111)
-
 -- name: lexicons
 SELECT agent, name FROM lexicons
 
@@ -61,12 +57,19 @@ INSERT INTO events (n, stream, seq, outbox, route, agent, session, type, subject
     words, run, call, event_id, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: adopt
+-- An event that was here when the outbox began anew, and that the new one has again.
+UPDATE events SET outbox = :outbox, route = :route, stream = iif(seq IS NULL, :stream, stream)
+WHERE n = (SELECT n FROM events WHERE event_id = :event_id AND event_id <> '' AND +agent = :agent AND body = :body
+    AND outbox IS NULL AND n <= :anew LIMIT 1)
+RETURNING n
+
 -- name: at_place
 SELECT n, event_id, body FROM events WHERE stream = ? AND seq = ?
 
 -- name: unplaced
 -- Own or re-sent events that may be the one that a stream shows under this id, newest first.
-SELECT n, stream, body FROM events WHERE event_id = :event_id AND event_id <> '' AND +agent = :agent
+SELECT n, stream FROM events WHERE event_id = :event_id AND event_id <> '' AND +agent = :agent AND body = :body
     AND (seq IS NULL OR stream <> :stream) ORDER BY n DESC
 
 -- name: place
@@ -81,9 +84,9 @@ WHERE outbox BETWEEN :first AND :last AND route = :route
 SELECT n FROM events WHERE outbox BETWEEN ? AND ? AND route = ? ORDER BY outbox
 
 -- name: free_places
--- Whatever else was taken to stand there.
-UPDATE events SET seq = NULL WHERE stream = :stream AND seq BETWEEN :first AND :last
-    AND NOT (route = :route AND outbox BETWEEN :from AND :to)
+-- Whatever was taken to stand there; also rows of the run that is placed there, which may have stood at other
+-- places of it.
+UPDATE events SET seq = NULL WHERE stream = ? AND seq BETWEEN ? AND ?
 
 -- name: unplace_rows
 -- A route was rewound: its rows above the watermark are sent again.

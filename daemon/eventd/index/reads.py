@@ -11,8 +11,9 @@ import apsw
 from ..events.normal import VISIBILITIES
 from ..events.types import Kind
 from ..sql import Statements
-from .conditions import Condition, Walk, Whose, condition, of_authors, parts_of, walk_of
+from .conditions import Condition, Walk, Whose, bound, condition, of_authors, parts_of, walk_of
 from .connection import QUERIES
+from .entries import id_of
 from .model import Entry, Filter, Hit, Scope, Shown
 from .ranking import rank
 from .words import parse_query
@@ -32,6 +33,7 @@ Key = tuple[int, int]
 """Place of an event in the order of time: its time and its number."""
 
 _KINDS = {int(kind): kind for kind in Kind}
+_VISIBILITIES = dict(enumerate(VISIBILITIES))
 
 
 class Reads(Statements):
@@ -109,8 +111,9 @@ class Reads(Statements):
         direction = "DESC" if newest else "ASC"
         runs = [
             self._entries(
-                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {direction} LIMIT ?",
-                after, upto, FIRST_TIME if stored is None else stored, *must.values, limit,
+                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql}"
+                f" ORDER BY e.n {direction} LIMIT ?",
+                after, upto, FIRST_TIME if stored is None else bound(stored), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
         ]  # fmt: skip
@@ -129,7 +132,7 @@ class Reads(Statements):
         runs = [
             self._entries(
                 f"WHERE e.stream = ? AND e.seq > ? AND e.seq <= ? AND {must.sql} ORDER BY e.seq LIMIT ?",
-                numbers[-1][0], after, upto, *must.values, limit,
+                numbers[-1][0], bound(after), bound(upto), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
         ]  # fmt: skip
@@ -148,7 +151,7 @@ class Reads(Statements):
         """Return the newest event with an id."""
         whose = of_authors(parts_of(scope, self.number), Walk.NUMBER)
         sql = f"WHERE e.event_id = ? AND e.event_id <> '' AND {whose.sql} ORDER BY e.n DESC LIMIT 1"
-        return next(iter(self._entries(sql, event_id, *whose.values)), None)
+        return next(iter(self._entries(sql, id_of(event_id), *whose.values)), None)
 
     def by_place(self, stream: str, seq: int, scope: Scope) -> Entry | None:
         """Return the event at a sequence of a stream; of the newest one that had this name."""
@@ -157,7 +160,7 @@ class Reads(Statements):
             "WHERE e.stream IN (SELECT number FROM streams WHERE name = ?) AND e.seq = ? "
             f"AND {whose.sql} ORDER BY e.stream DESC LIMIT 1"
         )
-        return next(iter(self._entries(sql, stream, seq, *whose.values)), None)
+        return next(iter(self._entries(sql, stream, bound(seq), *whose.values)), None)
 
     def by_numbers(self, numbers: Sequence[int]) -> dict[int, Entry]:
         """Return events by their numbers."""
@@ -218,13 +221,14 @@ class Reads(Statements):
         if kinds:
             where.append(f"e.kind IN ({', '.join(str(int(kind)) for kind in kinds)})")
         rows = self.db.execute(
-            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id, length(e.body)"
-            f" FROM events AS e WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id,"
+            f" length(e.body) FROM events AS e WHERE {' AND '.join(where)}"
+            " ORDER BY e.time DESC, e.n DESC LIMIT ?",
             (*values, limit),
         )
         name = self.name
         return [
-            (n, name(session), name(kind_name), _KINDS[kind], *rest)
+            (n, name(session), name(kind_name), _kind(kind), *rest)
             for n, session, kind_name, kind, *rest in rows
         ]
 
@@ -276,17 +280,19 @@ class Reads(Statements):
         if (text := self._texts.get(number)) is None:
             if len(self._texts) >= CACHED_NAMES:
                 self._texts.clear()
-            text = self._texts[number] = str(
-                self.db.execute("SELECT text FROM names WHERE number = ?", (number,)).get
-            )
+            text = self._texts[number] = self._text("SELECT text FROM names WHERE number = ?", number)
         return text
 
     def _stream(self, number: int) -> str:
         if (name := self._streams.get(number)) is None:
-            name = self._streams[number] = str(
-                self.db.execute("SELECT name FROM streams WHERE number = ?", (number,)).get
-            )
+            name = self._streams[number] = self._text("SELECT name FROM streams WHERE number = ?", number)
         return name
+
+    def _text(self, query: str, number: int) -> str:
+        text = self.db.execute(query, (number,)).get
+        if not isinstance(text, str):
+            raise apsw.CorruptError(f"nothing has the number {number}")
+        return text
 
     def _entries(self, tail: str, *values: Any) -> list[Entry]:
         rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
@@ -305,8 +311,22 @@ class Reads(Statements):
         for n, stream, seq, subject, agent, session, kind_name, kind, visibility, *rest in rows:
             yield Entry(
                 n, self._stream(stream), seq or 0, name(subject), name(agent), name(session), name(kind_name),
-                _KINDS[kind], VISIBILITIES[visibility], *rest,
+                _kind(kind), _visibility(visibility), *rest,
             )  # fmt: skip
+
+
+def _kind(number: int) -> Kind:
+    try:
+        return _KINDS[number]
+    except KeyError:
+        raise apsw.CorruptError(f"there is no kind {number}") from None
+
+
+def _visibility(number: int) -> str:
+    try:
+        return _VISIBILITIES[number]
+    except KeyError:
+        raise apsw.CorruptError(f"there is no visibility {number}") from None
 
 
 def place(entry: Entry | Shown) -> Key:

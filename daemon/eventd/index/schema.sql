@@ -1,6 +1,7 @@
 -- The index, version 1. Disposable: another version is thrown away and built anew from streams and outbox.
 
--- Facts about the file: schema, taken (the newest outbox number that is in here).
+-- Facts about the file: schema, taken (the newest outbox number that is in here), anew (the newest event when the
+-- outbox last began anew).
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value INTEGER NOT NULL

@@ -11,7 +11,7 @@ import apsw
 
 from ..sql import Statements, insert_many
 from .connection import QUERIES
-from .entries import Parts, parts_of, row_of
+from .entries import Parts, id_of, parts_of, row_of
 from .model import NewEvent, Placed
 from .words import PUBLIC, delete_sql, insert_sql, lexicon_sql
 
@@ -45,13 +45,19 @@ class Store(Statements):
 
     def __init__(self, db: apsw.Connection) -> None:
         super().__init__(db, QUERIES)
+        self.newest = 0
         self._reload()
 
     def _reload(self) -> None:
         self._names: dict[str, int] = {}
         self._lexicons: dict[int, str] = dict(self.rows("lexicons"))
-        self.taken: int = self.value("fact", ("taken",))
-        self.newest: int = self.value("last_number")
+        taken: int | None = self.value("fact", ("taken",))
+        if taken is None:
+            raise apsw.CorruptError("it does not say how much of the outbox it has")
+        self.taken: int = taken
+        self._anew: int = self.value("fact", ("anew",)) or 0
+        # A number that was given is not given again, so that who has read up to it misses nothing.
+        self.newest = max(self.newest, self.value("last_number"))
         self.count: int = self.value("count")
 
     @contextmanager
@@ -96,10 +102,26 @@ class Store(Statements):
         """
         with self._transaction():
             self._insert(
-                [(stream, route, event, parts_of(event, own=True)) for stream, route, event in events]
+                [
+                    (stream, route, event, parts_of(event, own=True))
+                    for stream, route, event in events
+                    if not self._anew or not self._is_here(stream, route, event)
+                ]
             )
             self.run("set_fact", ("taken", taken))
         self.taken = taken
+
+    def _is_here(self, stream: int, route: int, event: NewEvent) -> bool:
+        """Whether an event was here already when the outbox began anew; it belongs to the new one then."""
+        if (agent := self._number(event.agent)) is None:
+            return False
+        return self.value(
+            "adopt",
+            {
+                "event_id": id_of(event.event_id), "agent": agent, "body": event.body, "anew": self._anew,
+                "outbox": event.outbox, "route": route, "stream": stream,
+            },
+        ) is not None  # fmt: skip
 
     def begin_anew(self) -> None:
         """Note that the outbox begins anew: its numbers mean other rows than before."""
@@ -107,7 +129,8 @@ class Store(Statements):
             self.run("forget_outbox")
             self.run("forget_routes")
             self.run("set_fact", ("taken", 0))
-        self.taken = 0
+            self.run("set_fact", ("anew", self.newest))
+        self.taken, self._anew = 0, self.newest
 
     def add_stored(self, stream: int, name: str, events: Sequence[NewEvent], position: int) -> int:
         """Take in what a stream holds; what is known already gets its place.
@@ -139,9 +162,9 @@ class Store(Statements):
             self.run("unplace", (there[0],))  # the stream went back, and something else stands there now
         if not event.event_id or (agent := self._number(event.agent)) is None:
             return False
-        values = {"event_id": event.event_id, "agent": agent, "stream": stream}
-        for n, of_stream, body in self.rows("unplaced", values):
-            if of_stream in same_name and body == event.body:
+        values = {"event_id": id_of(event.event_id), "agent": agent, "body": event.body, "stream": stream}
+        for n, of_stream in self.rows("unplaced", values):
+            if of_stream in same_name:
                 self.run("place", (n, stream, event.seq))
                 return True
         return False
@@ -196,12 +219,9 @@ class Store(Statements):
         return int(known[0]) if known else 0
 
     def _place(self, route: int, stream: int, run: Placed) -> None:
-        values = {
-            "route": route, "stream": stream, "first": run.seq, "last": run.seq + run.rows - 1,
-            "from": run.first, "to": run.last,
-        }  # fmt: skip
-        self.run("free_places", values)
+        there = (stream, run.seq, run.seq + run.rows - 1)
         if run.last - run.first + 1 == run.rows:
+            self.run("free_places", there)
             self.run(
                 "place_range",
                 {"route": route, "stream": stream, "first": run.first, "last": run.last, "seq": run.seq},
@@ -209,6 +229,7 @@ class Store(Statements):
             return
         found = self.rows("rows_in_range", (run.first, run.last, route))
         if len(found) == run.rows:  # else the index lacks some, and only the stream knows which
+            self.run("free_places", there)
             for offset, (n,) in enumerate(found):
                 self.run("place", (n, stream, run.seq + offset))
 

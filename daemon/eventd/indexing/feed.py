@@ -8,7 +8,7 @@ import anyio
 from eventd_ipc.backoff import Backoff
 
 from ..errors import IndexUnusable, OutboxError
-from ..index.index import Index
+from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent
 from ..outbox.feeding import Accepted
 from ..outbox.outbox import Outbox
@@ -61,6 +61,8 @@ class Feed:
                 if self._index.taken > self._outbox.last_seq:
                     await self._index.begin_anew_with_outbox()
                 await self._feed(backoff)
+            except BegunAnew:
+                continue
             except IndexUnusable as error:
                 self._note(error, error.hint)
             except OutboxError:
@@ -80,11 +82,12 @@ class Feed:
         while True:
             added = self._outbox.watch_all()
             began = time.monotonic()
+            generation = self._index.generation
             feed = await self._outbox.accepted(
                 after=self._index.taken, limit=BATCH_ROWS, max_bytes=BATCH_BYTES
             )
             if feed.upto > self._index.taken:
-                await self._take(feed.rows, feed.upto)
+                await self._take(feed.rows, feed.upto, generation)
             self._outbox.keep_from(self._index.taken)
             backoff.reset()
             self.problem = ""
@@ -102,35 +105,37 @@ class Feed:
                     await added.wait()
                 await self._index.heal()
 
-    async def _take(self, rows: list[Accepted], upto: int) -> None:
-        if self._generation != self._index.generation:
+    async def _take(self, rows: list[Accepted], upto: int, generation: int) -> None:
+        if self._generation != generation:
             self._streams.clear()
-            self._generation = self._index.generation
+            self._generation = generation
         events: list[tuple[int, int, NewEvent]] = []
         for seq, route, agent, event_id, subject, accepted_at, body in rows:
             stream = self._streams.get(route)
             if stream is None:
-                stream = await self._stream_of(route)
+                stream = await self._stream_of(route, generation)
             events.append((stream, route, NewEvent(None, seq, agent, subject, accepted_at, event_id, body)))
         try:
-            await self._index.add_accepted(events, upto)
+            await self._index.add_accepted(events, upto, generation=generation)
         except POISON as error:
-            await self._take_what_can_be(rows, upto, error)
+            await self._take_what_can_be(rows, upto, generation, error)
 
-    async def _take_what_can_be(self, rows: list[Accepted], upto: int, error: Exception) -> None:
+    async def _take_what_can_be(
+        self, rows: list[Accepted], upto: int, generation: int, error: Exception
+    ) -> None:
         """Take rows one by one; one that cannot be taken is left out, and does not stop those behind it."""
         if len(rows) > 1:
             for row in rows:
-                await self._take([row], row.seq)
+                await self._take([row], row.seq, generation)
         elif rows:
             logger.error(
                 "the row %d of agent %s cannot be taken into the index", rows[0].seq, rows[0].agent,
                 extra={"action": "row_left_out"}, exc_info=error,
             )  # fmt: skip
-        await self._index.add_accepted([], upto)
+        await self._index.add_accepted([], upto, generation=generation)
 
-    async def _stream_of(self, route: int) -> int:
+    async def _stream_of(self, route: int, generation: int) -> int:
         name = self._outbox.stats.routes[route].stream
-        number = (await self._index.stream(name, "")).number
+        number = (await self._index.stream(name, "", generation=generation)).number
         self._streams[route] = number
         return number

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import anyio
 
 from ..errors import IndexUnusable, NatsError, OutboxError
-from ..index.index import Index
+from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent, Placed, Scope
 from ..jetstream.reading import Message, Reader, get_message, open_reader
 from ..jetstream.session import ApiError, Session
@@ -80,6 +80,7 @@ class Follower:
         self._owners = owners
         self._claims = claims
         self._pace = pace
+        self._generation = 0  # of the index that is looked after now
         self._verified: tuple[Session, int] | None = None  # connection and generation of the last check
         self._looked: int | None = None  # generation of the index at the last look at the stream's end
         self._problem_since: float | None = None
@@ -111,7 +112,10 @@ class Follower:
                 if (session := self._shipper.link.session) is None:
                     self._rest()
                 else:
-                    await self._try_to_look(session)
+                    try:
+                        await self._try_to_look(session)
+                    except BegunAnew:
+                        continue
                 await anyio.sleep(INTERVAL)
         finally:
             self._claims.release(self)
@@ -119,10 +123,10 @@ class Follower:
     async def _try_to_look(self, session: Session) -> None:
         try:
             await self._look(session)
+        except (BegunAnew, OutboxError):
+            raise
         except (NatsError, IndexUnusable) as error:
             self._note(error, error.hint)
-        except OutboxError:
-            raise
         except Exception as error:  # whatever others have stored there, agents are served all the same
             self._note(error, "this is a bug in eventd", bug=error)
         else:
@@ -144,29 +148,30 @@ class Follower:
 
     async def _look(self, session: Session) -> None:
         """Bring the index to what the stream holds now."""
-        generation = self._index.generation
+        self._generation = self._index.generation
         stream = await self._state(session)
         if stream is None or not self._claims.take(stream.name, stream.created, self):
             # There is none before its first event; or another route's follower reads it.
             if stream is None:
                 self._claims.release(self)
             self.position = self.last = 0
-            self._looked = generation
+            self._looked = self._generation
             return
         # What we have accepted and the stream holds already is in the index before the stream is read.
         await self._index.wait_taken(self._outbox.last_seq)
-        number, position = await self._index.stream(stream.name, stream.created)
+        self._generation = self._index.generation
+        number, position = await self._index.stream(stream.name, stream.created, generation=self._generation)
         coverage, moved_back = await self._place(number, stream.created)
         if moved_back is not None:
             position = min(position, moved_back)
         if stream.last < position:
-            await self._index.unplace_beyond(number, stream.last)
+            await self._index.unplace_beyond(number, stream.last, generation=self._generation)
             position = stream.last
         elif not await self._is_sound(session, stream, position):
             position = 0
         self.last = stream.last
         await self._read(session, stream, number, max(position, stream.first - 1), coverage)
-        self._looked = generation
+        self._looked = self._generation
 
     async def _state(self, session: Session) -> _Stream | None:
         name = self._shipper.status.stream or self._shipper.route.stream
@@ -191,15 +196,19 @@ class Follower:
         if settled.created != created:
             return Coverage(()), None  # the runs are of the stream that was there before
         moved_back = await self._index.place_runs(
-            route, number, _placed(settled, known), settled.watermark, settled.rewinds
-        )
+            route, number, _placed(settled, known), settled.watermark, settled.rewinds,
+            generation=self._generation,
+        )  # fmt: skip
         if not moved_back:
             return Coverage(settled.runs), None
         settled = await self._settled(route, 0)
         # Rows that were sent again may have moved by a little: all leave their old places before.
         below = min([settled.watermark, *(run.first - 1 for run in settled.runs)])
-        await self._index.place_runs(route, number, (), below, settled.rewinds)
-        await self._index.place_runs(route, number, _placed(settled, 0), settled.watermark, settled.rewinds)
+        await self._index.place_runs(route, number, (), below, settled.rewinds, generation=self._generation)
+        await self._index.place_runs(
+            route, number, _placed(settled, 0), settled.watermark, settled.rewinds,
+            generation=self._generation,
+        )  # fmt: skip
         first = min((run.stream_seq for run in settled.runs), default=1)
         return Coverage(settled.runs), first - 1
 
@@ -214,7 +223,7 @@ class Follower:
 
         A server that was set back while nobody looked may have grown beyond it with other events.
         """
-        check = (session, self._index.generation)
+        check = (session, self._generation)
         if position == 0 or self._verified == check:
             return True
         message = await get_message(session, stream.name, position)
@@ -235,7 +244,7 @@ class Follower:
         while position < stream.last:
             if (reach := coverage.reach(position)) > position:
                 position = reach
-                await self._index.set_position(number, position)
+                await self._index.set_position(number, position, generation=self._generation)
             else:
                 async with open_reader(session, stream.name, start_seq=position + 1) as reader:
                     position = await self._read_pages(reader, stream, number, position, coverage)
@@ -250,7 +259,7 @@ class Follower:
             # What has come since the look may be ours, and not in the index yet.
             page = [message for message in await reader.page() if message.seq <= stream.last]
             if not page:  # what is left was deleted
-                await self._index.set_position(number, stream.last)
+                await self._index.set_position(number, stream.last, generation=self._generation)
                 return stream.last
             await self._add(number, stream.name, page)
             self.position = position = page[-1].seq
@@ -260,7 +269,9 @@ class Follower:
     async def _add(self, number: int, name: str, page: Sequence[Message]) -> None:
         """Take in a page; a message that cannot be taken in is left out and does not stop those behind it."""
         try:
-            await self._index.add_stored(number, name, self._events(page), page[-1].seq)
+            await self._index.add_stored(
+                number, name, self._events(page), page[-1].seq, generation=self._generation
+            )
         except POISON as error:
             if len(page) > 1:
                 for message in page:
@@ -270,7 +281,7 @@ class Follower:
                 "the message %d of stream %s cannot be taken into the index", page[0].seq, name,
                 extra={"action": "message_left_out", "route": self.route}, exc_info=error,
             )  # fmt: skip
-            await self._index.set_position(number, page[0].seq)
+            await self._index.set_position(number, page[0].seq, generation=self._generation)
 
     def _events(self, page: Sequence[Message]) -> list[NewEvent]:
         events: list[NewEvent] = []

@@ -2,6 +2,7 @@
 
 from ..access import readable
 from ..events.normal import attribute, normalise
+from ..index.entries import id_of
 from ..index.model import Filter
 
 ANY = "*"
@@ -33,7 +34,7 @@ def matches(wanted: Filter, owner: str | None, body: bytes, stored: int) -> bool
         return False
     if wanted.types and not any(_is_type(name, event.type if event else "") for name in wanted.types):
         return False
-    if wanted.run is not None and (event is None or event.run != wanted.run):
+    if wanted.run is not None and (event is None or not event.run or id_of(event.run) != id_of(wanted.run)):
         return False
     time = stored if event is None or event.time is None else event.time
     return not (
