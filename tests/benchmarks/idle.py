@@ -26,13 +26,13 @@ def measure(sheet: Sheet, options: Options) -> None:
             pid = daemon.pid
             assert pid is not None
             time.sleep(SETTLE)
-            before = _cpu_seconds(pid)
+            before = cpu_seconds(pid)
             time.sleep(span)
-            sheet.add(CPU, 100 * (_cpu_seconds(pid) - before) / span, "%")
+            sheet.add(CPU, 100 * (cpu_seconds(pid) - before) / span, "%")
             sheet.add(RSS, int(_ps(pid, "rss")) * 1024 / 1e6, "MB")
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has used."""
     stat = Path(f"/proc/{pid}/stat")
     if stat.exists():

@@ -225,8 +225,9 @@ def test_too_large_to_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     event = {"type": "custom", "ignored": ""}
     event["ignored"] = "x" * (300 * MAX_SHRINKING - len(msgspec.msgpack.encode(event)) - 2)
     assert len(msgspec.msgpack.encode(event)) == 300 * MAX_SHRINKING
-    assert row_of(event, admission=admission)
-    monkeypatch.setattr("eventd.ingest.admission.decode_event", lambda _: pytest.fail("decoded"))
+    row_of(event, admission=admission)
+    for name in ("decode_event", "decode_together"):
+        monkeypatch.setattr(f"eventd.ingest.admission.{name}", lambda _: pytest.fail("decoded"))
     event["ignored"] += "x"
     error = refusal_of(event, admission=admission)
     assert (error.code, error.index) == ("too_large", 0)
@@ -237,10 +238,10 @@ def test_too_large_for_the_server_of_the_route() -> None:
     admission = make()
     admission.set_max_payload(2, HEADER_ROOM + 400)
     event = {"type": "custom", "payload": {"text": "x" * 400}}
-    assert row_of(event | {"agent": "main"}, admission=admission)
+    row_of(event | {"agent": "main"}, admission=admission)
     assert refusal_of(event | {"agent": "own"}, admission=admission).code == "too_large"
     admission.set_max_payload(2, 1 << 20)
-    assert row_of(event | {"agent": "own"}, admission=admission)
+    row_of(event | {"agent": "own"}, admission=admission)
 
 
 def test_a_large_max_payload_does_not_lift_the_limit_of_an_event() -> None:

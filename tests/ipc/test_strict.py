@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from eventd_ipc import strict
 from eventd_ipc.errors import MalformedEvent
 from eventd_ipc.events import Event
-from eventd_ipc.strict import MAX_DEPTH, agent_fault, decode_event
+from eventd_ipc.strict import MAX_DEPTH, agent_fault, check_labels, decode_event, decode_together
 
 GOOD: dict[str, Any] = {
     "id": "0190d6f0-aaaa-7bbb-8ccc-123456789abc",
@@ -373,6 +373,86 @@ def test_payload_is_judged_as_by_the_naive_reference(payload: Node) -> None:
         assert decode_event(with_payload(payload.raw)).payload == payload.value
     else:
         assert fault(with_payload(payload.raw))[0] == place
+
+
+def one_by_one(raws: list[bytes]) -> list[dict[str, Any]] | None:
+    try:
+        return [msgspec.structs.asdict(decode_event(raw)) for raw in raws]
+    except MalformedEvent:
+        return None
+
+
+def together(raws: list[bytes]) -> list[dict[str, Any]] | None:
+    events = decode_together([msgspec.Raw(raw) for raw in raws])
+    if events is None:
+        return None
+    try:
+        for found in events:
+            check_labels(found.type, found.agent, found.session)
+    except MalformedEvent:
+        return None
+    return [msgspec.structs.asdict(found) for found in events]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 1000])
+def test_good_events_come_out_together(count: int) -> None:
+    """Of any number; in any order of the keys, or else with texts that have the byte of a float32."""
+    raws = [event(id=f"e{number}") for number in range(count)]
+    assert together(raws) == one_by_one(raws)
+    assert together(raws) is not None
+    raws = [pack(Event("a", id=f"e{number}", payload={"text": "ʀ"})) for number in range(count)]
+    assert together(raws) == one_by_one(raws)
+    assert together(raws) is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": ""},
+        {"id": "x" * 129},
+        {"id": "two words"},
+        {"id": "ü"},
+        {"id": "\x7f"},
+        {"id": "a\n"},
+        {"timestamp": -1},
+        {"timestamp": 2**53 + 1},
+        {"timestamp": 1.0},
+        {"type": "Upper"},
+        {"agent": "a:b"},
+        {"session": ""},
+        {"visibility": "private"},
+        {"payload": {"n": math.nan}},
+        {"payload": {"n": b"bytes"}},
+        {"payload": []},
+        {"meta": {1: 1}},
+    ],
+)
+def test_what_is_malformed_does_not_come_out_together(changes: dict[str, Any]) -> None:
+    """Wherever it stands among sound events."""
+    bad = event(**changes)
+    assert one_by_one([bad]) is None
+    for raws in ([bad], [bad, event()], [event(), bad], [event(), bad, event()]):
+        assert together(raws) is None
+
+
+def test_what_one_event_dropped_is_not_made_up_for_by_another() -> None:
+    """A float32 grows by 4 bytes, which is what the repeated key would take."""
+    grows = with_payload(b"\x81" + pack("x") + b"\xca" + struct.pack(">f", 0.1))
+    repeats = with_payload(b"\x82" + 2 * (pack("k") + pack("a")))
+    assert one_by_one([grows]) is not None
+    assert one_by_one([repeats]) is None
+    assert together([grows, repeats]) is None
+
+
+payload_maps = st.lists(st.tuples(keys, trees(plain, odd_forms, faulty)), max_size=3).map(mapping)
+
+
+@given(st.lists(payload_maps, min_size=1, max_size=3))
+def test_together_events_are_judged_as_one_by_one(payloads: list[Node]) -> None:
+    """What comes out together is what comes out one by one; if one is malformed nothing does."""
+    raws = [with_payload(payload.raw) for payload in payloads]
+    found, expected = together(raws), one_by_one(raws)
+    assert found is None or found == expected
 
 
 @given(st.binary(max_size=60), st.integers(0, 60))

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import apsw
 import pytest
+from msgspec import structs
 
 from eventd.errors import AlreadyRunning, DiskFailure, OutboxError
 from eventd.outbox.files import Files
@@ -247,7 +248,7 @@ async def test_a_settlement_that_does_not_fit_changes_nothing(path: Path, settle
 
 async def test_find_knows_rows_by_their_message_id(path: Path) -> None:
     """Pending and retained rows of this route; agents and ids may contain colons."""
-    odd = row(3)._replace(agent="a:b", event_id="c:d")
+    odd = structs.replace(row(3), agent="a:b", event_id="c:d")
     async with outbox_at(path) as outbox:
         await outbox.register_route("*", "S", "p")
         await outbox.register_route("other", "S2", "p.other")

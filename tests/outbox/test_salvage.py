@@ -16,6 +16,7 @@ import pytest
 from eventd.errors import OutboxError
 from eventd.outbox import deadletters, salvage, settling
 from eventd.outbox.checks import seal
+from eventd.outbox.connection import SCHEMA, facts, set_fact
 from eventd.outbox.files import Files
 from eventd.outbox.model import Death, Settlement
 from eventd.outbox.pages import PageReader
@@ -290,6 +291,23 @@ def test_agents_are_named_again_by_their_rows(short_tmp: Path) -> None:
     assert {remains.agent(1), remains.agent(2), remains.agent(3)} == {"main", "coder", ""}
     assert remains.value("ledger_ids") == 10
     remains.db.close()
+
+
+@pytest.mark.parametrize(("schema", "code"), [(2, None), (3, "id_conflict")])
+def test_digests_of_older_versions_are_not_salvaged(short_tmp: Path, schema: int, code: str | None) -> None:
+    """They are of another kind: the same event, sent again, would be a conflict."""
+    files = Files(short_tmp / "outbox.db")
+    with opened(files.db) as store:
+        register(store)
+        store_rows(store, rows(1, 3))
+        with store.transaction():
+            set_fact(store.db, "schema", schema)
+    files.damaged.write_text("says a test")
+    with opened(files.db) as store:
+        assert [found.seq for found in pending(store)] == [1, 2, 3]
+        assert facts(store.db)["schema"] == SCHEMA
+        (refusal,) = store_rows(store, [row(2, digest=99)])
+        assert (refusal and refusal.code) == code
 
 
 def test_a_foreign_shared_memory_file_does_no_harm(short_tmp: Path) -> None:

@@ -1,10 +1,14 @@
 """The SQL files and the statements made of them."""
 
 from pathlib import Path
+from zlib import crc32
 
 import apsw
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from eventd import sql as shared
 from eventd.outbox import checks, sql
 from outbox.support import ALL, event_id, opened, pending, register, rows, store_rows
 
@@ -25,7 +29,7 @@ def test_every_query_fits_the_schema(short_tmp: Path) -> None:
             ).close() if ":" not in query else None
 
 
-@pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 700])
+@pytest.mark.parametrize("count", [1, 2, 511, 512, 513, 1400])
 def test_many_rows_go_in_few_statements(short_tmp: Path, count: int) -> None:
     """Any number of rows is stored whole and in order."""
     with opened(short_tmp / "outbox.db") as store:
@@ -51,9 +55,65 @@ def test_ledger_keys_of_different_ids_differ() -> None:
     assert checks.ledger_key(event_id(6)) > keys[0]
 
 
-@pytest.mark.parametrize("digest", [0, 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, -1, -(1 << 63)])
-def test_digests_fit_sqlite_whatever_their_sign(digest: int) -> None:
-    """64 bits are 64 bits."""
-    folded = checks.signed(digest)
-    assert -(1 << 63) <= folded < 1 << 63
-    assert (folded - digest) % (1 << 64) == 0
+_UUID = event_id(5)
+_LOOKALIKES = [
+    _UUID.upper(),
+    _UUID[:-1] + "g",
+    _UUID.replace("-", "0", 1),
+    _UUID[:9] + "-" + _UUID[10:],
+    " " + _UUID[1:],
+    _UUID[:-1],
+    _UUID + "0",
+    "ü" * 36,
+    "",
+]
+
+
+_ids = st.one_of(st.integers(0, 9).map(event_id), st.sampled_from(_LOOKALIKES), st.text(max_size=4))
+
+
+@given(st.lists(_ids))
+def test_many_ledger_keys_are_those_of_each_id(event_ids: list[str]) -> None:
+    """Found together or one by one: the same keys."""
+    assert checks.ledger_keys(event_ids) == [checks.ledger_key(name) for name in event_ids]
+
+
+def test_ids_that_only_together_look_like_uuids_are_not_taken_for_such() -> None:
+    """One character from the one's end to the other's beginning: the text of both is the same."""
+    one, other = event_id(1), event_id(2)
+    shifted = [one + other[0], other[1:]]
+    assert checks.ledger_keys(shifted) == [checks.ledger_key(name) for name in shifted]
+
+
+@pytest.mark.parametrize("flags", [0, checks.NEVER_EXPIRES, checks.XXH3, checks.XXH3 | checks.NEVER_EXPIRES])
+def test_a_checksum_covers_every_column(flags: int) -> None:
+    """Of both kinds: the one of this version, and the one of rows that older versions wrote."""
+    columns = (7, 1, 4, b"main:x", b"p.main.t", flags, 1_764_000_000_000)
+    crc = checks.row_crc(*columns, b"{}")
+    assert 0 <= crc < 1 << 63
+    record = (*columns, crc, b"{}")
+    assert checks.row_is_sound(record)
+    for index, other in enumerate((8, 2, 5, b"main:y", b"p.main.u", flags ^ 1, 0, crc ^ 1, b"[]")):
+        assert not checks.row_is_sound((*record[:index], other, *record[index + 1 :])), index
+    assert not checks.row_is_sound((*record[:5], flags ^ checks.XXH3, *record[6:]))
+
+
+def test_the_checksums_of_older_versions_stay_what_they_were() -> None:
+    """Rows that are on disk were written with these."""
+    columns = (7, 1, 4, b"main:x", b"p.main.t", 0, 1_764_000_000_000)
+    assert checks.row_crc(*columns, b"{}") == crc32(b"7 1 4 0 1764000000000 main:x p.main.t {}")
+
+
+@pytest.mark.parametrize("name", ["append_ledger", "append_rows"])
+def test_many_rows_fit_a_statement_that_apsw_keeps(name: str) -> None:
+    """Parsing a longer one again and again would halve the speed, and nobody would see why."""
+    assert shared._statements(sql.QUERIES[name])[0][0] == max(shared._CHUNKS)
+
+
+def test_a_statement_that_apsw_would_not_keep_takes_fewer_rows() -> None:
+    """Rows with many columns go in more statements."""
+    wide = "INSERT INTO x VALUES (" + 19 * "?, " + "?)"
+    statements = shared._statements(wide)
+    assert all(len(text) <= shared._CACHED_TEXT for _, text in statements)
+    assert statements[0][0] == 256
+    assert statements[-1] == (1, wide)

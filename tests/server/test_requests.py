@@ -51,6 +51,20 @@ class Tails:
             raise
 
 
+class Pages:
+    """Answers `tail` with `last` numbered events handed over together, each of `size` bytes, and a cursor."""
+
+    def __init__(self, size: int = 2) -> None:
+        self.handed = 0
+        self._body = b"x" * size
+
+    async def __call__(self, request: Tail, stream: StreamResponder) -> None:
+        numbers = range(1, (request.last or 0) + 1)
+        await stream.send_events([stored(request.id, number, self._body) for number in numbers])
+        self.handed = len(numbers)
+        stream.cursor = "here"
+
+
 def operations(**handlers: Any) -> Operations:
     table = Operations()
     for name, handler in handlers.items():
@@ -291,3 +305,41 @@ async def test_a_request_has_one_handler() -> None:
     table = operations(status=echo)
     with pytest.raises(ValueError, match="status"):
         table.add(Status, echo)
+
+
+async def test_events_that_are_sent_together_keep_to_the_credit(short_tmp: Path) -> None:
+    """No more of them come than the client has allowed; the end says where it goes on."""
+    pages = Pages()
+    async with (
+        serving(short_tmp, operations(tail=pages)) as running,
+        await running.client() as client,
+    ):
+        await client.send(Tail(1, last=10, credit=4))
+        assert [reply.seq for reply in await client.replies(4) if isinstance(reply, StoredEvent)] == [
+            1,
+            2,
+            3,
+            4,
+        ]
+        await client.send(Ping(2))
+        assert await client.reply() == Pong(2)  # and no event before it
+        assert pages.handed == 0
+        await client.send(Credit(1, 100))
+        rest = await client.replies(7)
+        assert [reply.seq for reply in rest[:-1] if isinstance(reply, StoredEvent)] == [5, 6, 7, 8, 9, 10]
+        assert rest[-1] == End(1, cursor="here")
+
+
+async def test_large_events_are_handed_over_in_several_pieces(short_tmp: Path) -> None:
+    """A client that reads nothing does not make the server hold them all."""
+    pages = Pages(size=200_000)
+    async with (
+        serving(short_tmp, operations(tail=pages)) as running,
+        await running.client() as client,
+    ):
+        await client.send(Tail(1, last=100, credit=1000))
+        assert await client.reply() == stored(1, 1, b"x" * 200_000)
+        assert pages.handed == 0
+        seqs = [reply.seq for reply in await client.replies(99) if isinstance(reply, StoredEvent)]
+        assert seqs == list(range(2, 101))
+        assert await client.reply() == End(1, cursor="here")

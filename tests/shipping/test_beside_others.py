@@ -5,6 +5,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 from anyio.to_thread import run_sync
+from msgspec.structs import replace
 
 from eventd.jetstream.endpoint import fixed
 from eventd.outbox.model import Death, Settlement
@@ -87,7 +88,7 @@ async def test_a_retried_dead_letter_of_a_removed_route_is_shipped(
     outbox: Outbox, default: Route, jetstream: JetStream
 ) -> None:
     gone = await outbox.register_route("gone", "old-events", "old")
-    await accept(outbox, new_row(gone, 0)._replace(subject="old.main.custom"))
+    await accept(outbox, replace(new_row(gone, 0), subject="old.main.custom"))
     [row] = await pending(outbox, gone)
     await outbox.settle(Settlement(gone, row.seq, (), (Death(row.seq, "too large", 10054),)))
     fleet = await run_fleet(outbox, Routes(default))

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio.to_thread import run_sync
+from msgspec.structs import replace
 
 from eventd.jetstream.session import Session
 from eventd.outbox.outbox import Outbox
@@ -182,7 +183,7 @@ async def test_rows_for_another_stream_are_looked_up_there(
     monkeypatch.setattr("eventd.jetstream.publishing.ACK_TIMEOUT", 0.5)
     await run_sync(lambda: jetstream.make("viola", "openclaw.events.viola.>", duplicate_window=SHORT_WINDOW))
     async with shipping(outbox, route, number) as shipper:
-        await accept(outbox, new_row(number, 1, "viola")._replace(never_expires=True), new_row(number, 1))
+        await accept(outbox, replace(new_row(number, 1, "viola"), never_expires=True), new_row(number, 1))
         await settled(shipper)
         proxy.drop_replies()
         await accept(outbox, new_row(number, 2, "viola"))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from eventd.jetstream.streams import ATOMIC_SINCE
 from eventd.outbox.outbox import Outbox
@@ -53,7 +54,7 @@ async def test_an_old_server_gets_everything_once_and_in_order(
         await settled(shipper)
         assert shipper.status.mode == "pipeline"
         server.kill()
-        await accept(outbox, *(new_row(number, n)._replace(never_expires=True) for n in range(600, 700)))
+        await accept(outbox, *(replace(new_row(number, n), never_expires=True) for n in range(600, 700)))
         server.start()
         await settled(shipper)
     assert await stored(JetStream(server.url)) == [f"main:{n}" for n in range(700)]

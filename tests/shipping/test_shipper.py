@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.to_thread import run_sync
+from msgspec import structs
 
 from eventd.jetstream.endpoint import fixed
 from eventd.jetstream.session import Session
@@ -232,7 +233,7 @@ async def test_the_backlog_of_a_route_that_is_gone_from_the_configuration_is_shi
     """To the stream for which it was accepted."""
     gone = replace(route, name="tim", stream="events-tim", prefix="old.tim")
     left = await outbox.register_route(gone.name, gone.stream, gone.prefix)
-    await accept(outbox, new_row(left, 1, "tim")._replace(subject="old.tim.custom"))
+    await accept(outbox, structs.replace(new_row(left, 1, "tim"), subject="old.tim.custom"))
     routes = Routes(route)
     fleet = Fleet(routes, await register_routes(outbox, routes), outbox, fixed, lambda _n, _b: None)
     async with anyio.create_task_group() as group:

@@ -11,6 +11,8 @@ from typing import Self
 import nats
 import nats.errors
 
+from eventd.subjects import encode_token
+
 from .waiting import wait_until
 
 ACK_TIMEOUT = 1.0  # seconds
@@ -89,7 +91,7 @@ class ForeignWriter:
             "type": "msg.out",
             "payload": {"content": f"number {number}"},
         }
-        return f"openclaw.events.{agent}.msg_out", json.dumps(event).encode(), None
+        return f"openclaw.events.{encode_token(agent)}.msg_out", json.dumps(event).encode(), None
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -67,9 +67,9 @@ class ContextSettings:
         max_pending: Most open items.
     """
 
-    budget: int = 8000
+    budget: int = 8000  # Claude Code cuts what a hook injects at 10 000
     look_back: float = DAY
-    earlier: float = 7 * DAY
+    earlier: float = 30 * DAY
     max_events: int = 1000
     tools: bool = False
     max_messages: int = 30
@@ -77,6 +77,16 @@ class ContextSettings:
     max_facts: int = 40
     max_recalled: int = 8
     max_pending: int = 12
+
+    @property
+    def window(self) -> int:
+        """The span of recent events, ms."""
+        return int(self.look_back * 1000)
+
+    @property
+    def horizon(self) -> int:
+        """The span that is looked at all in all, ms."""
+        return int(max(self.look_back, self.earlier) * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,7 @@ class SocketSettings:
     max_connections: int = 1024
     max_frame: int = 8 * MIB
     max_events: int = 1000
-    max_in_flight: int = 1 * MIB
+    max_in_flight: int = 2 * MIB
     hello_timeout: float = 5.0
 
 

@@ -20,7 +20,9 @@ def candidates(past: Past, most: int) -> list[Message]:
     """Return the newest messages of the window, oldest first."""
     if most <= 0:
         return []
-    return [m for m in past.messages if m.time >= past.since and m.mark.kind is not Kind.COMPACTION][-most:]
+    talk = [message for message in past.messages if message.mark.kind is not Kind.COMPACTION]
+    first = next((place for place, message in enumerate(talk) if message.time >= past.since), len(talk))
+    return _begun(talk, max(first, len(talk) - most))
 
 
 def wanted(messages: Sequence[Message]) -> int:
@@ -30,19 +32,26 @@ def wanted(messages: Sequence[Message]) -> int:
 
 def choose(messages: Sequence[Message], room: int) -> list[Message]:
     """Choose as many of the newest messages as get a share that is worth reading; oldest first."""
-    chosen: list[Message] = []
+    first = len(messages)
     for message in reversed(messages):
         room -= min(_wanted(message), LEAST)
-        if room < 0 and chosen:
+        if room < 0 and first < len(messages):
             break
-        chosen.append(message)
-    chosen.reverse()
-    # An answer whose question is not shown begins nothing; both are better told in the digest.
-    if len(chosen) < len(messages) and len(chosen) > NEWEST and chosen[0].mark.kind is Kind.MESSAGE_OUT:
-        before = messages[len(messages) - len(chosen) - 1]
-        if before.mark.kind is Kind.MESSAGE_IN and before.mark.session == chosen[0].mark.session:
-            del chosen[0]
-    return chosen
+        first -= 1
+    return _begun(messages, first)
+
+
+def _begun(messages: Sequence[Message], first: int) -> list[Message]:
+    """Return messages from a place on, without an answer at the beginning whose question is before it.
+
+    Both are better told in the digest.
+    """
+    while 0 < first < len(messages) - NEWEST:
+        message, before = messages[first], messages[first - 1]
+        if message.mark.kind is not Kind.MESSAGE_OUT or before.mark.session != message.mark.session:
+            break
+        first += 1
+    return list(messages[first:])
 
 
 def show(messages: Sequence[Message], agent: str, room: int) -> tuple[list[Item], int]:

@@ -9,6 +9,7 @@ END = " […]"  # and of the end
 WHOLE = 90  # characters; with less room only the beginning of a text is kept
 TAIL = 1 / 3  # part of the room that goes to the end of a text
 SENTENCE_LOSS = 0.35  # most of a part that may be given up to end it with a sentence
+TAIL_LOSS = 0.6  # and to begin the end of a text with a sentence
 WORD_LOSS = 0.5  # and to end it with a word
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…:;])\s|(?<=[。！？])|\n")
@@ -56,6 +57,8 @@ def excerpt(text: str, size: int, words: frozenset[str]) -> str:
     """
     if len(text) <= size:
         return text
+    if size < WHOLE:
+        return cut(text, size)
     places = [found.start() for found in re.finditer(r"\w+", text) if found.group().lower() in words]
     room = max(1, size - len(GAP) - len(END))
     if not places or places[-1] < room:
@@ -97,7 +100,7 @@ def _ending(text: str, size: int) -> str:
     if size <= 0:
         return ""
     part = text[-size:]
-    found = _SENTENCE_END.search(part, 0, max(1, int(size * SENTENCE_LOSS)))
+    found = _SENTENCE_END.search(part, 0, max(1, int(size * TAIL_LOSS)))
     if found:
         return part[found.end() :].lstrip()
     space = part.find(" ", 0, int(size * WORD_LOSS))

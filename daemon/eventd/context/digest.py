@@ -5,6 +5,7 @@ no model is asked.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,9 @@ LOOKED_AT = 600  # characters at each end of a message that are looked at for it
 MOST_SENTENCES = 4  # at each end of a message that are weighed
 SHORT, LONG = 20, 220  # characters of a sentence that says enough, and of one that says too much
 MANY_WORDS = 8  # words that are no stop words, in a sentence that says much
+MANY_EXCHANGES = 4  # of a stretch, among which it shows what is said again and again
+LATENESS = 0.4  # worth of being the last answer
+ALIKE = 0.6  # part of the words of a sentence that another one has, too
 OPENING = 0.4  # worth of being the first request
 FIRST_WORDS = 3  # words of a sentence that count as its beginning
 
@@ -54,7 +58,7 @@ _SENTENCES = re.compile(r"[^.!?。！？\n]+(?:[.!?](?=\S)[^.!?。！？\n]*)*[.
 _WORDS = re.compile(r"[\w']+|[✅✔☑]")
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _LIST_MARKS = " \t>*_#•·–—-"
-_NUMBERED = re.compile(r"\d+[.)]\s+")
+_NUMBERED = re.compile(r"^\d+[.)]\s+")
 
 
 @dataclass(slots=True)
@@ -104,24 +108,27 @@ class Stretch:
         return self.messages[-1].time
 
 
-def stretches(messages: Sequence[Message]) -> list[Stretch]:
+def stretches(messages: Sequence[Message], most: int) -> list[Stretch]:
     """Divide conversation into stretches, the newest first; they are not yet weighed.
 
     Args:
         messages: Oldest first.
+        most: Most stretches; what is older than they are is not looked at.
     """
     found: list[Stretch] = []
     open_stretches: dict[str, Stretch] = {}
-    for message in messages:
-        if message.mark.kind not in (Kind.MESSAGE_IN, Kind.MESSAGE_OUT, Kind.COMPACTION):
-            continue
+    for message in reversed(messages):
         session = message.mark.session
         stretch = open_stretches.get(session)
-        if stretch is None or message.time - stretch.last > STRETCH_GAP:
+        if stretch is None or stretch.messages[-1].time - message.time > STRETCH_GAP:
+            if len(found) >= most:
+                break
             stretch = open_stretches[session] = Stretch(session)
             found.append(stretch)
         stretch.messages.append(message)
-    return sorted(found, key=lambda stretch: (stretch.last, stretch.messages[-1].mark.n), reverse=True)
+    for stretch in found:
+        stretch.messages.reverse()
+    return found
 
 
 def weigh(stretch: Stretch, topics: Collection[str] = ()) -> None:
@@ -151,17 +158,48 @@ def weigh(stretch: Stretch, topics: Collection[str] = ()) -> None:
         # The beginning says what a conversation is about, its end what came of it.
         first += OPENING if place == 0 else 0.0
         stretch.exchanges.append(Exchange(asked, answered, first, first + second, place))
-    if stretch.exchanges:
-        about = max(stretch.exchanges, key=lambda exchange: (exchange.telling, -exchange.place))
-        last = next((e for e in reversed(stretch.exchanges) if e.answered), about)
-        stretch.about, stretch.outcome = about, last
+    _choose(stretch)
     stretch.exchanges.sort(key=lambda exchange: (-exchange.worth, exchange.place))
+
+
+def _choose(stretch: Stretch) -> None:
+    """Choose the request that says what it was about, and the answer that says what came of it."""
+    exchanges = stretch.exchanges
+    if not exchanges:
+        return
+    said = [_content(exchange.answered) for exchange in exchanges]
+    counts = Counter(word for words in said for word in words)
+    many = len(exchanges) if len(exchanges) >= MANY_EXCHANGES else 0
+
+    def outcome(place: int) -> float:
+        """Later answers count more, and less those that say what many others say, too."""
+        words = said[place]
+        common = 2 * sum(counts[word] for word in words) / (len(words) * many) if words and many else 0.0
+        exchange = exchanges[place]
+        late = LATENESS * (place + 1) / len(exchanges)
+        return exchange.worth - exchange.telling + late - common if exchange.answered else -9.0
+
+    stretch.about = max(exchanges, key=lambda exchange: (exchange.telling, -exchange.place))
+    stretch.outcome = exchanges[max(range(len(exchanges)), key=lambda place: (outcome(place), place))]
+
+
+def alike(first: str, second: str) -> bool:
+    """Whether two sentences say mostly the same."""
+    one, other = _content(first), _content(second)
+    return len(one & other) >= ALIKE * min(len(one), len(other))
+
+
+def _content(sentence: str, empty: frozenset[str] = STOP) -> frozenset[str]:
+    return frozenset(_WORDS.findall(sentence.lower())) - empty
 
 
 def _best(messages: Sequence[Message], asks: bool, topics: Collection[str]) -> tuple[str, float]:
     best, most = "", -9.0
     for message in messages:
-        for place, sentence in enumerate(sentences(message.text)):
+        found = sentences(message.text)
+        if not asks and len(found) > 1 and len(found[0]) < SHORT and _content(found[0], FILLERS) <= CONCLUDES:
+            found[:2] = [f"{found[0]} {found[1]}"]  # "Done." says nothing without what is done
+        for place, sentence in enumerate(found):
             worth = _worth(sentence, place, asks, topics)
             if worth > most:
                 best, most = sentence, worth
@@ -202,12 +240,12 @@ def sentences(text: str) -> list[str]:
     if "```" in text:
         text = _CODE.sub("\n", text)
     found: list[str] = []
-    for match in _SENTENCES.finditer(text):
-        sentence = match.group().strip().lstrip(_LIST_MARKS).rstrip(" *_")
-        if sentence[:1].isdigit() and (number := _NUMBERED.match(sentence)):
-            sentence = sentence[number.end() :].lstrip(_LIST_MARKS)
-        if len(sentence) > 1:
-            found.append(sentence)
+    for given in text.split("\n"):
+        line = given.lstrip(_LIST_MARKS).rstrip(" *_")
+        if line[:1].isdigit():
+            line = _NUMBERED.sub("", line, count=1).lstrip(_LIST_MARKS)
+        if len(line) > 1:
+            found += filter(None, map(str.strip, _SENTENCES.findall(line)))
     if len(found) > 2 * MOST_SENTENCES:
         return found[:MOST_SENTENCES] + found[-MOST_SENTENCES:]
     return found

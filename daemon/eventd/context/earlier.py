@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ..events.types import Kind
 from .block import Item, count
 from .cutting import cut
-from .digest import Stretch, stretches, weigh
+from .digest import Exchange, Stretch, alike, stretches, weigh
 from .reading import Message
 from .safe import CLOSING_QUOTE, OPENING_QUOTE, defuse, label, one_line
 from .times import span
@@ -14,6 +14,7 @@ from .times import span
 ASKED, ANSWERED, SUMMARY = 140, 200, 500  # most characters that are shown of each
 MORE = 2  # exchanges of one stretch that are shown beside what it was about and what came of it
 TYPICAL = 330  # characters that a stretch takes, about
+ENOUGH = 8  # stretches that room is asked for
 LEAST = 100  # characters below which no stretch is shown
 
 
@@ -25,6 +26,16 @@ class _Shown:
     told: str = ""  # what it was about, and what came of it
     exchanges: dict[int, str] = field(default_factory=dict)  # lines by their place in the stretch
 
+    def tells(self, exchange: Exchange) -> bool:
+        """Whether an exchange adds nothing to what is shown."""
+        told = [self.stretch.about, self.stretch.outcome]
+        told += [other for other in self.stretch.exchanges if other.place in self.exchanges]
+        return any(
+            other is not None
+            and (alike(exchange.asked, other.asked) or alike(exchange.answered, other.answered))
+            for other in told
+        )
+
 
 def wanted(messages: Sequence[Message], shown: int) -> int:
     """Return how many characters the older ones of some messages want, about.
@@ -32,7 +43,7 @@ def wanted(messages: Sequence[Message], shown: int) -> int:
     Args:
         shown: How many of the newest are shown in full.
     """
-    return TYPICAL * len(stretches(messages[: max(0, len(messages) - shown)]))
+    return TYPICAL * len(stretches(messages[: max(0, len(messages) - shown)], ENOUGH))
 
 
 def show(
@@ -44,8 +55,9 @@ def show(
         The items, and how many messages are in none of them.
     """
     shown: list[_Shown] = []
-    left_out = 0
-    for stretch in stretches(messages):
+    digested = stretches(messages, room // LEAST)
+    left_out = len(messages) - sum(len(stretch.messages) for stretch in digested)
+    for stretch in digested:
         if room < LEAST:
             left_out += len(stretch.messages)
             continue
@@ -54,10 +66,10 @@ def show(
         if stretch.summaries:
             said = _quoted(stretch.summaries[0].text, min(SUMMARY, max(LEAST, room // 3)))
             entry.summary = f"  summary {said}\n"
-        elif stretch.about is not None and stretch.outcome is not None:
+        if stretch.about is not None and stretch.outcome is not None:
             same = stretch.about is stretch.outcome
             entry.told = _line(
-                stretch.about.asked, stretch.outcome.answered, "answered" if same else "last answer"
+                stretch.about.asked, stretch.outcome.answered, "answered" if same else "concluded"
             )
         size = len(entry.head) + len(entry.summary) + len(entry.told)
         if size > room or size == len(entry.head):
@@ -73,6 +85,8 @@ def show(
     ]
     for _, _, exchange, entry in sorted(more, key=lambda held: held[:2], reverse=True):
         line = _line(exchange.asked, exchange.answered)
+        if entry.tells(exchange):
+            continue
         if len(line) <= room and len(entry.exchanges) < MORE:
             entry.exchanges[exchange.place] = line
             room -= len(line)
@@ -83,7 +97,8 @@ def show(
 def _head(stretch: Stretch) -> str:
     session = f", {label(stretch.session)}" if stretch.session else ""
     talk = sum(m.mark.kind is not Kind.COMPACTION for m in stretch.messages)
-    return f"- {span(stretch.first, stretch.last)}{session}, {count(talk, 'message')}:\n"
+    messages = f", {count(talk, 'message')}" if talk else ""
+    return f"- {span(stretch.first, stretch.last)}{session}{messages}:\n"
 
 
 def _line(asked: str, answered: str, verb: str = "answered") -> str:

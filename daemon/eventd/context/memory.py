@@ -26,8 +26,9 @@ events' own times, then by the order of their arrival. Ids are the events' own `
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..events.normal import Tree, normalise, plain
+from ..events.normal import Tree, normalise
 from ..index.model import Entry
+from .reading import first_plain
 
 FACT_TYPES = ("memory.fact", "memory.decision", "memory.preference", "memory.lesson", "memory.note")
 PENDING_TYPE = "memory.pending"
@@ -46,14 +47,14 @@ class Memory:
     Attributes:
         time: When it was noted, Unix ms.
         text: As it was stored.
-        about: Subject and category, as they were stored; "" without.
+        about: Subject and category, as they were stored, where there are such.
         due: Until when, "" without.
     """
 
     entry: Entry
     time: int
     text: str
-    about: str = ""
+    about: tuple[str, ...] = ()
     due: str = ""
 
 
@@ -78,7 +79,7 @@ def facts(entries: Iterable[Entry], most: int) -> tuple[list[Memory], int]:
         closed_before = bool(names & closed)
         closed |= {(entry.agent, name) for name in _references(data.get("supersedes"))}
         closed |= {(entry.agent, name) for name in _names(data, "factId", "id")}
-        text = _text(data, "text", "fact", "content")
+        text = first_plain(data, "text", "fact", "content")
         key = (entry.agent, " ".join(text.split()).lower())
         if closed_before or data.get("supersededBy") or _status(data) in CLOSED or key in texts:
             replaced += 1
@@ -102,7 +103,7 @@ def pending(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
         if data is None:
             continue
         own = _names(data, "pendingId", "id")
-        text = _text(data, "text", "item", "content")
+        text = first_plain(data, "text", "item", "content")
         key = (entry.agent, " ".join(text.split()).lower())
         if entry.type == RESOLVED_TYPE or _status(data) in CLOSED:
             resolved = _references(data.get("resolves"))
@@ -125,7 +126,7 @@ def pending(entries: Iterable[Entry]) -> tuple[list[Memory], int]:
 def passage(entry: Entry) -> str:
     """Return what a memory says, also one that is no fact: a daily note, say."""
     data = _data(entry)
-    return _text(data, "text", "fact", "content", "item", "summary") if data is not None else ""
+    return first_plain(data, "text", "fact", "content", "item", "summary") if data is not None else ""
 
 
 def _newest_first(entries: Iterable[Entry]) -> Sequence[Entry]:
@@ -145,13 +146,6 @@ def _is_migrated_fact(entry: Entry, data: Tree) -> bool:
     return entry.type.startswith("migration.") and (
         entry.type.endswith(".fact") or isinstance(data.get("fact"), str)
     )
-
-
-def _text(data: Tree, *keys: str) -> str:
-    for key in keys:
-        if text := plain(data.get(key)).strip():
-            return text
-    return ""
 
 
 def _status(data: Tree) -> str:
@@ -184,10 +178,10 @@ def _references(value: object) -> list[str]:
     return []
 
 
-def _about(data: Tree) -> str:
-    subject = _text(data, "subject", "entity")
+def _about(data: Tree) -> tuple[str, ...]:
+    subject = first_plain(data, "subject", "entity")
     if not subject:
         related = data.get("relatedEntities")
         subject = related[0] if isinstance(related, list) and related and isinstance(related[0], str) else ""
-    category = _text(data, "category")
-    return ", ".join(filter(None, (subject, category)))
+    category = first_plain(data, "category")
+    return tuple(filter(None, (subject, category)))

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ..events.normal import normalise, searchable
+from ..config.settings import ContextSettings
+from ..events.normal import Tree, normalise, plain, searchable
 from ..events.types import MESSAGES, TOOLS, Kind
-from .settings import ContextRequest, ContextSettings
+from .request import ContextRequest
 from .source import Mark, Source
 
 SPARE = 16  # starts of the calling session that may stand before the newest event that counts
@@ -22,7 +23,8 @@ FEW_MESSAGES = 60  # with fewer among the newest events, messages are looked for
 MAX_BODIES = 1000  # bodies that are read
 MAX_BYTES = 4 * 1024 * 1024  # of bodies that are read; a larger one is still read when it is the newest
 CHAIN = 4  # messages of one run in a row, each at least as long as the last: likely one that grows
-SAME_SAYING = 120_000  # ms within which the same text of the same role is one message, wherever it was stored
+SAME_SAYING = 120_000  # ms within which the same text is one message that was stored twice
+DISTINCT = 20  # characters; a text of this length or more is hardly said in two sessions at once
 LONGEST_NOISE = 40  # characters of a message that only says that there is nothing to say
 LONG = 2000  # characters of a text whose white space is looked at, too
 STATED = 60  # characters; a text of this length or more counts once, however often it was said
@@ -35,7 +37,7 @@ _NOISE = re.compile(
     r"|\s*Read HEARTBEAT\.md if it exists"
     r"|\s*\(?no output\)?\s*\Z"
 )
-_TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|\W*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$")
+_TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|[\s*_`(\[]*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$")
 # What OpenClaw puts before a person's words: data about the channel, no words of that person.
 _WRAPPED = re.compile(r"\A(?:\s*[\w ()-]{0,60}\(untrusted[^)\n]{0,40}\):?\s*```\w*\n.*?\n```\s*)+", re.DOTALL)
 # A block of ours that an agent's program stored along with the prompt. It must not grow into the next one.
@@ -98,6 +100,7 @@ class Past:
     Attributes:
         as_of: Time of the newest event that counts, Unix ms; None where there is none.
         since: Begin of the recent window, Unix ms.
+        begun: Whether the beginning of the calling session is stored; it is not among the marks.
         marks: All events that were looked at, oldest first, with the times that count.
         messages: What was said, oldest first, each thing once.
         noise: Numbers of the messages that say nothing.
@@ -108,6 +111,7 @@ class Past:
 
     as_of: int | None = None
     since: int = 0
+    begun: bool = False
     marks: list[Mark] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     noise: set[int] = field(default_factory=set)
@@ -132,6 +136,7 @@ def read(source: Source, request: ContextRequest, settings: ContextSettings) -> 
     newest = source.newest(request.agent, since=None, limit=SPARE)
     own = _beginning(source, newest, request)
     past.left_out["own_start"] = len(own)
+    past.begun = bool(own)
     times = [timed(mark).time for mark in newest if mark.n not in own]
     if not times:
         return past
@@ -236,27 +241,29 @@ def _say(source: Source, past: Past, settings: ContextSettings) -> None:
         if not (text := stripped(text)):
             past.left_out["empty"] += 1
             continue
+        run = mark.run or mark.session
         if kind is Kind.MESSAGE_OUT:
-            run = mark.run or mark.session
             place = growing.get(run)
             before = messages[place] if place is not None else None
             if place is not None and before is not None and _grew(before, mark, text, time):
                 messages[place] = None
                 past.left_out["superseded"] += 1
-            growing[run] = len(messages)
         key = (kind, text)
         place = known.get(key)
         before = messages[place] if place is not None else None
         times = 1
         if place is not None and before is not None:
-            if _once(before, mark, time):
+            next_to = last.get(mark.session) == place
+            if _once(before, mark, time, next_to):
                 past.left_out["duplicates"] += 1
                 continue
-            if len(text) >= STATED or last.get(mark.session) == place:
+            if len(text) >= STATED or next_to:
                 messages[place] = None
                 past.left_out["duplicates"] += 1
                 times = before.times + 1
         known[key] = last[mark.session] = len(messages)
+        if kind is Kind.MESSAGE_OUT:
+            growing[run] = len(messages)
         messages.append(Message(mark, time, text, times))
     past.messages = [message for message in messages if message is not None]
 
@@ -268,13 +275,17 @@ def _grew(before: Message, mark: Mark, text: str, time: int) -> bool:
     return len(text) > len(before.text) and text.startswith(before.text)
 
 
-def _once(before: Message, mark: Mark, time: int) -> bool:
-    """Whether a text that was stored twice was said once."""
+def _once(before: Message, mark: Mark, time: int, next_to: bool) -> bool:
+    """Whether a text that was stored twice was said once.
+
+    A short text that comes again in the same session after something else (`Done.`) was said again.
+    """
     if mark.event_id and mark.event_id == before.mark.event_id:
         return True
     if mark.run and mark.run == before.mark.run:
         return True
-    return time - before.time <= SAME_SAYING
+    elsewhere = mark.session != before.mark.session and len(before.text) >= DISTINCT
+    return (next_to or elsewhere) and time - before.time <= SAME_SAYING
 
 
 def _texts(source: Source, marks: Sequence[Mark]) -> tuple[dict[int, str], set[int]]:
@@ -329,7 +340,23 @@ def _fetch(source: Source, marks: Sequence[Mark], room: int) -> dict[int, str]:
         numbers.append(mark.n)
     bodies: Mapping[int, bytes] = source.bodies(numbers) if numbers else {}
     kinds = {mark.n: mark.kind for mark in marks}
-    return {n: _tool(bodies[n]) if kinds[n] in TOOLS else said(bodies[n]) for n in numbers if n in bodies}
+    return {n: text_of(kinds[n], bodies[n]) for n in numbers if n in bodies}
+
+
+def text_of(kind: Kind, body: bytes) -> str:
+    """Return what an event of some kind says; "" where it says nothing in words."""
+    if kind is Kind.COMPACTION:
+        event = normalise(body)
+        return first_plain(event.data, "summary", "text", "content") if event is not None else ""
+    return _tool(body) if kind in TOOLS else said(body)
+
+
+def first_plain(data: Tree, *keys: str) -> str:
+    """Return the first text under one of the keys; "" without one."""
+    for key in keys:
+        if text := plain(data.get(key)).strip():
+            return text
+    return ""
 
 
 def _tool(body: bytes) -> str:

@@ -10,16 +10,16 @@ from ..index.model import Entry, Hit
 from . import memory
 from .block import Item
 from .memory import Memory
-from .reading import Past, is_noise, said, squeezed, stripped
+from .reading import Past, is_noise, said, squeezed, stripped, text_of
+from .request import ContextRequest
 from .rows import Row, row
-from .safe import defuse, label, one_line
-from .settings import ContextRequest
+from .safe import label
 from .source import Source
 from .stopwords import STOP
 from .times import day, moment
 from .unfinished import Unfinished
 
-ASIDE = 80  # characters of a subject, a category or a due date
+ASIDE = 32  # characters of a subject, a category or a due date
 SHORT_WORD = 2  # characters of a word of a query that is too short to cut a passage around it
 
 # The order of what is pending: what a person waits for comes first.
@@ -46,7 +46,7 @@ def pending_rows(
     rows = [_noted(item) for item in noted[:most]]
     urgent = sorted(begun, key=lambda item: _URGENCY[item.kind])
     texts = {message.mark.n: message.text for message in past.messages}
-    wanted = [item.mark.n for item in urgent[:most] if item.mark.n not in texts]
+    wanted = [i.mark.n for i in urgent[:most] if i.kind == "tool call" or i.mark.n not in texts]
     bodies = source.bodies(wanted) if wanted else {}
     told: set[tuple[str, str, str]] = set()
     for item in urgent[: max(0, most - len(rows))]:
@@ -56,10 +56,9 @@ def pending_rows(
             text = stripped(said(body))
         elif item.kind == "run":
             text = ""
-        elif item.kind == "tool call" and (body is not None or text):
+        elif item.kind == "tool call":
             event = normalise(body) if body is not None else None
-            tool = event.tool if event is not None else ""
-            text = event.text if event is not None else text
+            text, tool = (event.text, event.tool) if event is not None else ("", "")
         elif item.kind == "failed run":
             text = _error(body) if body is not None else ""
         key = (item.kind, item.mark.session, squeezed(text) or str(item.mark.n))
@@ -98,8 +97,8 @@ def recalled_rows(
         if entry.kind not in (*MESSAGES, Kind.MEMORY, Kind.COMPACTION, *TOOLS):
             left_out["not_said"] += 1
             continue
-        text = memory.passage(entry) if entry.kind is Kind.MEMORY else ""
-        text = stripped(text or said(entry.body))
+        text = memory.passage(entry) if entry.kind is Kind.MEMORY else text_of(entry.kind, entry.body)
+        text = stripped(text)
         key = squeezed(text)
         if not text or is_noise(text):
             continue
@@ -115,7 +114,7 @@ def recalled_rows(
 def _noted(item: Memory) -> Row:
     entry = item.entry
     what = f"- {day(item.time)}, noted as open"
-    if aside := _aside(item.about, item.due and f"due {item.due}"):
+    if aside := _aside(*item.about, item.due and f"due {item.due}"):
         what += f" ({aside})"
     shown = Item(
         entry.event_id, entry.session, entry.agent, item.time, "pending", "noted and not resolved since"
@@ -136,7 +135,7 @@ def _fact(fact: Memory, agent: str) -> Row:
     entry = fact.entry
     own = entry.agent == agent
     head = f"- {day(fact.time)}" if own else f"- {day(fact.time)}, from agent {label(entry.agent)}"
-    if aside := _aside(fact.about):
+    if aside := _aside(*fact.about):
         head += f" ({aside})"
     why = "a fact that was not replaced" if own else "a public fact of another agent"
     return row(Item(entry.event_id, entry.session, entry.agent, fact.time, "fact", why), head, fact.text)
@@ -158,9 +157,8 @@ def _time(entry: Entry) -> int:
 
 
 def _aside(*parts: str) -> str:
-    return ", ".join(
-        one_line(defuse(part))[:ASIDE].replace("(", "[").replace(")", "]") for part in parts if part
-    )
+    """Return what stands in brackets in our part of a line: names of a few words, no sentences."""
+    return ", ".join(label(part.strip(), ASIDE) for part in parts if part.strip())
 
 
 def _error(body: bytes) -> str:

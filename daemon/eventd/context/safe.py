@@ -37,11 +37,14 @@ _TAGS = (
     r"memory[\w-]*|memories|eventd[\w-]*|documents?|important|bos|eos|pad|unk|"
     r"(?:start|end|begin|begin_end)_(?:of_)?\w+"
 )
+_TAG = re.compile(
+    r"<<(?P<sys>\s*/?\s*SYS\s*)>>"
+    r"|[<＜](?P<tag>\s*/?\s*(?:" + _TAGS + r")\b[^<>＜＞\n]{0,120})[>＞]"
+    r"|[<＜](?=\s*/?\s*(?:" + _TAGS + r")\b)",
+    re.IGNORECASE,
+)
 _MARKUP = re.compile(
-    r"[<＜](?P<tag>\s*/?\s*(?:" + _TAGS + r")\b[^<>\n]{0,120})[>＞]"
-    r"|(?P<open>[<＜])(?=\s*/?\s*(?:" + _TAGS + r")\b)"
-    r"|<<(?P<sys>\s*/?\s*SYS\s*)>>"
-    r"|(?P<bar><[|｜])|(?P<endbar>[|｜]>)"
+    r"(?P<bar>[<＜](?=[|｜]))|(?P<endbar>(?<=[|｜])[>＞])"
     r"|\[(?P<inst>\s*/?\s*(?:INST|SYS|SYSTEM[\w ]{0,20}|AVAILABLE_TOOLS|TOOL_\w+)\s*)\]"
     r"|(?P<ticks>`{3,})|(?P<tildes>~{3,})",
     re.IGNORECASE,
@@ -63,7 +66,7 @@ def defuse(text: str) -> str:
         text = _LINE_ENDS.sub("\n", text).replace("\t", " ")
         text = _HIDDEN.sub(_show, text)
     if any(char in text for char in "<＜[`~|｜"):
-        text = _MARKUP.sub(_defuse_markup, text)
+        text = _MARKUP.sub(_defuse_markup, _TAG.sub(_defuse_tag, text))
     if "#" in text:
         text = _HEADING.sub(r"\1‹\2›", text)
     if ":" in text or "：" in text:
@@ -108,18 +111,14 @@ def _joins(found: re.Match[str]) -> bool:
     return ("\u200d" not in run and "\u200c" not in run) or (bool(after) and ord(after) >= _FIRST_JOINED)
 
 
-def _defuse_markup(found: re.Match[str]) -> str:
-    kind, text = found.lastgroup, found.group()
-    if kind == "ticks":
-        return "'''"
-    if kind == "tildes":
-        return "‹~~~›"
-    if kind == "open":
-        return "‹"
-    if kind == "bar":
-        return "‹|"
-    if kind == "endbar":
-        return "|›"
-    if kind == "sys":
+def _defuse_tag(found: re.Match[str]) -> str:
+    if found.lastgroup == "sys":
         return f"‹‹{found.group('sys')}››"
-    return f"‹{text[1:-1]}›"
+    return f"‹{found.group('tag')}›" if found.lastgroup == "tag" else "‹"
+
+
+def _defuse_markup(found: re.Match[str]) -> str:
+    kind = found.lastgroup
+    if kind == "inst":
+        return f"‹{found.group('inst')}›"
+    return {"bar": "‹", "endbar": "›", "ticks": "'''", "tildes": "‹~~›"}[kind or "bar"]

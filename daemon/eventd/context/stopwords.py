@@ -8,6 +8,7 @@ def words(text: str) -> frozenset[str]:
 
 ENGLISH = words(
     """
+count counts counted counting gb mb kb tb ms km kg eur usd noted book booked details
 a about above absolutely across actually after afterwards again against ago ah ain't all almost alone along
 already alright also although always am amazing among an and another any anybody anyhow anymore anyone
 anything anyway anyways anywhere apart appear apparently are aren't around as aside ask asked asking asks at

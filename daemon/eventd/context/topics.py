@@ -23,9 +23,10 @@ from ..events.types import Kind
 from .reading import Message
 from .stopwords import GERMAN, STOP, WEAK
 
-MAX_MESSAGES = 120  # newest messages that are looked at
-MAX_CHARACTERS = 6000  # of all messages together; the newest have precedence
-OF_USER, OF_AGENT = 400, 160  # characters of a message that are looked at: agents are wordy
+MAX_MESSAGES = 100  # newest messages that are looked at
+MAX_CHARACTERS = 5000  # of all messages together; the newest have precedence
+LEAST_OF_USER, OF_USER = 120, 400  # characters of a person's message that are looked at: the fewer, the more
+AGENT_PART = 0.4  # as many of an agent's: agents are wordy
 FEW = 6  # messages; with fewer, a name that is mentioned once is a topic
 HARDLY_ANY = 2  # messages; with so few, a phrase is one, too
 AGENT_WEIGHT = 0.6  # of a mention by an agent; people decide what a conversation is about
@@ -142,13 +143,15 @@ def _read(messages: Sequence[Message]) -> list[_Read]:
     talk = [m for m in messages if m.mark.kind is Kind.MESSAGE_IN or m.mark.kind is Kind.MESSAGE_OUT]
     talk = talk[-MAX_MESSAGES:]
     room = MAX_CHARACTERS
+    of_user = min(OF_USER, max(LEAST_OF_USER, 2 * room // max(1, len(talk))))
+    of_agent = int(of_user * AGENT_PART)
     read: list[_Read] = []
     for age, message in enumerate(reversed(talk)):
         user = message.mark.kind is Kind.MESSAGE_IN
-        text = message.text[: 2 * OF_USER]
+        text = message.text[: 2 * of_user]
         if "```" in text:
             text = _CODE.sub("\n", text)
-        text = text[: OF_USER if user else OF_AGENT]
+        text = text[: of_user if user else of_agent]
         room -= len(text)
         if room < 0:
             break

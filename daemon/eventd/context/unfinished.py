@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..events.types import Kind
-from .reading import is_start
+from .reading import Past, is_start
 from .source import Mark
 
 HABIT = 3  # runs without an end among which one with an end shows that the writer stores ends at all
@@ -28,15 +28,14 @@ class Unfinished:
     remarks: list[str] = field(default_factory=list)
 
 
-def unfinished(marks: Sequence[Mark], session: str | None, noise: Collection[int]) -> list[Unfinished]:
+def unfinished(past: Past, session: str | None) -> list[Unfinished]:
     """Return what is open, newest first.
 
     Args:
-        marks: Events, oldest first.
         session: The calling session. What it began after its own start is what it is doing right now; without
             a start that is all of it.
-        noise: Numbers of messages that want no answer.
     """
+    marks = past.marks
     by_session: dict[str, list[Mark]] = {}
     for mark in marks:
         by_session.setdefault(mark.session, []).append(mark)
@@ -45,8 +44,8 @@ def unfinished(marks: Sequence[Mark], session: str | None, noise: Collection[int
     ends_stored = ends or starts < HABIT
     found: list[Unfinished] = []
     for key, held in by_session.items():
-        own = session is not None and key == session
-        found += _of_session(held[: _last_start(held)] if own else held, noise, ends_stored)
+        own = session is not None and key == session and not past.begun
+        found += _of_session(held[: _last_start(held)] if own else held, past.noise, ends_stored)
     return sorted(found, key=lambda item: (item.mark.time, item.mark.n), reverse=True)
 
 
@@ -64,16 +63,17 @@ def _of_session(marks: Sequence[Mark], noise: Collection[int], ends_stored: bool
         if mark.kind is Kind.MESSAGE_IN and mark.n not in noise
     ]
     found += [Unfinished(mark, "tool call") for mark in _calls(marks, answered)]
-    runs = _runs(marks, answered, ends_stored)
-    for run in runs:
+    alone: list[Unfinished] = []
+    for run in _runs(marks, answered, ends_stored):
         # One thing is told once: that its run did not end is a remark to what was open in it.
         others = [item for item in found if run.mark.run and item.mark.run == run.mark.run]
         remark = "its run failed" if run.kind == "failed run" else "its run has no end"
-        for item in others:
-            item.remarks.append(remark)
-        if not others:
-            found.append(run)
-    return found
+        for item in others or found[:1]:
+            if remark not in item.remarks:
+                item.remarks.append(remark)
+        if not found:
+            alone.append(run)
+    return found + alone
 
 
 def _calls(marks: Sequence[Mark], answered: int) -> list[Mark]:

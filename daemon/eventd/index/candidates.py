@@ -1,11 +1,12 @@
 """Candidates: the events of one full-text table that answer a query, scored word by word.
 
 The score is bm25 over body and head, more for events that hold much of the query, hold words of it side by
-side, or whose head (who spoke, when) is asked for. FTS5 finds and pre-sorts in C; what is left is scored here.
+side, or whose head (who spoke, when) is asked for. FTS5 finds and pre-sorts in C; what is left is scored
+here.
 
 In a big table a frequent word stands in hundreds of thousands of rows. Only so many rows are looked at
-(`BUDGET`): those of the rare words of the query. Frequent words then only count for rows that a rare one found.
-Where all words are frequent, the newest rows are looked at.
+(`BUDGET`): those of the rare words of the query. Frequent words then only count for rows that a rare one
+found. Where all words are frequent, the newest rows are looked at.
 """
 
 import json
@@ -26,7 +27,8 @@ BUDGET = 2000  # rows that the words of a query may find together; 0.9 µs each
 COMMON = 0.3  # part of all rows: a word in more of them says nothing in a big table
 FREQUENT = 3  # frequent words that count beside rare ones; each costs up to 4 ms among 1 M rows
 SCOPE = 12_000  # events of a scope that are looked at to learn where in the table it lies
-SMALL = 20_000  # rows: in a smaller table it does not matter where
+SMALL = 20_000  # rows: in a smaller table that is learnt only where fewer than `FEW` were found without
+FEW = 20  # candidates
 STEPS = 400_000  # of SQLite's machine that this may take: about 5 ms
 
 K1, B = 1.2, 0.75  # bm25: how soon repeating a word stops to count, and how much long texts lose
@@ -124,14 +126,18 @@ class _Plan:
         rare: Words whose rows are looked at.
         frequent: Words that count where a rare one is.
         first, last: Rows between which is searched.
+        cut: Whether there are rows with words of the query that are not looked at.
         windowed: Whether the one rare word is a frequent one, looked for among its newest rows only.
+        spanned: Whether the rows are those among which the scope lies.
     """
 
     rare: list[_Term]
     frequent: list[_Term]
     first: int
     last: int
-    windowed: bool
+    cut: bool = False
+    windowed: bool = False
+    spanned: bool = False
     _numbered: list[tuple[_Term, range]] = field(default_factory=list)
     _total: float = 0.0
     _average: float = 0.0
@@ -190,11 +196,21 @@ def candidates(db: apsw.Connection, table: str, query: Query, scope: Scope, most
     if plan is None:
         return []
     seen = _in_scope(db, _presorted(db, table, plan), scope, most)
+    if len(seen) < FEW and plan.cut and not plan.spanned and scope.condition:
+        plan = _plan(db, table, query, scope, look=True)
+        if plan is None:
+            return []
+        seen = _in_scope(db, _presorted(db, table, plan), scope, most)
     scores = _scored(db, table, plan, sorted(seen))
     return [Candidate(n, scores.get(n, 0.0), *known) for n, known in seen.items()]
 
 
-def _plan(db: apsw.Connection, table: str, query: Query, scope: Scope) -> _Plan | None:
+def _plan(db: apsw.Connection, table: str, query: Query, scope: Scope, *, look: bool = False) -> _Plan | None:
+    """Decide which rows are looked at; None where there are none.
+
+    Args:
+        look: Find out where in the table the scope lies, also in a small one.
+    """
     ((total, first, last),) = db.execute(
         f"SELECT (SELECT count(*) FROM {table}_docsize), (SELECT min(id) FROM {table}_docsize),"
         f" (SELECT max(id) FROM {table}_docsize)"
@@ -212,9 +228,9 @@ def _plan(db: apsw.Connection, table: str, query: Query, scope: Scope) -> _Plan 
     if not terms:
         return None
     if sum(term.rows for term in terms) <= BUDGET:
-        return _Plan(terms, [], first, last, False)
+        return _Plan(terms, [], first, last)
     common = COMMON * total
-    span = scope.span(db) if scope.condition and total > SMALL else None
+    span = scope.span(db) if scope.condition and (look or total > SMALL) else None
     rare = _affordable(terms)
     if span is not None and (span[2] or not rare):
         first, last = max(first, span[0]), min(last, span[1])
@@ -231,7 +247,7 @@ def _plan(db: apsw.Connection, table: str, query: Query, scope: Scope) -> _Plan 
         first = max(first, rare[0].oldest)
     others = sorted((term for term in terms if term not in rare), key=lambda term: -term.weight)
     frequent = [term for term in others if windowed or term.rows <= common][:FREQUENT]
-    return _Plan(rare, frequent, first, last, windowed)
+    return _Plan(rare, frequent, first, last, cut=True, windowed=windowed, spanned=span is not None)
 
 
 def _count(db: apsw.Connection, table: str, ways: Sequence[str], first: int, last: int) -> tuple[int, int]:
@@ -272,7 +288,8 @@ def _presorted(db: apsw.Connection, table: str, plan: _Plan) -> list[int]:
         )
         for (n,) in rows:
             found[n] += term.weight
-    return sorted(reversed(found), key=found.__getitem__, reverse=True)  # the newer first of equals
+    newest_first = list(reversed(found))
+    return sorted(newest_first, key=found.__getitem__, reverse=True)  # keeps the newer of equals before
 
 
 def _in_scope(

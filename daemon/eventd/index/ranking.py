@@ -1,8 +1,8 @@
 """Ranking: which events answer a query, best first.
 
-What stands beside a good hit in the same session is about the same thing. So hits *lend*: each gives part of its
-score to its neighbours, the less the longer these are, and something of a session's best hits goes to all of
-them.
+What stands beside a good hit in the same session is about the same thing. So hits *lend*: each gives part
+of its score to its neighbours, the less the longer these are, and something of a session's best hits goes
+to all of them.
 """
 
 import json
@@ -149,10 +149,12 @@ _SIDE = """
     SELECT json_group_array(json_array(m, w)) FROM (
         SELECT e.n AS m, e.words AS w FROM (
             SELECT * FROM (SELECT b.n AS r FROM events AS b
-                WHERE b.session = a.session AND b.time = a.time AND b.n {sign} a.n ORDER BY b.n {order} LIMIT {reach})
+                WHERE b.session = a.session AND b.time = a.time AND b.n {sign} a.n
+                ORDER BY b.n {order} LIMIT {reach})
             UNION ALL
             SELECT * FROM (SELECT b.n AS r FROM events AS b
-                WHERE b.session = a.session AND b.time {sign} a.time ORDER BY b.time {order}, b.n {order} LIMIT {reach})
+                WHERE b.session = a.session AND b.time {sign} a.time
+                ORDER BY b.time {order}, b.n {order} LIMIT {reach})
             LIMIT {reach}
         ) CROSS JOIN events AS e ON e.n = r WHERE e.words > 0 AND {visible} LIMIT 2
     )

@@ -19,6 +19,7 @@ from .ranking import rank
 from .words import parse_query
 
 FIRST_TIME = -(2**63)  # ms; before any
+MOST_APART = 2  # neighbours of a hit that need not be hits themselves, where they are shown anyway
 MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
 CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
 
@@ -108,11 +109,10 @@ class Reads(Statements):
             newest: The last ones, the newest first.
             stored: Not stored before this time, Unix ms.
         """
-        direction = "DESC" if newest else "ASC"
+        order = "DESC" if newest else "ASC"
         runs = [
             self._entries(
-                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql}"
-                f" ORDER BY e.n {direction} LIMIT ?",
+                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {order} LIMIT ?",
                 after, upto, FIRST_TIME if stored is None else bound(stored), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
@@ -182,7 +182,7 @@ class Reads(Statements):
         must = condition(replace(wanted, text=None), parts, Walk.NUMBER, [], self.number)
         ranked = rank(
             self.db, self._tables(parts), parse_query(text),
-            limit=limit, condition=must.sql, values=must.values,
+            limit=limit, condition=must.sql, values=must.values, apart=min(around, MOST_APART),
         )  # fmt: skip
         entries = self.by_numbers([found.n for found in ranked])
         return [
@@ -196,7 +196,7 @@ class Reads(Statements):
             return ()
         sides = [
             self._entries(
-                f"WHERE e.session = ? AND (e.time, e.n) {sign} (?, ?) AND e.words > 0 AND {must.sql}"
+                f"WHERE e.session = ? AND e.words > 0 AND (e.time, e.n) {sign} (?, ?) AND {must.sql}"
                 f" ORDER BY e.time {order}, e.n {order} LIMIT ?",
                 self.number(entry.session), *place(entry), *must.values, count,
             )
@@ -221,9 +221,9 @@ class Reads(Statements):
         if kinds:
             where.append(f"e.kind IN ({', '.join(str(int(kind)) for kind in kinds)})")
         rows = self.db.execute(
-            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id,"
-            f" length(e.body) FROM events AS e WHERE {' AND '.join(where)}"
-            " ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            "SELECT e.n, e.session, e.type, e.kind, e.time, e.stored, e.run, e.call, e.event_id, "
+            "length(e.body) FROM events AS e "
+            f"WHERE {' AND '.join(where)} ORDER BY e.time DESC, e.n DESC LIMIT ?",
             (*values, limit),
         )
         name = self.name
@@ -334,6 +334,6 @@ def place(entry: Entry | Shown) -> Key:
     return entry.time, entry.n
 
 
-def _first(limit: int, *runs: list[Entry], key: Callable[[Entry], Any], reverse: bool = False) -> list[Entry]:
+def _first[T](limit: int, *runs: list[T], key: Callable[[Any], Any], reverse: bool = False) -> list[T]:
     """Return the first of several sorted runs together."""
     return runs[0] if len(runs) == 1 else list(islice(heapq.merge(*runs, key=key, reverse=reverse), limit))

@@ -1,12 +1,12 @@
 """From text to words: what the full-text tables hold, and what a query asks of them.
 
-FTS5 splits what it is given at everything that is no letter, mark or digit, and stems English. That misses words
-inside identifiers and in scripts that put no spaces between words. Both are written out here, before FTS5
-sees the text: `getUserName` also stands there as `get user name`, 東京都 as its overlapping pairs 東京 京都 都.
-The same is done to queries, so a query is found where it is part of what was said.
+FTS5 splits what it is given at everything that is no letter, mark or digit, and stems English. That misses
+words inside identifiers and in scripts that put no spaces between words. Both are written out here, before
+FTS5 sees the text: `getUserName` also stands there as `get user name`, 東京都 as its pairs 東京
+京都 都. The same is done to queries, so a query is found where it is part of what was said.
 
-Query strings are data. Nothing in them is FTS syntax: a query is taken apart into words, and each word is handed on
-in quotes.
+Query strings are data. Nothing in them is FTS syntax: a query is taken apart into words, and each word is
+handed on in quotes.
 """
 
 import itertools
@@ -43,14 +43,14 @@ CHUNK = 256  # characters that are normalised at once: many marks on one letter 
 DAY = 86_400_000  # ms
 
 _MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
 )  # fmt: skip
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 _NAMES = ("senderName", "from", "sender", "speaker", "author", "name")
 
-# Scripts that put no spaces between words, and Hangul, which glues particles to them. Punctuation is left out.
+# Scripts that put no spaces between words, and Hangul, which glues particles to them. No punctuation.
 _DENSE = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e50-\u0e59"  # Thai
     "\u0e81-\u0ed9\u0edc-\u0edf"  # Lao
@@ -69,21 +69,22 @@ _dense = re.compile(f"[{_DENSE}]+")
 _spaced = re.compile(rf"[^\W_{_DENSE}](?:[^\W_{_DENSE}]|[{_MARKS}])*")
 _surrogates = re.compile("[\ud800-\udfff\0]")
 _written = re.compile(r"\S+")
-_camel = re.compile(r"[A-Za-z0-9]*[a-z][A-Z][A-Za-z0-9]*")
-_humps = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
-_joined = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)+")
+_camel = re.compile(
+    rf"(?<![A-Za-z0-9])(?=[A-Za-z0-9]{{0,{MAX_WORD}}}(?:[a-z][A-Z]|[A-Z][A-Z][a-z][a-z]))"
+    rf"[A-Za-z0-9]{{3,{MAX_WORD}}}+(?![A-Za-z0-9])"
+)
+_humps = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
+_joined = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]++(?:[_-][A-Za-z0-9]++)++")
 _hex = re.compile(r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,39}")
 _possessive = re.compile("['’]s$")
 
-# Each byte's class: one look at a text says whether there is anything in it to write out, and counts its words.
+# Each byte's class. Counting these finds words, and capitals that do not begin one, in a quarter of the time
+# that a regular expression takes (2.4 µs for 300 characters, all of `indexed`). Bytes of other scripts count
+# as letters.
 _CLASSES = bytes(
-    97 if 97 <= byte <= 122 or 48 <= byte <= 57 or byte >= 128
-    else 65 if 65 <= byte <= 90
-    else byte if byte in b"_-"
-    else 32
+    65 if 65 <= byte <= 90 else 97 if 97 <= byte <= 122 or 48 <= byte <= 57 or byte >= 128 else 32
     for byte in range(256)
-)  # fmt: skip
-_WORDS = bytes(97 if byte in b"aA" else 32 for byte in range(256))
+)
 
 
 class Indexed(NamedTuple):
@@ -137,15 +138,16 @@ def indexed(event: Normal, time_ms: int) -> Indexed:
     text = searchable(event)
     if not text:
         return Indexed(("", ""), 0)
+    dense = 0
     if not text.isascii():
-        text = _clean(text)
-        text, dense = _spread(text)
-    else:
-        dense = 0
+        text, dense = _spread(_clean(text))
     classes = text.encode().translate(_CLASSES)
-    words = classes.translate(_WORDS).count(b" a") + (classes[:1] not in b" ") + dense
-    if b"aA" in classes or b"a_" in classes or b"a-" in classes or b"A_" in classes or b"A-" in classes:
-        text = f"{text}\n{' '.join(_parts(text))}"
+    capitals = classes.count(b" A") + (classes[0] == 65)
+    words = classes.count(b" a") + (classes[0] == 97) + capitals + dense
+    if capitals != classes.count(b"A") or "_" in text or "-" in text:
+        parts = " ".join(_parts(text))
+        if parts:
+            text = f"{text}\n{parts}"
     name = _speaker(event)
     day = date_words(time_ms // DAY)
     return Indexed((text, f"{name} {day}" if name else day), words)
@@ -189,21 +191,27 @@ def quoted(way: str) -> str:
 
 def _clean(text: str) -> str:
     """Return a text in the one spelling of its characters (NFKC) without what no database takes."""
-    text = _surrogates.sub(" ", text[:MAX_TEXT])
+    text = _surrogates.sub(" ", text[:MAX_TEXT]).replace("ß", "ss")
     if unicodedata.is_normalized("NFKC", text):
         return text
-    chunks = range(0, len(text), CHUNK)
-    return "".join(unicodedata.normalize("NFKC", text[i : i + CHUNK]) for i in chunks)[:MAX_TEXT]
+    parts: list[str] = []
+    left = MAX_TEXT
+    for start in range(0, len(text), CHUNK):
+        parts.append(unicodedata.normalize("NFKC", text[start : start + CHUNK])[:left])
+        left -= len(parts[-1])  # some characters become eighteen
+        if left <= 0:
+            break
+    return "".join(parts)
 
 
 def _spread(text: str) -> tuple[str, int]:
-    """Return a text with pairs in place of the words of dense scripts, and about how many words those are."""
+    """Return a text with pairs in place of the words of dense scripts, and what that adds to its words."""
     extra = 0
 
     def pairs(match: re.Match[str]) -> str:
         nonlocal extra
         run = match[0]
-        extra += len(run) // 2
+        extra -= len(run) - (len(run) + 1) // 2  # words of two letters, about
         return f" {_pairs(run)} {run[-1]} "
 
     return _dense.sub(pairs, text), extra
@@ -216,21 +224,17 @@ def _pairs(run: str) -> str:
 def _parts(text: str) -> Iterator[str]:
     """Return the words of the identifiers of a text, and each two of them as one."""
     for match in _camel.finditer(text):
-        yield from _written_out(_humps.findall(match[0]))
+        words = _humps.findall(match[0])
+        yield from words
+        if len(words) > 2:
+            yield from map("".join, itertools.pairwise(words))
     for match in _joined.finditer(text):
-        words = re.split("[_-]", match[0])
-        yield from map("".join, itertools.pairwise(words))
-
-
-def _written_out(words: list[str]) -> Iterator[str]:
-    yield from words
-    if len(words) > 2:
-        yield from map("".join, itertools.pairwise(words))
+        yield from map("".join, itertools.pairwise(re.split("[_-]", match[0])))
 
 
 def _prepared(text: str) -> str:
     text = text[:MAX_QUERY]
-    return text.replace("\0", " ") if text.isascii() else _clean(text)
+    return text.replace("\0", " ") if text.isascii() else _clean(text)[:MAX_QUERY]
 
 
 def _asked(written: str) -> Iterator[tuple[str, ...]]:

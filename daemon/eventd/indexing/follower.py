@@ -287,7 +287,7 @@ class Follower:
         events: list[NewEvent] = []
         for message in page:
             agent = self._owners.of(message.subject) or ""
-            named = f"{agent}:"  # an agent's name may hold colons itself
+            named = f"{agent}:"
             events.append(
                 NewEvent(
                     seq=message.seq,

@@ -55,7 +55,7 @@ class Indexer:
 
     @property
     def state(self) -> str:
-        """`ready`; `catching_up` or `rebuilding` while events are missing; `stalled` if it stands still."""
+        """`ready`; `catching_up` or `rebuilding` while something is missing; `stalled` if it stands still."""
         if self.feed.problem:
             return "stalled"
         looked = all(follower.looked and not follower.behind for follower in self.followers)

@@ -1,21 +1,22 @@
 """Admission: what an agent sent becomes rows for the outbox, or one refusal that names the reason.
 
-Synchronous, without I/O, and on the path of every event; the figure to keep is 4 µs an event.
+Synchronous, without I/O, and on the path of every event; the figure to keep is 2 µs an event in batches of
+20. So all events of an emit are decoded together, and what labels have in common is found once (`_Plan`).
 """
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from hashlib import blake2b
-from struct import Struct
 from typing import Any, NamedTuple
 
 import msgspec
+from xxhash import xxh3_64_intdigest
 
 from eventd_ipc.errors import MalformedEvent
+from eventd_ipc.events import Event
 from eventd_ipc.messages import Emit, Error, Limits
-from eventd_ipc.strict import agent_fault, decode_event
+from eventd_ipc.strict import SoundEvent, agent_fault, check_labels, decode_event, decode_together
 
 from ..events.identity import agent_of_session
 from ..outbox.model import NewRow, Submission
@@ -28,13 +29,11 @@ if sys.version_info >= (3, 14):
 else:
     from uuid_utils import uuid7
 
-CACHED_PLANS = 8192  # one per agent and type in use
+CACHED_PLANS = 8192  # one per type, agent and session in use
 MAX_SHRINKING = 3  # times its limit as JSON that an event's msgpack may have: a float's nine bytes can be 0.0
 HEADER_ROOM = 1024  # bytes of a NATS message that its headers may take: ids, batch and expiry headers
 NEVER_EXPIRE = ("memory.", "migration.")  # types that outlive the stream's max_age
 VISIBILITY = "internal"  # where the agent says nothing
-
-_DIGEST = Struct(">q")
 
 Clock = Callable[[], int]
 """Now, as Unix milliseconds."""
@@ -93,8 +92,8 @@ class Admission:
             )
         rows: list[NewRow] = []
         try:
-            for raw in emit.events:
-                rows.append(self._row(raw, hello_agent))  # noqa: PERF401 - its length is the spoiler's index
+            for event in self._decode(emit.events):
+                rows.append(self._row(event, hello_agent))  # noqa: PERF401 - its length is the spoiler's index
         except MalformedEvent as error:
             return refusal("malformed", str(error), request=emit.id, index=len(rows))
         except _NotAdmitted as error:
@@ -102,28 +101,29 @@ class Admission:
         return Submission(rows)
 
     def authorise(self, hello_agent: str, agent: str) -> bool:
-        """Whether a connection may write as an agent: the one place that decides it.
+        """Whether a connection may write as an agent: the one place that decides it, once for each pair.
 
         The socket belongs to one user, who may act as each of their agents.
         """
         return True
 
-    def _row(self, raw: msgspec.Raw, hello_agent: str) -> NewRow:
-        if len(raw) > self._max_raw:  # before it takes memory and time
+    def _decode(self, raws: Sequence[msgspec.Raw]) -> Iterable[Event | SoundEvent]:
+        """Return the events, in one go if they are sound; else one by one, each when it is its turn."""
+        if max(map(len, raws), default=0) <= self._max_raw:  # before it takes memory and time
+            events = decode_together(raws)
+            if events is not None:
+                return events
+        return map(self._decode_one, raws)
+
+    def _decode_one(self, raw: msgspec.Raw) -> Event:
+        if len(raw) > self._max_raw:
             raise _NotAdmitted(
                 "too_large", f"the event takes {len(raw)} bytes; at most {self._max_raw} are looked at"
             )
-        event = decode_event(raw)
-        session = event.session or ""
-        agent = event.agent
-        if agent is None:
-            agent = (agent_of_session(session) if session else None) or hello_agent
-        if agent != hello_agent and not self.authorise(hello_agent, agent):
-            raise _NotAdmitted("forbidden", f"{hello_agent!r} may not write as {agent!r}")
-        gate, subject, never_expires = self._plan(agent, event.type)
-        if not gate.enabled:
-            raise _NotAdmitted("disabled", f"the event store is not enabled for agent {agent!r}")
+        return decode_event(raw)
 
+    def _row(self, event: Event | SoundEvent, hello_agent: str) -> NewRow:
+        gate, agent, subject, never_expires = self._plan(event.type, event.agent, event.session, hello_agent)
         event_id = event.id or str(uuid7())
         timestamp = event.timestamp
         content = body = self._encode(
@@ -131,7 +131,7 @@ class Admission:
                 event_id,
                 self._clock() if timestamp is None else timestamp,
                 agent,
-                session,
+                event.session or "",
                 event.type,
                 event.visibility or VISIBILITY,
                 event.payload,
@@ -146,15 +146,33 @@ class Admission:
             # A stamp differs each time the same event is sent again. JSON escapes the quotes inside texts,
             # so the first match is the key itself.
             content = body[body.index(b',"agent":') :]
-        (digest,) = _DIGEST.unpack(blake2b(content, digest_size=_DIGEST.size).digest())
+        # No cryptographic digest (BLAKE2b takes 0.4 µs, this one 0.04): it only tells one agent whether two
+        # events to which it gave the same id are the same. Who makes two that collide fools nobody else.
+        digest = xxh3_64_intdigest(content) >> 1  # SQLite's integers have a sign
         return NewRow(gate.number, agent, event_id, subject, never_expires, digest, body)
 
-    def _make_plan(self, agent: str, event_type: str) -> "_Plan":
-        # The event's own agent was checked with the event, hello's with hello; a session's was not.
-        if (fault := agent_fault(agent)) is not None:
-            raise MalformedEvent("$.session", fault)
+    def _make_plan(
+        self, event_type: str, named: str | None, session: str | None, hello_agent: str
+    ) -> "_Plan":
+        """Decide what depends on labels only. A refusal is not kept, so it is found again each time.
+
+        Args:
+            named: The agent that the event names.
+        """
+        check_labels(event_type, named, session)
+        agent = named
+        if agent is None:
+            agent = (agent_of_session(session) if session else None) or hello_agent
+            # The event's own agent was checked with the event, hello's with hello; a session's was not.
+            if (fault := agent_fault(agent)) is not None:
+                raise MalformedEvent("$.session", fault)
+        if agent != hello_agent and not self.authorise(hello_agent, agent):
+            raise _NotAdmitted("forbidden", f"{hello_agent!r} may not write as {agent!r}")
         gate = self._gates[self._routes.of(agent).name]
-        return _Plan(gate, subject_of(gate.prefix, agent, event_type), event_type.startswith(NEVER_EXPIRE))
+        if not gate.enabled:
+            raise _NotAdmitted("disabled", f"the event store is not enabled for agent {agent!r}")
+        subject = subject_of(gate.prefix, agent, event_type)
+        return _Plan(gate, agent, subject, event_type.startswith(NEVER_EXPIRE))
 
 
 class _Stored(msgspec.Struct, gc=False):
@@ -187,9 +205,14 @@ class _Gate:
 
 
 class _Plan(NamedTuple):
-    """What is the same for all events of one agent and type."""
+    """What is the same for all events of one type, agent and session.
+
+    Attributes:
+        agent: Whose they are.
+    """
 
     gate: _Gate
+    agent: str
     subject: str
     never_expires: bool
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
-from .checks import NEVER_EXPIRES, ledger_key, row_crc_part, row_crc_with, signed
+from .checks import NEVER_EXPIRES, XXH3, ledger_key, ledger_keys, row_crc_part, row_crc_with
 from .model import NEARLY_FULL, NewRow, Refusal, Submission
 from .store import MARK_EVERY, ROW_OVERHEAD, Store
 
@@ -23,8 +23,21 @@ class _Batch:
     by_route: dict[int, list[int]] = field(default_factory=dict)  # route -> [rows, bytes]
 
 
-_Kind = tuple[int, int, int, bytes, list[int]]
-"""The agent's number, `owner`, `flags`, `row_crc_part`, and the route's totals in the batch."""
+class _Kind(NamedTuple):
+    """What the rows of one agent and route have in common.
+
+    Attributes:
+        number: The agent's, in the ledger.
+        owner: What the message ids begin with, the colon included.
+        crc_part: See `row_crc_part`.
+        total: The route's [rows, bytes] in the batch.
+    """
+
+    number: int
+    owner: bytes
+    flags: int
+    crc_part: bytes
+    total: list[int]
 
 
 def append(store: Store, submissions: Sequence[Submission], at: int) -> None:
@@ -40,7 +53,7 @@ def append(store: Store, submissions: Sequence[Submission], at: int) -> None:
         if submission.rows:
             submission.refusal = None
     before = store.take_seqs(0)
-    batch = _encode(store, chain.from_iterable([s.rows for s in submissions]), at)
+    batch = _encode(store, list(chain.from_iterable([s.rows for s in submissions])), at)
     if store.totals.used_bytes + batch.bytes <= store.settings.max_bytes:
         try:
             _insert(store, batch, at)
@@ -88,7 +101,7 @@ def _sort_out(store: Store, rows: Iterable[NewRow]) -> tuple[list[NewRow], Refus
     fresh: list[NewRow] = []
     here: dict[tuple[str, str], int | None] = {}  # ids of this very submission
     for index, row in enumerate(rows):
-        digest = signed(row.digest)
+        digest = row.digest
         name = (row.agent, row.event_id)
         if name not in here:
             known = _known(store, row)
@@ -109,22 +122,27 @@ def _known(store: Store, row: NewRow) -> tuple[int | None] | None:
     return None if found is None else (found[0],)
 
 
-def _encode(store: Store, rows: Iterable[NewRow], at: int) -> _Batch:
+def _encode(store: Store, rows: Sequence[NewRow], at: int) -> _Batch:
     """Make rows ready to insert and give out their numbers. Every microsecond here is one per event."""
     batch = _Batch()
     add_ledger, add_row = batch.ledger.extend, batch.rows.extend
-    known: dict[tuple[int, str, bool], _Kind] = {}
+    kinds: dict[tuple[int, str, bool], _Kind] = {}
+    route, agent, never_expires = -1, "", False  # of the row before: most often the same
     first = seq = store.take_seqs(0)
-    for route, agent, event_id, subject_text, never_expires, digest, body in rows:
+    for row, key in zip(rows, ledger_keys([row.event_id for row in rows]), strict=True):
         seq += 1
-        if (kind := known.get(key := (route, agent, never_expires))) is None:
-            kind = known[key] = _kind(store, batch, *key, at)
-        number, owner, flags, crc_part, total = kind
-        msg_id = f"{agent}:{event_id}".encode()
-        subject = subject_text.encode()
+        if row.agent != agent or row.route != route or row.never_expires is not never_expires:
+            route, agent, never_expires = name = (row.route, row.agent, row.never_expires)
+            if (kind := kinds.get(name)) is None:
+                kind = kinds[name] = _kind(store, batch, *name, at)
+            number, owner, flags, crc_part, total = kind
+            owner_size = len(owner) - 1
+        msg_id = owner + row.event_id.encode()
+        subject = row.subject.encode()
+        body = row.body
         crc = row_crc_with(crc_part, seq, msg_id, subject, body)
-        add_ledger((number, ledger_key(event_id), signed(digest), seq))
-        add_row((seq, route, owner, msg_id, subject, flags, at, crc, body))
+        add_ledger((number, key, row.digest, seq))
+        add_row((seq, route, owner_size, msg_id, subject, flags, at, crc, body))
         total[0] += 1
         total[1] += ROW_OVERHEAD + len(msg_id) + len(subject) + len(body)
     batch.count = seq - first
@@ -134,12 +152,12 @@ def _encode(store: Store, rows: Iterable[NewRow], at: int) -> _Batch:
 
 
 def _kind(store: Store, batch: _Batch, route: int, agent: str, never_expires: bool, at: int) -> _Kind:
-    """Return what the rows of one agent and route have in common, found once a batch."""
     number = store.agents.get(agent) or store.intern(agent)
-    owner = len(agent.encode())
-    flags = NEVER_EXPIRES if never_expires else 0
+    owner = agent.encode()
+    flags = XXH3 | NEVER_EXPIRES if never_expires else XXH3
+    crc_part = row_crc_part(route, len(owner), flags, at)
     total = batch.by_route.setdefault(route, [0, 0])
-    return number, owner, flags, row_crc_part(route, owner, flags, at), total
+    return _Kind(number, owner + b":", flags, crc_part, total)
 
 
 def _insert(store: Store, batch: _Batch, at: int) -> None:

@@ -16,7 +16,7 @@ from .sql import QUERIES, migrations, read
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 2
+SCHEMA = 3
 """Schema version that this code reads and writes."""
 
 PAGE_SIZE = 4096  # bytes; also what salvage reads by, so it never changes
@@ -189,7 +189,7 @@ def _upgrade(db: apsw.Connection) -> None:
 def _in_transaction(db: apsw.Connection, script: str, version: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
-        db.execute(script)
+        db.execute(script).fetchall()  # all of it: a pragma's row would stop it
         set_fact(db, "schema", version)
         set_fact(db, "schema_sql", schema_crc(db))
         db.execute("COMMIT")

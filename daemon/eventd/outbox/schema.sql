@@ -1,4 +1,4 @@
--- The outbox, version 2. Full state; `migrations/` brings older files here.
+-- The outbox, version 3. Full state; `migrations/` brings older files here.
 --
 -- Text is stored as BLOB where a checksum covers it: a damaged row must stay readable as bytes.
 -- `crc` covers every other column of its row (see checks.py). Pages carry no checksum of their own,
@@ -28,7 +28,8 @@ CREATE TABLE routes (
 ) STRICT;
 
 -- Events, pending and retained, in accept order. seq is one counter over all routes, never used twice.
--- owner: how many bytes of msg_id are the agent's name. flags: bit 0 = never expires. at: Unix ms.
+-- owner: how many bytes of msg_id are the agent's name. at: Unix ms.
+-- flags: bit 0 = never expires, bit 1 = crc is one of XXH3 and not, as before version 3, a CRC-32.
 CREATE TABLE rows (
     seq     INTEGER PRIMARY KEY,
     route   INTEGER NOT NULL,
@@ -80,7 +81,8 @@ CREATE TABLE agents (
 ) STRICT;
 
 -- Every id accepted within the bounds of the ledger. key: the 16 bytes of a UUID (version 7 keeps
--- inserts at the right edge of the tree), else a 17-byte hash. digest: NULL when unknown (salvaged).
+-- inserts at the right edge of the tree), else a 17-byte hash. digest: NULL when unknown (salvaged, or from
+-- before version 3).
 CREATE TABLE ledger (
     agent  INTEGER NOT NULL,
     key    BLOB NOT NULL,

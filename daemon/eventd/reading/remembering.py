@@ -8,14 +8,13 @@ from eventd_ipc.messages import Context, Recall, Result
 
 from ..access import EVERYBODY, memory_of
 from ..config.settings import ContextSettings
-from ..context import settings as builder_settings
-from ..context.block import Block
 from ..context.builder import build
-from ..context.settings import ContextRequest
+from ..context.request import ContextRequest
 from ..events.normal import normalise
 from ..index.index import Index
 from ..index.model import Entry, Filter, Hit
 from ..index.reads import Reads
+from ..index.snippets import snippet
 from ..index.words import Query, parse_query
 from ..server.operations import Responder
 from .filters import bad, check_agent, short, types_of
@@ -78,9 +77,7 @@ class Remembering:
         asked = ContextRequest(agent, short("session", request.session) or None, request.query or None)
         settings = self._settings_for(request, agent)
         complete = await self._freshness.wait()
-        block: Block = await self._index.read(
-            lambda reads: build(IndexSource(reads), asked, _as_asked(settings))
-        )
+        block = await self._index.read(lambda reads: build(IndexSource(reads), asked, settings))
         document = {"text": block.text, "complete": complete, **block.document}
         await responder.send(Result(request.id, document))
 
@@ -155,19 +152,4 @@ def _shown(entry: Entry) -> dict[str, Any]:
 
 
 def _snippet(entry: Entry, query: Query) -> str:
-    return _text(entry)[:SNIPPET]
-
-
-def _as_asked(s: ContextSettings) -> builder_settings.ContextSettings:
-    return builder_settings.ContextSettings(
-        s.budget,
-        s.look_back / 3600,
-        s.earlier / 3600,
-        s.max_events,
-        s.tools,
-        s.max_messages,
-        s.max_topics,
-        s.max_facts,
-        s.max_recalled,
-        s.max_pending,
-    )
+    return snippet(_text(entry), query, SNIPPET)

@@ -250,9 +250,7 @@ class Connection:
             verdict = internal_error(error, request.id, "emit")
         if isinstance(verdict, Error):
             return _refused(verdict, frame)
-        size = PLACE_COST
-        for row in verdict.rows:
-            size += ROW_COST + len(row.body)
+        size = PLACE_COST + ROW_COST * len(verdict.rows) + verdict.size
         verdict.context = _Place(request.id, size)
         return verdict
 

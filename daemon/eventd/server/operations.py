@@ -13,7 +13,6 @@ from ..errors import EventdError
 from .changes import Changes
 from .outgoing import Outgoing
 
-
 TOGETHER = 256 * 1024  # bytes of events that are handed over at once
 
 
@@ -82,7 +81,6 @@ class StreamResponder(Responder):
             await self._credited.until(lambda: self._credit > 0)
             self._credit -= 1
         await super().send(reply)
-
 
     async def send_events(self, events: Sequence[StoredEvent]) -> None:
         """Send events, as many together as there is credit for and a frame or two of room."""
