@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from eventd.errors import IndexUnusable
 from eventd.index.connection import PAGE_SIZE
@@ -211,8 +212,9 @@ async def test_nasty_bodies_are_taken(fed: Fed) -> None:
     """As they are: agents may put anything into a payload that JSON holds."""
     texts = ["\x00", "\U0010ffff", "\u202e", "x" * 300_000, "'; DROP TABLE events; --", '"', "NEAR(", "*"]
     rows = [
-        new_row(fed.route, n)._replace(
-            body=json.dumps({"type": "msg.out", "payload": {"content": text, text[:9]: text}}).encode()
+        replace(
+            new_row(fed.route, n),
+            body=json.dumps({"type": "msg.out", "payload": {"content": text, text[:9]: text}}).encode(),
         )
         for n, text in enumerate(texts)
     ]
