@@ -23,3 +23,4 @@ STOPS = rounds(3, 30)  # SIGTERM under load
 EVENT_LOG_KILLS = rounds(4, 50)
 CHAOS_RUNS = rounds(1, 10)
 CHAOS_ROUNDS = rounds(12, 40)  # random faults in a run
+INDEX_ROUNDS = rounds(3, 20)  # kills, outages and rollbacks under which the index is fed

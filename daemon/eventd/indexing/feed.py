@@ -7,7 +7,7 @@ import anyio
 
 from eventd_ipc.backoff import Backoff
 
-from ..errors import IndexUnusable
+from ..errors import IndexUnusable, OutboxError
 from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent
 from ..outbox.feeding import Accepted
@@ -21,6 +21,9 @@ BATCH_BYTES = 4 * 2**20  # bytes of their bodies
 GATHER = 0.025  # seconds between two batches while nobody waits, so that few rows are not many transactions
 TICK = 1.0  # seconds between two looks whether the index has begun anew
 RETRY_FIRST, RETRY_LONGEST = 0.2, 10.0  # seconds, when the index cannot be written
+
+POISON = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError)
+"""What an event that nobody expected can make the code raise."""
 
 
 class Feed:
@@ -61,11 +64,19 @@ class Feed:
             except BegunAnew:
                 continue
             except IndexUnusable as error:
-                if str(error) != self.problem:
-                    extra = {"action": "index_stalled", "hint": error.hint}
-                    logger.error("the index does not go on: %s", error, extra=extra)
-                self.problem = str(error)
-                await anyio.sleep(backoff.pause())
+                self._note(error, error.hint)
+            except OutboxError:
+                raise
+            except Exception as error:  # accepting and shipping go on, whatever is wrong with the index
+                self._note(error, "this is a bug in eventd", bug=error)
+            await anyio.sleep(backoff.pause())
+
+    def _note(self, error: Exception, hint: str, bug: Exception | None = None) -> None:
+        problem = str(error) or type(error).__name__
+        if problem != self.problem:
+            extra = {"action": "index_stalled", "hint": hint}
+            logger.error("the index does not go on: %s", problem, extra=extra, exc_info=bug)
+        self.problem = problem
 
     async def _feed(self, backoff: Backoff) -> None:
         while True:
@@ -104,7 +115,24 @@ class Feed:
             if stream is None:
                 stream = await self._stream_of(route, generation)
             events.append((stream, route, NewEvent(None, seq, agent, subject, accepted_at, event_id, body)))
-        await self._index.add_accepted(events, upto, generation=generation)
+        try:
+            await self._index.add_accepted(events, upto, generation=generation)
+        except POISON as error:
+            await self._take_what_can_be(rows, upto, generation, error)
+
+    async def _take_what_can_be(
+        self, rows: list[Accepted], upto: int, generation: int, error: Exception
+    ) -> None:
+        """Take rows one by one; one that cannot be taken is left out, and does not stop those behind it."""
+        if len(rows) > 1:
+            for row in rows:
+                await self._take([row], row.seq, generation)
+        elif rows:
+            logger.error(
+                "the row %d of agent %s cannot be taken into the index", rows[0].seq, rows[0].agent,
+                extra={"action": "row_left_out"}, exc_info=error,
+            )  # fmt: skip
+        await self._index.add_accepted([], upto, generation=generation)
 
     async def _stream_of(self, route: int, generation: int) -> int:
         name = self._outbox.stats.routes[route].stream

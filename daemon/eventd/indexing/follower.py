@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import anyio
 
-from ..errors import IndexUnusable, NatsError
+from ..errors import IndexUnusable, NatsError, OutboxError
 from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent, Placed, Scope
 from ..jetstream.reading import Message, Reader, get_message, open_reader
@@ -21,6 +21,7 @@ from ..outbox.feeding import Settled
 from ..outbox.outbox import Outbox
 from ..shipping.shipper import Shipper
 from .coverage import Coverage
+from .feed import POISON
 from .owners import Owners
 from .pace import Pace
 
@@ -37,8 +38,10 @@ class Claims:
         self._of: dict[tuple[str, str], object] = {}
 
     def take(self, name: str, created: str, who: object) -> bool:
-        """Return whether `who` is to follow the stream."""
-        return self._of.setdefault((name, created), who) is who
+        """Return whether `who` is to follow the stream; what it followed before is free for others."""
+        key = (name, created)
+        self._of = {of: owner for of, owner in self._of.items() if owner is not who or of == key}
+        return self._of.setdefault(key, who) is who
 
     def release(self, who: object) -> None:
         """Let others have what `who` followed."""
@@ -62,7 +65,6 @@ class Follower:
         position: Everything up to this sequence is in the index.
         last: The stream's last sequence when it was looked at.
         problem: Why it does not go on; "" while it does.
-        looked: Whether it has seen the stream's end since the index began.
     """
 
     def __init__(
@@ -72,7 +74,6 @@ class Follower:
         self.position = 0
         self.last = 0
         self.problem = ""
-        self.looked = False
         self._shipper = shipper
         self._outbox = outbox
         self._index = index
@@ -81,6 +82,8 @@ class Follower:
         self._pace = pace
         self._generation = 0  # of the index that is looked after now
         self._verified: tuple[Session, int] | None = None  # connection and generation of the last check
+        self._looked: int | None = None  # generation of the index at the last look at the stream's end
+        self._problem_since: float | None = None
 
     @property
     def route(self) -> str:
@@ -92,33 +95,67 @@ class Follower:
         """Sequences that were not read yet, as of the last look."""
         return max(0, self.last - self.position)
 
+    @property
+    def looked(self) -> bool:
+        """Whether the stream's end was seen since the index began."""
+        return self._looked == self._index.generation
+
+    @property
+    def problem_seconds(self) -> float:
+        """For how long it has not gone on, although there is a connection."""
+        return 0.0 if self._problem_since is None else time.monotonic() - self._problem_since
+
     async def run(self) -> None:
         """Follow until cancelled, over any number of connections."""
         try:
             while True:
-                session = self._shipper.link.session
-                if session is not None:
+                if (session := self._shipper.link.session) is None:
+                    self._rest()
+                else:
                     try:
-                        await self._look(session)
-                        self.problem = ""
+                        await self._try_to_look(session)
                     except BegunAnew:
                         continue
-                    except (NatsError, IndexUnusable) as error:
-                        self._note(error)
                 await anyio.sleep(INTERVAL)
         finally:
             self._claims.release(self)
 
-    def _note(self, error: NatsError | IndexUnusable) -> None:
-        if str(error) != self.problem:
-            extra = {"action": "follower_stalled", "route": self.route, "hint": error.hint}
-            logger.warning("stream %s cannot be read now: %s", self.name, error, extra=extra)
-        self.problem = str(error)
+    async def _try_to_look(self, session: Session) -> None:
+        try:
+            await self._look(session)
+        except (BegunAnew, OutboxError):
+            raise
+        except (NatsError, IndexUnusable) as error:
+            self._note(error, error.hint)
+        except Exception as error:  # whatever others have stored there, agents are served all the same
+            self._note(error, "this is a bug in eventd", bug=error)
+        else:
+            self._rest()
+            return
+        self._claims.release(self)  # another route's user may be allowed to read it
+
+    def _rest(self) -> None:
+        """Note that nothing is wrong here."""
+        self.problem, self._problem_since = "", None
+
+    def _note(self, error: Exception, hint: str, bug: Exception | None = None) -> None:
+        problem = str(error) or type(error).__name__
+        if problem != self.problem:
+            extra = {"action": "follower_stalled", "route": self.route, "hint": hint}
+            logger.warning("stream %s cannot be read now: %s", self.name, problem, extra=extra, exc_info=bug)
+        self.problem = problem
+        self._problem_since = self._problem_since or time.monotonic()
 
     async def _look(self, session: Session) -> None:
         """Bring the index to what the stream holds now."""
+        self._generation = self._index.generation
         stream = await self._state(session)
         if stream is None or not self._claims.take(stream.name, stream.created, self):
+            # There is none before its first event; or another route's follower reads it.
+            if stream is None:
+                self._claims.release(self)
+            self.position = self.last = 0
+            self._looked = self._generation
             return
         # What we have accepted and the stream holds already is in the index before the stream is read.
         await self._index.wait_taken(self._outbox.last_seq)
@@ -134,15 +171,14 @@ class Follower:
             position = 0
         self.last = stream.last
         await self._read(session, stream, number, max(position, stream.first - 1), coverage)
-        self.looked = True
+        self._looked = self._generation
 
     async def _state(self, session: Session) -> _Stream | None:
         name = self._shipper.status.stream or self._shipper.route.stream
         try:
             info = await stream_info(session, name)
         except ApiError as error:
-            if error.err_code == STREAM_NOT_FOUND:  # it is made with its first event
-                self.looked = True
+            if error.err_code == STREAM_NOT_FOUND:
                 return None
             raise
         self.name = name
@@ -156,7 +192,7 @@ class Follower:
         """
         route = self._shipper.number
         known = await self._index.settled(route)
-        settled = await self._outbox.settled(route, after=known)
+        settled = await self._settled(route, known)
         if settled.created != created:
             return Coverage(()), None  # the runs are of the stream that was there before
         moved_back = await self._index.place_runs(
@@ -165,13 +201,22 @@ class Follower:
         )  # fmt: skip
         if not moved_back:
             return Coverage(settled.runs), None
-        settled = await self._outbox.settled(route, after=0)
+        settled = await self._settled(route, 0)
+        # Rows that were sent again may have moved by a little: all leave their old places before.
+        below = min([settled.watermark, *(run.first - 1 for run in settled.runs)])
+        await self._index.place_runs(route, number, (), below, settled.rewinds, generation=self._generation)
         await self._index.place_runs(
             route, number, _placed(settled, 0), settled.watermark, settled.rewinds,
             generation=self._generation,
         )  # fmt: skip
         first = min((run.stream_seq for run in settled.runs), default=1)
         return Coverage(settled.runs), first - 1
+
+    async def _settled(self, route: int, after: int) -> Settled:
+        """Return where rows of ours are, once the index has them: one that comes later would get no place."""
+        settled = await self._outbox.settled(route, after=after)
+        await self._index.wait_taken(settled.watermark)
+        return settled
 
     async def _is_sound(self, session: Session, stream: _Stream, position: int) -> bool:
         """Whether the stream still holds at our position what it held; looked at once a connection.
@@ -211,23 +256,38 @@ class Follower:
         """Read until the end, or to where our own rows cover what follows; return how far that is."""
         while position < stream.last and coverage.reach(position) - position < JUMP:
             began = time.monotonic()
-            page = await reader.page()
+            # What has come since the look may be ours, and not in the index yet.
+            page = [message for message in await reader.page() if message.seq <= stream.last]
             if not page:  # what is left was deleted
                 await self._index.set_position(number, stream.last, generation=self._generation)
                 return stream.last
-            position = page[-1].seq
-            await self._index.add_stored(
-                number, stream.name, self._events(page), position, generation=self._generation
-            )
-            self.position = position
+            await self._add(number, stream.name, page)
+            self.position = position = page[-1].seq
             await anyio.sleep(self._pace.rest(time.monotonic() - began, self._index.cpu_seconds))
         return position
+
+    async def _add(self, number: int, name: str, page: Sequence[Message]) -> None:
+        """Take in a page; a message that cannot be taken in is left out and does not stop those behind it."""
+        try:
+            await self._index.add_stored(
+                number, name, self._events(page), page[-1].seq, generation=self._generation
+            )
+        except POISON as error:
+            if len(page) > 1:
+                for message in page:
+                    await self._add(number, name, [message])
+                return
+            logger.error(
+                "the message %d of stream %s cannot be taken into the index", page[0].seq, name,
+                extra={"action": "message_left_out", "route": self.route}, exc_info=error,
+            )  # fmt: skip
+            await self._index.set_position(number, page[0].seq, generation=self._generation)
 
     def _events(self, page: Sequence[Message]) -> list[NewEvent]:
         events: list[NewEvent] = []
         for message in page:
             agent = self._owners.of(message.subject) or ""
-            named, _, event_id = message.msg_id.partition(":")
+            named = f"{agent}:"
             events.append(
                 NewEvent(
                     seq=message.seq,
@@ -235,7 +295,7 @@ class Follower:
                     agent=agent,
                     subject=message.subject,
                     stored=message.time,
-                    event_id=event_id if named == agent else "",
+                    event_id=message.msg_id.removeprefix(named) if message.msg_id.startswith(named) else "",
                     body=message.body,
                 )
             )

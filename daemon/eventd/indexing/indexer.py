@@ -7,7 +7,6 @@ from typing import Any
 import anyio
 
 from ..config.settings import IndexSettings
-from ..errors import IndexUnusable
 from ..index.index import Index
 from ..outbox.outbox import Outbox
 from ..routes import Routes
@@ -64,11 +63,7 @@ class Indexer:
             self._rebuilding = False
         if self._rebuilding:
             return "rebuilding"
-        return (
-            "catching_up"
-            if self.feed.behind_seconds > 1 or any(f.behind for f in self.followers)
-            else "ready"
-        )
+        return "ready" if looked and self.feed.behind_seconds <= 1 else "catching_up"
 
     @property
     def complete(self) -> bool:
@@ -81,13 +76,14 @@ class Indexer:
             return self.feed.problem
         if (seconds := self.feed.behind_seconds) > BEHIND:
             return f"{self.feed.behind} accepted events have not been taken in for {seconds:.0f} s"
+        for follower in self.followers:
+            if follower.problem_seconds > BEHIND:
+                return f"stream {follower.name} cannot be read: {follower.problem}"
         return ""
 
     async def rebuild(self) -> None:
         """Throw the index away; it fills again from outbox and streams."""
         self._rebuilding = True
-        for follower in self.followers:
-            follower.looked = False
         await self._index.rebuild()
         logger.info("the index is built anew", extra={"action": "index_rebuild"})
 
@@ -123,6 +119,6 @@ class Indexer:
                 before = time.time_ns() // 1_000_000 - int(self._settings.max_age * 1000)
             try:
                 gone = await self._index.prune(before, self._settings.max_bytes)
-            except IndexUnusable as error:
+            except Exception as error:  # the feed, which needs the index more, says what is wrong with it
                 logger.debug("the index cannot be tidied up: %s", error, extra={"action": "index_tidy"})
             await anyio.sleep(TIDY_PAUSE if gone else TIDY_INTERVAL)
