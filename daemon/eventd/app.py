@@ -143,18 +143,19 @@ class Daemon:
             admission.set_max_payload(number, size)
 
         fleet = Fleet(config.routes, numbers, outbox, self._resolve, on_limit)
-        indexer = Indexer(index, outbox, fleet, config.routes, config.index)
 
         listener = Listener.bind(self._socket)
         stats = ServerStats()
-        report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded)
         operations = Operations()
+        context = Context(settings, admission, outbox, operations, stats, f"eventd {__version__}")
+        indexer = Indexer(
+            index, outbox, fleet, config.routes, config.index, waiting=lambda: context.in_flight.size
+        )
+        report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded)
         operations.add(Status, _status_handler(report))
         operations.add(DeadLetters, dead_letters_handler(outbox))
         self._reading(outbox, index, indexer, fleet).add_to(operations)
-        server = Server(
-            listener, Context(settings, admission, outbox, operations, stats, f"eventd {__version__}")
-        )
+        server = Server(listener, context)
         served = anyio.Event()
 
         async def serve() -> None:

@@ -162,7 +162,7 @@ def test_a_file_that_was_cut(path: Path, keep: int) -> None:
     try:
         if not new:
             accept(Store(db), own(1000))
-            Store(db).prune(None, 500)
+            Store(db).prune_oldest(500)
     except (apsw.CorruptError, apsw.SQLError):
         pass
     finally:
@@ -185,7 +185,7 @@ def test_a_file_with_flipped_bits(path: Path, seed: int) -> None:
             try:
                 store = Store(db)
                 accept(store, own(1000))
-                store.prune(None, 20)
+                store.prune_oldest(20)
             except (*damage, apsw.ConstraintError):
                 pass
             with reading(path) as reads:

@@ -380,29 +380,43 @@ def test_public_events_are_in_the_table_of_all_as_well(store: Store) -> None:
 # Events out
 
 
-def test_the_oldest_go_first(store: Store) -> None:
-    """By their own time, as far as the step goes, and not those from `before` on."""
-    accept(store, own(1, timestamp=START + 30), own(2, timestamp=START + 10), own(3, timestamp=START + 20))
-    assert store.prune(START + 30, 1) == 1
-    assert sorted(places(store)) == ["id-1", "id-3"]
-    assert store.prune(START + 30, 10) == 1
-    assert store.prune(START + 30, 10) == 0
-    assert sorted(places(store)) == ["id-1"]
-    assert store.count == 1
+def test_what_was_stored_long_ago_goes(store: Store) -> None:
+    """Whatever its own time is: what is imported from years ago stays as long as anything else."""
+    accept(store, own(30, timestamp=1), own(10), own(20))
+    assert store.prune_old(START + 20, 10) == 1
+    assert sorted(places(store)) == ["id-20", "id-30"]
+    assert store.prune_old(START + 20, 10) == 0
+    assert store.count == 2
+
+
+def test_ages_are_looked_at_round_and_round(store: Store) -> None:
+    """A call looks at some events only; none is forgotten, in whatever order they came."""
+    accept(store, *(own(number) for number in (90, 80, 1, 70, 2, 60, 3)))
+    gone = [store.prune_old(START + 50, 2) for _ in range(4)]
+    assert gone == [0, 1, 1, 1]
+    assert sorted(places(store)) == ["id-60", "id-70", "id-80", "id-90"]
+    accept(store, own(4))
+    assert sum(store.prune_old(START + 50, 2) for _ in range(3)) == 1
+
+
+def test_what_came_first_goes_for_want_of_room(store: Store) -> None:
+    accept(store, own(3), own(1), own(2))
+    assert store.prune_oldest(2) == 2
+    assert sorted(places(store)) == ["id-2"]
 
 
 def test_memories_stay(store: Store) -> None:
     """Memory does not expire by itself, nor does what a migration brought, however little room there is."""
     accept(store, own(1, type="memory.fact"), own(2, type="migration.file"), own(3))
-    assert store.prune(START + 1000, 10) == 1
-    assert store.prune(None, 10) == 0
+    assert store.prune_old(START + 1000, 10) == 1
+    assert store.prune_oldest(10) == 0
     assert sorted(places(store)) == ["id-1", "id-2"]
 
 
 def test_pruned_words_are_gone_from_every_table(store: Store, path: Path) -> None:
     """No search finds what is not there, in the public table either."""
     accept(store, own(1, visibility="public"), own(2, agent="other", visibility="public"), own(3))
-    assert store.prune(START + 2, 10) == 1
+    assert store.prune_old(START + 2, 10) == 1
     assert sorted(tables(store).values()) == [[2], [2], [3]]
     with reading(path) as reads:
         assert ids(reads.page(Filter(scope=Scope(reader="main"), text="event"), limit=9)) == ["id-3", "id-2"]
@@ -413,7 +427,7 @@ def test_room_is_given_back(store: Store, path: Path) -> None:
     """What was pruned takes no room after the trim."""
     accept(store, *(own(n, payload={"data": {"text": "x" * 5000}}) for n in range(1, 400)))
     full = store.used_bytes()
-    store.prune(None, 400)
+    store.prune_oldest(400)
     store.trim(10_000)
     store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     assert store.used_bytes() < full / 4
@@ -422,8 +436,8 @@ def test_room_is_given_back(store: Store, path: Path) -> None:
 
 def test_a_number_is_given_once(store: Store) -> None:
     """Who has read up to a number misses nothing, though the newest was pruned and a write failed."""
-    accept(store, own(1), own(2, timestamp=1))
-    store.prune(START, 10)
+    accept(store, own(1), own(2)._replace(stored=1))
+    assert store.prune_old(START, 10) == 1
     with pytest.raises(ZeroDivisionError), store._transaction():
         raise ZeroDivisionError
     accept(store, own(3))

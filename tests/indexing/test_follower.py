@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from eventd.errors import NatsError
 from eventd.indexing import follower as module
@@ -135,8 +136,8 @@ async def test_own_rows_that_are_read_back_are_known(site: Site, agent: str) -> 
     """Where the outbox does not tell their places any more; by agent, id and bytes."""
     site.feed_from_now_on()
     rows = [
-        new_row(site.numbers[DEFAULT_ROUTE], n, agent)._replace(
-            subject=subject(agent), body=own_body(n, agent)
+        replace(
+            new_row(site.numbers[DEFAULT_ROUTE], n, agent), subject=subject(agent), body=own_body(n, agent)
         )
         for n in range(1, 11)
     ]

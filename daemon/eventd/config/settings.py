@@ -42,8 +42,8 @@ class IndexSettings:
     """What can be read quickly: the index beside the outbox.
 
     Attributes:
-        max_age: Events from before that leave the index; memories do not. 0 keeps all.
-        max_bytes: Above it the oldest events leave it, except memories.
+        max_age: Events that were stored before that leave the index; memories do not. 0 keeps all.
+        max_bytes: Above it the events that came first leave it, except memories.
     """
 
     max_age: float = 90 * DAY

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from time import monotonic, thread_time
+from time import monotonic
 from typing import NamedTuple
 
 import anyio
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 READERS = 2  # reading connections: a long search does not keep others waiting
 READ_LIMIT = 10.0  # seconds after which a read is given up, so that the log can be checkpointed
 PROGRESS_STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock, well below 1 ms
+LOOK_STEP = 2000  # events whose age is looked at in one go, a few ms
 PRUNE_STEP = 500  # events removed in one transaction
 TRIM_PAGES = 512  # pages given back after it
 
@@ -53,7 +54,6 @@ class Index:
         taken: The newest outbox number that is in here.
         newest: The newest number of an event.
         count: How many events there are.
-        cpu_seconds: Seconds of CPU that its threads have used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,7 +62,6 @@ class Index:
         self.taken = 0
         self.newest = 0
         self.count = 0
-        self.cpu_seconds = 0.0
         self._facts = _Facts()
         self._files = 0  # how many there were: the generation as the threads know it
         self._closed = False
@@ -172,14 +171,14 @@ class Index:
         """Remove some of what is too old or too much; return how many events that were.
 
         Args:
-            before: Events from before this time go, Unix ms.
-            max_bytes: The oldest go while the index takes more.
+            before: Events that were stored before this time go, Unix ms. A call looks at some of them only.
+            max_bytes: The first that came go while the index takes more.
         """
 
         def work(store: Store) -> int:
-            gone = 0 if before is None else store.prune(before, PRUNE_STEP)
+            gone = 0 if before is None else store.prune_old(before, LOOK_STEP)
             if not gone and max_bytes is not None and store.used_bytes() > max_bytes:
-                gone = store.prune(None, PRUNE_STEP)
+                gone = store.prune_oldest(PRUNE_STEP)
             if gone:
                 store.trim(TRIM_PAGES)
             return gone
@@ -211,7 +210,6 @@ class Index:
 
     def _run[T](self, work: Callable[[Store], T], generation: int | None) -> T:
         """Do something with the store; a damaged file is replaced by an empty one."""
-        began = thread_time()
         try:
             if self._closed:
                 raise IndexUnusable("the index is closed")
@@ -240,7 +238,6 @@ class Index:
             self._facts = _Facts(self._files)
             if (held := self._store) is not None:
                 self._facts = _Facts(self._files, held.taken, held.newest, held.count)
-            self.cpu_seconds += thread_time() - began
 
     def _discard(self, _store: Store | None = None) -> None:
         self._close()

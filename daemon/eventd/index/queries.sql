@@ -107,12 +107,13 @@ DELETE FROM routes
 
 -- Retention ------------------------------------------------------------------------------------------
 
--- name: older_than
--- The oldest events that do not outlive the age limit. Kind 8 is memory.
-SELECT n, agent, visibility, words FROM events WHERE time < ? AND kind <> 8 ORDER BY time LIMIT ?
+-- name: next_ages
+-- Of the events behind a number those that do not outlive the age limit. Kind 8 is memory.
+SELECT n, agent, visibility, words, CASE kind WHEN 8 THEN 9223372036854775807 ELSE stored END
+FROM events WHERE n > ? ORDER BY n LIMIT ?
 
--- name: oldest
-SELECT n, agent, visibility, words FROM events WHERE kind <> 8 ORDER BY time LIMIT ?
+-- name: first_that_came
+SELECT n, agent, visibility, words FROM events WHERE kind <> 8 ORDER BY n LIMIT ?
 
 -- name: delete
 DELETE FROM events WHERE n = ?

@@ -46,6 +46,7 @@ class Store(Statements):
     def __init__(self, db: apsw.Connection) -> None:
         super().__init__(db, QUERIES)
         self.newest = 0
+        self._looked = 0  # number of the event up to which ages were looked at
         self._reload()
 
     def _reload(self) -> None:
@@ -241,16 +242,25 @@ class Store(Statements):
 
     # Events out
 
-    def prune(self, before: int | None, most: int) -> int:
-        """Remove up to `most` of the oldest events; memories stay.
+    def prune_old(self, before: int, look: int) -> int:
+        """Remove events that were stored before a time, Unix ms; memories stay.
 
-        Args:
-            before: Only those from before this time, Unix ms.
+        A call looks at the next `look` events behind those of the last one, round and round: what came first
+        is not always what was stored first.
 
         Returns:
-            How many there were.
+            How many were removed.
         """
-        found = self.rows("oldest", (most,)) if before is None else self.rows("older_than", (before, most))
+        found = self.rows("next_ages", (self._looked, look))
+        self._looked = found[-1][0] if len(found) == look else 0
+        return self._remove([row for *row, stored in found if stored < before])
+
+    def prune_oldest(self, most: int) -> int:
+        """Remove up to `most` of the events that came first; memories stay. Return how many there were."""
+        return self._remove(self.rows("first_that_came", (most,)))
+
+    def _remove(self, found: Sequence[Sequence[Any]]) -> int:
+        """Remove events; each with the numbers of its agent and visibility, and of its words."""
         if not found:
             return 0
         with self._transaction():

@@ -94,7 +94,7 @@ class Feed:
             if self._index.taken < feed.last:
                 self._behind_since = self._behind_since or began
                 busy = time.monotonic() - began
-                await anyio.sleep(self._pace.rest(busy, self._index.cpu_seconds))
+                await anyio.sleep(self._pace.rest(busy))
                 continue
             self._behind_since = None
             if feed.rows:

@@ -263,7 +263,7 @@ class Follower:
                 return stream.last
             await self._add(number, stream.name, page)
             self.position = position = page[-1].seq
-            await anyio.sleep(self._pace.rest(time.monotonic() - began, self._index.cpu_seconds))
+            await anyio.sleep(self._pace.rest(time.monotonic() - began))
         return position
 
     async def _add(self, number: int, name: str, page: Sequence[Message]) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -29,14 +30,21 @@ class Indexer:
 
     Args:
         settings: How long and how much is kept.
+        waiting: Bytes of emits that have no ack yet; indexing stands back while they pile up.
     """
 
     def __init__(
-        self, index: Index, outbox: Outbox, fleet: Fleet, routes: Routes, settings: IndexSettings
+        self,
+        index: Index,
+        outbox: Outbox,
+        fleet: Fleet,
+        routes: Routes,
+        settings: IndexSettings,
+        waiting: Callable[[], int],
     ) -> None:
         self._index = index
         self._settings = settings
-        pace, claims, owners = Pace(), Claims(), Owners(routes)
+        pace, claims, owners = Pace(waiting), Claims(), Owners(routes)
         self.feed = Feed(outbox, index, pace)
         self.followers = [
             Follower(shipper, outbox, index, owners, claims, pace)
