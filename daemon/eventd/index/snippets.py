@@ -3,10 +3,13 @@
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 
 from .words import Query
 
 LOOKED_AT = 64 * 1024  # characters of a text; what is behind is not shown
+CACHED_QUERIES = 64  # queries whose words need not be made a pattern again for each of their hits
+MAX_WAYS = 4  # times as many places are collected before those that overlap are left out
 HITS = 500  # words of the query in a text that are weighed
 STEM = 4  # letters that a word keeps when its ending is cut off
 ENDING = 3  # letters of an ending: stemming makes `painting` and `painted` one, so here both are shown
@@ -36,29 +39,42 @@ def snippet(text: str, query: Query, width: int) -> str:
 
 
 def _hits(text: str, query: Query) -> list[tuple[int, int, int]]:
-    """Return where the words of a query stand: begin, end, place in the query."""
+    """Return where the words of a query stand, from left to right: begin, end, place in the query."""
+    folded = text.translate(_FOLDED)
+    found: list[tuple[int, int, int]] = []
+    for begin, pattern, place in _finders(query):
+        at = folded.find(begin)
+        while at >= 0 and len(found) < HITS * MAX_WAYS:
+            match = pattern.match(folded, at)
+            if match is not None:
+                found.append((at, match.end(), place))
+            at = folded.find(begin, at + 1 if match is None else match.end())
+    found.sort()
+    apart: list[tuple[int, int, int]] = []
+    for hit in found:
+        if not apart or hit[0] >= apart[-1][1]:
+            apart.append(hit)
+    return apart[:HITS]
+
+
+@lru_cache(CACHED_QUERIES)
+def _finders(query: Query) -> list[tuple[str, re.Pattern[str], int]]:
+    """Return what finds the words of a query: how each begins, all of it, and its place in the query.
+
+    One search for each beginning, in C, takes a tenth of the time of one pattern of all words.
+    """
     ways = {way: place for place, term in enumerate(query.terms) for way in term}
-    if not ways:
-        return []
-    names = [f"(?P<t{number}>{_pattern(way)})" for number, way in enumerate(ways)]
-    places = list(ways.values())
-    found = []
-    for match in re.finditer("|".join(names), text.translate(_FOLDED)):
-        assert match.lastgroup is not None  # noqa: S101 - every alternative is a group
-        found.append((match.start(), match.end(), places[int(match.lastgroup[1:])]))
-        if len(found) == HITS:
-            break
-    return found
+    return [(*_pattern(way), place) for way, place in ways.items()]
 
 
-def _pattern(way: str) -> str:
+def _pattern(way: str) -> tuple[str, re.Pattern[str]]:
     words = way.removesuffix("*").translate(_FOLDED).split()
     if not words[0].isascii() and len(words[0]) <= 2:
-        return re.escape(words[0])  # a pair inside a word
+        return words[0], re.compile(re.escape(words[0]))  # a pair inside a word
     last = words[-1]
     words[-1] = last[: max(STEM, len(last) - ENDING)] if last.isalpha() else last
     tail = "" if len(words[-1]) < STEM and not way.endswith("*") else r"\w{0,64}"
-    return rf"\b{r'[\W_]{0,3}'.join(map(re.escape, words))}{tail}"
+    return words[0], re.compile(rf"\b{r'[\W_]{0,3}'.join(map(re.escape, words))}{tail}")
 
 
 def _passage(hits: list[tuple[int, int, int]], width: int) -> tuple[int, int]:

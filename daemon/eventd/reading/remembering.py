@@ -15,7 +15,7 @@ from ..index.index import Index
 from ..index.model import Entry, Filter, Hit
 from ..index.reads import Reads
 from ..index.snippets import snippet
-from ..index.words import Query, parse_query
+from ..index.words import parse_query
 from ..server.operations import Responder
 from .filters import bad, check_agent, short, types_of
 from .freshness import Freshness
@@ -99,37 +99,35 @@ class Remembering:
 
 
 def _recall(reads: Reads, request: Recall, wanted: Filter) -> dict[str, Any]:
-    hits = _distinct(reads.recall(request.text, wanted, limit=2 * request.limit, around=request.around))[
-        : request.limit
-    ]
+    found = reads.recall(request.text, wanted, limit=2 * request.limit, around=request.around)
     newest = reads.page(Filter(scope=wanted.scope), limit=1)
     query = parse_query(request.text)
-    return {
-        "hits": [
-            {
-                **_shown(hit.entry),
-                "score": round(hit.score, 4),
-                "snippet": _snippet(hit.entry, query),
-                **({"around": [_shown(entry) for entry in hit.around]} if request.around else {}),
-            }
-            for hit in hits
-        ],
-        "asOf": newest[0].time if newest else None,
-    }
+    hits: list[dict[str, Any]] = []
+    for hit, text in _distinct(found)[: request.limit]:
+        shown = _shown(hit.entry, text)
+        shown |= {"score": round(hit.score, 4), "snippet": snippet(text, query, SNIPPET)}
+        if request.around:
+            shown["around"] = [_shown(entry, _text(entry)) for entry in hit.around]
+        hits.append(shown)
+    return {"hits": hits, "asOf": newest[0].time if newest else None}
 
 
-def _distinct(hits: Sequence[Hit]) -> list[Hit]:
-    """Leave out hits that say what a better one says: older writers store a message piece by piece."""
-    kept: list[Hit] = []
+def _distinct(hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+    """Return hits with their texts, without those that say what a better one says.
+
+    Older writers store a message piece by piece, each piece with all that came before.
+    """
+    kept: list[tuple[Hit, str]] = []
     said: dict[tuple[str, str], list[str]] = {}
     for hit in hits:
         entry = hit.entry
         before = said.setdefault((entry.agent, entry.run or entry.session), [])
         text = _text(entry)
-        if text and any(text.startswith(other) or other.startswith(text) for other in before):
+        if any(text.startswith(other) or (text and other.startswith(text)) for other in before):
             continue
-        before.append(text)
-        kept.append(hit)
+        if text:
+            before.append(text)
+        kept.append((hit, text))
     return kept
 
 
@@ -138,7 +136,7 @@ def _text(entry: Entry) -> str:
     return "" if event is None else event.text
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
+def _shown(entry: Entry, text: str) -> dict[str, Any]:
     return {
         "id": entry.event_id or None,
         "agent": entry.agent,
@@ -147,9 +145,5 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "time": entry.time,
         "stream": entry.stream,
         "seq": entry.seq,
-        "text": _text(entry)[:SHOWN],
+        "text": text[:SHOWN],
     }
-
-
-def _snippet(entry: Entry, query: Query) -> str:
-    return snippet(_text(entry), query, SNIPPET)
