@@ -13,12 +13,11 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import msgspec
 
 from . import requests
-from .builders import Run, lifecycle_start
 from .errors import ConnectionLost, TimedOut
 from .events import Event
 from .messages import (
@@ -38,6 +37,9 @@ from .messages import (
 from .requests import SessionStart
 from .search import PATIENCE, Search
 from .session import TOKEN_VARIABLE, ClientSession, Exchange, Question, Reading, State, expect
+
+if TYPE_CHECKING:
+    from .builders import Run
 
 TIMEOUT = 30.0  # seconds for a request; an emit waits for the disk of a busy machine
 WINDOW = 8  # emits of `emit_many` without an ack; few enough that acks never fill the socket unread
@@ -247,7 +249,7 @@ class Client:
 
     def session_start(
         self,
-        run: Run,
+        run: "Run",
         *,
         agent: str | None = None,
         query: str | None = None,
@@ -264,6 +266,8 @@ class Client:
         Raises:
             Refused: The event was not stored, or there is no context.
         """
+        from .builders import lifecycle_start  # commands that only ask do without its uuid library
+
         start, stored = self._session.begin_emit([lifecycle_start(run, **data)])
         ask, asked = self._session.begin(
             requests.context(
