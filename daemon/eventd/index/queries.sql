@@ -69,7 +69,7 @@ SELECT n, event_id, body FROM events WHERE stream = ? AND seq = ?
 
 -- name: unplaced
 -- Own or re-sent events that may be the one that a stream shows under this id, newest first.
-SELECT n, stream FROM events WHERE event_id = :event_id AND event_id <> '' AND +agent = :agent AND body = :body
+SELECT n, stream, outbox IS NOT NULL AND seq IS NULL FROM events WHERE event_id = :event_id AND event_id <> '' AND +agent = :agent AND body = :body
     AND (seq IS NULL OR stream <> :stream) ORDER BY n DESC
 
 -- name: place
