@@ -186,7 +186,7 @@ def test_what_is_not_retained_any_more_is_read_from_the_stream(
     wait_indexed(daemon, jetstream)
 
 
-@pytest.mark.parametrize("agents", [("main", "tim"), ("a b", "x.y"), ("agent", "ümläut")])
+@pytest.mark.parametrize("agents", [("main", "tim"), ("x.y", "agent")])
 def test_agents_of_any_name(
     nats_server: NatsServer, daemon_factory: DaemonFactory, jetstream: JetStream, agents: tuple[str, ...]
 ) -> None:
