@@ -7,6 +7,7 @@ import pytest
 
 from eventd_ipc.blocking import connect
 from faults.test_broker_rolled_back import copy_of, roll_back
+from faults.test_disk_full import STEADILY, disk, fill  # noqa: F401 - a fixture
 from support.daemon import Daemon, DaemonFactory
 from support.foreign import ForeignWriter
 from support.indexed import wait_indexed
@@ -184,6 +185,34 @@ def test_what_is_not_retained_any_more_is_read_from_the_stream(
         load.finish()
     daemon.wait_shipped()
     wait_indexed(daemon, jetstream)
+
+
+def test_the_disk_of_the_index_is_full(
+    nats_server: NatsServer, daemon_factory: DaemonFactory, jetstream: JetStream, disk: Path
+) -> None:
+    """Events are accepted and shipped all the same; status says what is wrong; with room it goes on by itself."""
+    daemon = daemon_factory(nats_server.url, start=False, index=KEEP_ALL)
+    daemon.data.mkdir(parents=True)
+    for suffix in ("", "-wal", "-shm"):
+        (daemon.data / f"index.db{suffix}").symlink_to(disk / f"index.db{suffix}")
+    daemon.start()
+    with ForeignWriter(nats_server.url) as foreign, Load(daemon.socket, shape=STEADILY) as load:
+        for _ in range(INDEX_ROUNDS):
+            load.wait_acked(200)
+            filler = fill(disk)
+            status = daemon.wait_for(
+                lambda status: status["index"]["state"] == "stalled",
+                what="it shows that the index stands still",
+            )
+            assert status["health"]["state"] == "degraded"
+            load.wait_acked(200)
+            foreign.wait_written(20)
+            filler.unlink()
+            daemon.wait_for(lambda status: status["index"]["state"] != "stalled", what="it goes on by itself")
+        acked = load.finish()
+    daemon.wait_healed()
+    stored = wait_indexed(daemon, jetstream)
+    check(acked, [message for message in stored if message.agent in acked])
 
 
 @pytest.mark.parametrize("agents", [("main", "tim"), ("x.y", "agent")])
