@@ -334,7 +334,7 @@ def test_the_index_is_whole_again_whatever_became_of_its_file(
     killed: bool,
 ) -> None:
     """From the streams, and from the outbox what is not there yet."""
-    daemon = daemons(nats_server.url, outbox={"retain": "1s"}).start()
+    daemon = daemons(nats_server.url, outbox={"retain": "1s"}, shutdownTimeout="200ms").start()
     emit(daemon.socket, "main", range(1, 501))
     daemon.wait_shipped()
     write(nats_server.url, ("openclaw.events.ann.msg_out", SHAPES["plugin 0.2.1"][1], None))
