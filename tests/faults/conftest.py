@@ -1,5 +1,8 @@
 """Fixtures for the fault tests: daemons that are gone after the test, and that must not have crashed."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,8 @@ from support.daemon import Daemon, DaemonFactory
 from support.jetstream import JetStream
 from support.nats import NatsServer
 from support.proxy import Proxy
+
+DISK = 96 * 1024 * 1024  # bytes
 
 
 @pytest.fixture
@@ -50,3 +55,17 @@ def proxy(nats_server: NatsServer) -> Iterator[Proxy]:
     """A proxy in front of `nats_server`."""
     with Proxy(nats_server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def disk(short_tmp: Path) -> Iterator[Path]:
+    """A small disk."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root can mount a tmpfs")
+    folder = short_tmp / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)

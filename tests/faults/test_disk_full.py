@@ -4,9 +4,8 @@ import contextlib
 import os
 import random
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,23 +23,10 @@ pytestmark = [
 ]
 
 MIB = 1024 * 1024
-DISK = 96 * MIB
 PAGE = 4096  # bytes
 ORDERLY = Shape(window=1, events=20, size=500)  # refusals and restarts may meet, see `support.load`
 
 STEADILY = Shape(pause=0.05, size=500)  # so that the disk is full of something else
-
-
-@pytest.fixture
-def disk(short_tmp: Path) -> Iterator[Path]:
-    """A small disk."""
-    folder = short_tmp / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", folder], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def fill(disk: Path, *, leave: int = 0) -> Path:

@@ -7,6 +7,7 @@ import pytest
 
 from eventd_ipc.blocking import connect
 from faults.test_broker_rolled_back import copy_of, roll_back
+from faults.test_disk_full import STEADILY, fill
 from support.daemon import Daemon, DaemonFactory
 from support.foreign import ForeignWriter
 from support.indexed import wait_indexed
@@ -186,7 +187,34 @@ def test_what_is_not_retained_any_more_is_read_from_the_stream(
     wait_indexed(daemon, jetstream)
 
 
-@pytest.mark.parametrize("agents", [("main", "tim"), ("a b", "x.y"), ("agent", "ümläut")])
+def test_the_disk_of_the_index_is_full(
+    nats_server: NatsServer, daemon_factory: DaemonFactory, jetstream: JetStream, disk: Path
+) -> None:
+    """Events are accepted and shipped all the same; status says it; with room the index goes on by itself."""
+    daemon = daemon_factory(nats_server.url, start=False, index=KEEP_ALL)
+    daemon.data.mkdir(parents=True)
+    (daemon.data / "index.db").symlink_to(disk / "index.db")
+    daemon.start()
+    with ForeignWriter(nats_server.url) as foreign, Load(daemon.socket, shape=STEADILY) as load:
+        for _ in range(INDEX_ROUNDS):
+            load.wait_acked(200)
+            filler = fill(disk)
+            status = daemon.wait_for(
+                lambda status: status["index"]["state"] == "stalled",
+                what="it shows in status",
+            )
+            assert status["health"]["state"] == "degraded"
+            load.wait_acked(200)
+            foreign.wait_written(20)
+            filler.unlink()
+            daemon.wait_for(lambda status: status["index"]["state"] != "stalled", what="it goes on by itself")
+        acked = load.finish()
+    daemon.wait_healed()
+    stored = wait_indexed(daemon, jetstream)
+    check(acked, [message for message in stored if message.agent in acked])
+
+
+@pytest.mark.parametrize("agents", [("main", "tim"), ("x.y", "agent")])
 def test_agents_of_any_name(
     nats_server: NatsServer, daemon_factory: DaemonFactory, jetstream: JetStream, agents: tuple[str, ...]
 ) -> None:

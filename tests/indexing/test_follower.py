@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from eventd.errors import NatsError
+from eventd.index.model import NewEvent
 from eventd.indexing import follower as module
 from eventd.indexing.coverage import Coverage
 from eventd.indexing.follower import Claims
@@ -135,12 +136,8 @@ async def test_rows_get_their_places_when_the_index_takes_them_later(
 async def test_own_rows_that_are_read_back_are_known(site: Site, agent: str) -> None:
     """Where the outbox does not tell their places any more; by agent, id and bytes."""
     site.feed_from_now_on()
-    rows = [
-        replace(
-            new_row(site.numbers[DEFAULT_ROUTE], n, agent), subject=subject(agent), body=own_body(n, agent)
-        )
-        for n in range(1, 11)
-    ]
+    row = replace(new_row(site.numbers[DEFAULT_ROUTE], 0, agent), subject=subject(agent))
+    rows = [replace(row, event_id=str(n), digest=n, body=own_body(n, agent)) for n in range(1, 11)]
     await site.accept_rows(rows)
     with anyio.fail_after(PATIENCE):
         await site.shipper().wait_settled()
@@ -217,6 +214,16 @@ async def test_what_others_write_may_be_anything(site: Site, message: bytes) -> 
     await site.look()
     assert (2, "f1") in await site.places()
     assert site.follower.behind == 0
+
+
+@pytest.mark.parametrize("status", ["404", "409", "100", "x"])
+async def test_a_message_that_looks_like_one_of_the_servers(site: Site, status: str) -> None:
+    """Headers are the writer's; at the end of the stream and before others."""
+    await site.publish(SUBJECT, body(0), headers={"Status": status, "Description": "Consumer Deleted"})
+    await site.publish(SUBJECT, body(1))
+    await site.publish(SUBJECT, body(2), headers={"Status": status})
+    await site.look()
+    assert await site.places() == Counter([(1, "f0"), (2, "f1"), (3, "f2")])
 
 
 async def test_messages_without_an_agent_are_nobodys(site: Site) -> None:
@@ -326,6 +333,33 @@ async def test_a_stream_of_two_routes_is_read_once(pair: Site) -> None:
     entries = await pair.entries()
     assert sorted(entry.seq for entry in entries) == list(range(1, 36))
     assert all(follower.looked and not follower.behind for follower in pair.followers.values())
+
+
+async def test_an_own_row_in_another_stream_than_its_routes_is_known(pair: Site) -> None:
+    """As in a wide stream that was there before the agent got one of its own: it is there once."""
+    rows = [replace(new_row(pair.numbers["tim"], n, "tim"), body=own_body(n, "tim")) for n in (1, 2)]
+    await pair.accept_rows(rows)
+    number, _ = await pair.index.stream("events-tim", "")
+    accepted = await pair.outbox.accepted(after=0, limit=10, max_bytes=10**6)
+    await pair.index.add_accepted(
+        [
+            (
+                number,
+                row.route,
+                NewEvent(None, row.seq, row.agent, row.subject, row.accepted_at, row.event_id, row.body),
+            )
+            for row in accepted.rows
+        ],
+        accepted.upto,
+    )
+    with anyio.fail_after(PATIENCE):
+        await pair.shipper("tim").wait_settled()
+    await pair.look()
+    entries = await pair.entries()
+    assert [(entry.stream, entry.seq, entry.event_id) for entry in entries] == [
+        (STREAM, 1, "1"),
+        (STREAM, 2, "2"),
+    ]
 
 
 async def test_another_follower_takes_over(pair: Site, monkeypatch: pytest.MonkeyPatch) -> None:

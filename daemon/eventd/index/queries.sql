@@ -37,8 +37,8 @@ SELECT number, position FROM streams WHERE name = ? AND created = ?
 INSERT INTO streams (name, created) VALUES (?, ?) RETURNING number
 
 -- name: stream_numbers
--- All streams of a name, the newest last.
-SELECT number FROM streams WHERE name = ? ORDER BY number
+-- All streams of a name, the newest last; before them what is not known to be in any yet.
+SELECT number FROM streams WHERE name = ? ORDER BY created <> '', number
 
 -- name: set_position
 UPDATE streams SET position = ?2 WHERE number = ?1
@@ -69,7 +69,7 @@ SELECT n, event_id, body FROM events WHERE stream = ? AND seq = ?
 
 -- name: unplaced
 -- Own or re-sent events that may be the one that a stream shows under this id, newest first.
-SELECT n, stream FROM events WHERE event_id = :event_id AND event_id <> '' AND +agent = :agent AND body = :body
+SELECT n, stream, outbox IS NOT NULL AND seq IS NULL FROM events WHERE event_id = :event_id AND event_id <> '' AND +agent = :agent AND body = :body
     AND (seq IS NULL OR stream <> :stream) ORDER BY n DESC
 
 -- name: place

@@ -164,8 +164,9 @@ class Store(Statements):
         if not event.event_id or (agent := self._number(event.agent)) is None:
             return False
         values = {"event_id": id_of(event.event_id), "agent": agent, "body": event.body, "stream": stream}
-        for n, of_stream in self.rows("unplaced", values):
-            if of_stream in same_name:
+        for n, of_stream, ours in self.rows("unplaced", values):
+            # Ours may have gone into another stream than its route's: a wide one that was there before.
+            if ours or of_stream in same_name:
                 self.run("place", (n, stream, event.seq))
                 return True
         return False

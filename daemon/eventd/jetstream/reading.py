@@ -112,7 +112,8 @@ class Reader:
         while len(messages) < limit:
             raw = await self._next(wait + PAGE_TIMEOUT)
             status = (raw.headers or {}).get("Status")
-            if status is not None:
+            # What was stored comes on its own subject, and may have any header.
+            if status is not None and raw.subject.startswith(f"{self._inbox}."):
                 if raw.subject != inbox:  # the late end of an earlier pull
                     continue
                 description = (raw.headers or {}).get("Description", status).partition("\n")[0].strip()

@@ -20,6 +20,7 @@ from ..subjects import agent_prefix
 CLOCK_SLACK = 600_000  # ms that the server's clock may be behind the one that made an id
 OWN_WRITES = 1.0  # seconds that a reader waits for what was accepted before it asked
 REOPEN_PAUSE = 0.1  # seconds; should the server take consumers away as fast as they are made
+LAST_TIME = 253_402_300_799_999  # Unix ms; the end of the calendar, beyond which nothing is stored
 FIRST_LOOK_BACK = 4  # times as many messages as are wanted are looked at first, for the last ones of an agent
 
 
@@ -94,7 +95,7 @@ class StreamReads:
             start = await self._start_of_last(session, name, subjects, last, first, end, gaps=gaps)
         while True:
             try:
-                begin = since if start is None else None
+                begin = _moment(since) if start is None else None
                 async with open_reader(
                     session, name, start_seq=start, start_time=begin, subjects=subjects
                 ) as reader:
@@ -140,7 +141,7 @@ class StreamReads:
         end = end if last is None else min(end, last)
         start = first
         while start is None or start <= end:
-            begin = since if start is None else None
+            begin = _moment(since) if start is None else None
             try:
                 async with open_reader(session, name, start_seq=start, start_time=begin) as reader:
                     while page := await reader.page():
@@ -221,6 +222,11 @@ class StreamReads:
         if agent is None:
             return []
         return [f"{agent_prefix(self._routes.of(agent).prefix, agent)}.>"]
+
+
+def _moment(time: int | None) -> int | None:
+    """Return a time that can be asked for: clients may name any."""
+    return None if time is None else min(max(time, 0), LAST_TIME)
 
 
 def _made_at(event_id: str) -> int | None:
