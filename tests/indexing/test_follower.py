@@ -88,9 +88,9 @@ async def test_what_is_stored_while_a_page_is_read_waits_for_the_next_look(
     """It may be ours and not in the index yet, in which it would then be twice."""
     await site.publish(SUBJECT, *map(body, range(5)))
 
-    async def place_and_ship(_number: int, _created: str) -> tuple[Coverage, None]:
+    async def place_and_ship(_number: int, _created: str, position: int) -> tuple[Coverage, int]:
         await site.ship(1, 30)  # the feed, which does not run, has not taken them
-        return Coverage(()), None
+        return Coverage(()), position
 
     with monkeypatch.context() as patch:
         patch.setattr(site.follower, "_place", place_and_ship)
@@ -301,9 +301,10 @@ async def test_rows_move_by_a_little(site: Site) -> None:
     await site.outbox.rewind(route, to=10, stream_seq=10)
     await site.outbox.settle(Settlement(route, 20, (Run(11, 20, 10, 14),)))
     created = (await site.outbox.settled(route, after=0)).created
-    number, _ = await site.index.stream(STREAM, created)
-    _, moved_back = await site.follower._place(number, created)
-    assert moved_back is not None
+    number, position = await site.index.stream(STREAM, created)
+    _, moved_back = await site.follower._place(number, created, position)
+    assert moved_back < position
+    assert (await site.index.stream(STREAM, created)).position == moved_back  # also after a crash
     expected = [*range(1, 11), *range(14, 24)]
     assert sorted(seq for seq, _ in await site.places()) == expected
 

@@ -163,9 +163,12 @@ class Index:
         """Note that the outbox begins anew: its numbers mean other rows than before."""
         await self._write(Store.begin_anew)
 
-    async def settled(self, route: int) -> int:
-        """Return up to which outbox number the rows of a route have been given their places."""
-        return await self._write(lambda store: store.settled(route))
+    async def settled(self, route: int) -> tuple[int, int | None]:
+        """Return up to which outbox number the rows of a route have been given their places.
+
+        And how often the route had been moved back by then, None where no row has a place yet.
+        """
+        return await self._write(lambda store: (store.settled(route), store.rewinds(route)))
 
     async def prune(self, before: int | None, max_bytes: int | None) -> int:
         """Remove some of what is too old or too much; return how many events that were.

@@ -220,6 +220,11 @@ class Store(Statements):
         known = self.first("route", (route,))
         return int(known[0]) if known else 0
 
+    def rewinds(self, route: int) -> int | None:
+        """Return how often a route had been moved back when its rows were placed; None where none were."""
+        known = self.first("route", (route,))
+        return int(known[1]) if known else None
+
     def _place(self, route: int, stream: int, run: Placed) -> None:
         there = (stream, run.seq, run.seq + run.rows - 1)
         if run.last - run.first + 1 == run.rows:

@@ -28,6 +28,7 @@ from .pace import Pace
 logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks at a stream: within it others' events can be read
+EACH = 0.02  # seconds between the looks of all followers together, however many routes there are
 JUMP = 1000  # covered sequences for which it is worth to leave a reader and to open another one behind them
 
 
@@ -36,6 +37,11 @@ class Claims:
 
     def __init__(self) -> None:
         self._of: dict[tuple[str, str], object] = {}
+
+    @property
+    def followers(self) -> int:
+        """How many streams are followed."""
+        return len(self._of)
 
     def take(self, name: str, created: str, who: object) -> bool:
         """Return whether `who` is to follow the stream; what it followed before is free for others."""
@@ -116,7 +122,7 @@ class Follower:
                         await self._try_to_look(session)
                     except BegunAnew:
                         continue
-                await anyio.sleep(INTERVAL)
+                await anyio.sleep(max(INTERVAL, EACH * self._claims.followers))
         finally:
             self._claims.release(self)
 
@@ -161,9 +167,7 @@ class Follower:
         await self._index.wait_taken(self._outbox.last_seq)
         self._generation = self._index.generation
         number, position = await self._index.stream(stream.name, stream.created, generation=self._generation)
-        coverage, moved_back = await self._place(number, stream.created)
-        if moved_back is not None:
-            position = min(position, moved_back)
+        coverage, position = await self._place(number, stream.created, position)
         if stream.last < position:
             await self._index.unplace_beyond(number, stream.last, generation=self._generation)
             position = stream.last
@@ -185,32 +189,32 @@ class Follower:
         state = info["state"]
         return _Stream(name, str(info["created"]), int(state["first_seq"]), int(state["last_seq"]))
 
-    async def _place(self, number: int, created: str) -> tuple[Coverage, int | None]:
-        """Give our own rows their places; return what they cover.
+    async def _place(self, number: int, created: str, position: int) -> tuple[Coverage, int]:
+        """Give our own rows their places; return what they cover, and up to where the stream is known.
 
-        And, when the route was moved back since the last time, up to where the stream is as it was.
+        That is `position`, or less when the route was moved back since the last time: the stream had lost
+        what was behind, and others' events with it.
         """
         route = self._shipper.number
-        known = await self._index.settled(route)
+        known, rewinds = await self._index.settled(route)
         settled = await self._settled(route, known)
         if settled.created != created:
-            return Coverage(()), None  # the runs are of the stream that was there before
-        moved_back = await self._index.place_runs(
+            return Coverage(()), position  # the runs are of the stream that was there before
+        if rewinds not in (None, settled.rewinds) or settled.watermark < known:
+            # In this order, so that a crash in between leaves nothing behind that nobody would notice.
+            settled = await self._settled(route, 0)
+            position = min(position, *(run.stream_seq - 1 for run in settled.runs), settled.stream_seq)
+            await self._index.set_position(number, position, generation=self._generation)
+            # Rows that were sent again may have moved by a little: all leave their old places before.
+            known = min([settled.watermark, *(run.first - 1 for run in settled.runs)])
+            await self._index.place_runs(
+                route, number, (), known, settled.rewinds, generation=self._generation
+            )
+        await self._index.place_runs(
             route, number, _placed(settled, known), settled.watermark, settled.rewinds,
             generation=self._generation,
         )  # fmt: skip
-        if not moved_back:
-            return Coverage(settled.runs), None
-        settled = await self._settled(route, 0)
-        # Rows that were sent again may have moved by a little: all leave their old places before.
-        below = min([settled.watermark, *(run.first - 1 for run in settled.runs)])
-        await self._index.place_runs(route, number, (), below, settled.rewinds, generation=self._generation)
-        await self._index.place_runs(
-            route, number, _placed(settled, 0), settled.watermark, settled.rewinds,
-            generation=self._generation,
-        )  # fmt: skip
-        first = min((run.stream_seq for run in settled.runs), default=1)
-        return Coverage(settled.runs), first - 1
+        return Coverage(settled.runs), position
 
     async def _settled(self, route: int, after: int) -> Settled:
         """Return where rows of ours are, once the index has them: one that comes later would get no place."""
