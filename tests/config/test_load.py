@@ -272,7 +272,7 @@ def test_defaults_of_the_settings() -> None:
     assert (outbox.max_bytes, outbox.retain, outbox.retain_bytes) == (2**30, 300, 2**28)
     assert (outbox.ledger_age, outbox.ledger_ids, outbox.min_free) == (7 * 86400, 2_000_000, 2**26)
     assert (socket.path, socket.max_connections, socket.max_frame) == (None, 1024, 2**23)
-    assert (socket.max_events, socket.max_in_flight, socket.hello_timeout) == (1000, 2 * 2**20, 5)
+    assert (socket.max_events, socket.max_in_flight, socket.hello_timeout) == (1000, 4 * 2**20, 5)
     assert (embedded.port, embedded.max_payload, embedded.server_path) == (0, 2**23, None)
     stream = config.routes.default.settings
     assert (stream.max_age, stream.max_bytes, stream.replicas) == (90 * 86400, -1, 1)

@@ -1,5 +1,6 @@
 """The outbox as the event loop sees it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 from msgspec import structs
 
 from eventd.errors import AlreadyRunning, DiskFailure, OutboxError
+from eventd.outbox import writer
+from eventd.outbox.appending import append
 from eventd.outbox.files import Files
 from eventd.outbox.model import Death, Run, Settlement, Submission
 from eventd.outbox.outbox import DEAD_STEP, Outbox
 from eventd.outbox.settings import MIB, OutboxSettings, Tuning
+from eventd.outbox.store import Store
 from outbox.support import (
     ALL,
     TUNING,
@@ -437,6 +441,32 @@ async def test_a_failed_sync_is_not_retried_and_nothing_is_acknowledged(path: Pa
         assert 1 in found
         assert 3 not in found
         assert outbox.stats.lost_events == 0
+
+
+async def test_what_is_on_disk_is_acknowledged_though_the_next_group_fails(
+    path: Path, faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups that wait for each other are reported late, not lost, and never out of order."""
+    acked: list[Submission] = []
+    tuning = replace(TUNING, vfs=faulty.name, group_rows=1)
+    async with outbox_at(path, tuning=tuning) as outbox:
+        await outbox.register_route("*", "S", "p")
+        groups = 0
+
+        def third_fails(store: Store, submissions: Sequence[Submission], at: int) -> None:
+            nonlocal groups
+            groups += 1
+            if groups == 3:
+                faulty.fail_sync = sync_failure()
+            append(store, submissions, at)
+
+        monkeypatch.setattr(writer, "append", third_fails)
+        for number in range(1, 6):
+            outbox.submit([Submission([row(number)], number)], acked.extend)
+        with pytest.raises(DiskFailure), anyio.fail_after(10):
+            await outbox.watch_failure()
+        faulty.fail_sync = None
+    assert [submission.context for submission in acked] == [1, 2]
 
 
 async def test_damage_at_run_time_leads_to_a_salvage_at_the_next_start(path: Path, faulty: Faulty) -> None:

@@ -122,7 +122,7 @@ class SocketSettings:
     max_connections: int = 1024
     max_frame: int = 8 * MIB
     max_events: int = 1000
-    max_in_flight: int = 2 * MIB
+    max_in_flight: int = 4 * MIB
     hello_timeout: float = 5.0
 
 

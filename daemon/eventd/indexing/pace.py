@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 CROWDED = 512 * 1024  # bytes of emits without an ack: what piles up only while accepting is at its limit
-SHARE = 10  # of the time, one part in so many is the index's then
+SHARE = 20  # of the time, one part in so many is the index's then
 
 
 class Pace:

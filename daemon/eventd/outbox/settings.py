@@ -14,11 +14,11 @@ class Tuning:
     Attributes:
         wal_max: Largest write-ahead log; one emit that is larger than half of it may exceed it. The reserve
             file has this size too, because that is what a checkpoint can need on a full disk.
-        group_rows: About how many rows are committed together at most. 2000 take 10 to 15 ms, for which
+        group_rows: About how many rows are committed together at most. 3000 take 15 to 20 ms, for which
             others wait; 1000 cost a tenth more for each row, 4000 only 5 % less.
         vfs: SQLite's VFS; "" is the platform's own. Tests inject faults by it.
     """
 
     wal_max: int = 16 * MIB
-    group_rows: int = 2000
+    group_rows: int = 3000
     vfs: str = ""

@@ -31,7 +31,7 @@ class ServerSettings:
     max_frame: int = 8 * MIB
     max_event: int = 1 * MIB
     max_events: int = 1000
-    max_in_flight: int = 2 * MIB
+    max_in_flight: int = 4 * MIB
     max_in_flight_total: int = 64 * MIB
     max_outgoing: int = 1 * MIB
     max_requests: int = 32
