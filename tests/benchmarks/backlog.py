@@ -8,7 +8,10 @@ from .report import Sheet
 from .stage import Options, eventd, workspace
 from .streams import await_each, wait_stored
 
-NOTE = "from the first batch stored to the last, by the server's clock; the control is on the same server"
+NOTE = (
+    "as after an outage: all is indexed, nothing is shipped; from the first batch stored to the last, by the "
+    "server's clock; the control is on the same server"
+)
 
 ALWAYS = "backlog, sync_interval: always"
 DEFAULT = "backlog, sync_interval: default"
@@ -32,6 +35,7 @@ def measure(sheet: Sheet, options: Options) -> None:
                 with eventd(folder, server.url) as daemon:
                     with Load(Plan(str(daemon.socket), events, batch=20)) as load:
                         load.go()
+                    daemon.wait_for(lambda status: not status["index"]["behind"], what="all is indexed")
                     with server:
                         span = wait_stored(server.url, events)
                         # The first batch's own time is not in the span.

@@ -28,6 +28,8 @@ from .pace import Pace
 logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks at a stream: within it others' events can be read
+BACKLOG = 5000  # rows that wait to be shipped; more than a second's events at an ordinary rate
+BUSY_INTERVAL = 5.0  # seconds between two looks then
 EACH = 0.02  # seconds between the looks of all followers together, however many routes there are
 JUMP = 1000  # covered sequences for which it is worth to leave a reader and to open another one behind them
 
@@ -122,9 +124,16 @@ class Follower:
                         await self._try_to_look(session)
                     except BegunAnew:
                         continue
-                await anyio.sleep(max(INTERVAL, EACH * self._claims.followers))
+                await anyio.sleep(self._pause())
         finally:
             self._claims.release(self)
+
+    def _pause(self) -> float:
+        """Return the seconds until the next look. While a backlog is shipped, shipping goes first."""
+        waiting = self._outbox.stats.routes.get(self._shipper.number)
+        if waiting is not None and waiting.pending_rows > BACKLOG and self._shipper.link.session is not None:
+            return BUSY_INTERVAL
+        return max(INTERVAL, EACH * self._claims.followers)
 
     async def _try_to_look(self, session: Session) -> None:
         try:
