@@ -12,6 +12,9 @@ Names = str | Sequence[str]
 """One name, or several."""
 
 
+QUERY_CREDIT = 1024  # events; what is asked for has an end, and waiting for credit took a third of the time
+
+
 class _Filters(TypedDict, total=False):
     """What `query`, `tail` and `replay` have in common."""
 
@@ -55,7 +58,7 @@ class ReplayOptions(_Filters, total=False):
 
 def query(**wanted: Unpack[QueryOptions]) -> Query:
     """Return the request of `query`."""
-    return Query(0, **_listed(wanted))
+    return Query(0, **{"credit": QUERY_CREDIT, **_listed(wanted)})
 
 
 def tail(**wanted: Unpack[TailOptions]) -> Tail:

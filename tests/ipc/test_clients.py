@@ -42,6 +42,7 @@ from eventd_ipc.messages import (
     StoredEvent,
     Tail,
 )
+from eventd_ipc.requests import QUERY_CREDIT
 from ipc.support.scripted import (
     Peer,
     ScriptedServer,
@@ -456,8 +457,15 @@ def test_query_asks_for_what_its_keywords_say(connect: Connect, server: Scripted
         list(connected.query(agent="*", types="memory.*", visibility=("public", "internal"), order="oldest"))
         list(connected.query())
     first, second = server.requests
-    assert first == Query(1, agent="*", types=["memory.*"], visibility=["public", "internal"], order="oldest")
-    assert second == Query(2)
+    assert first == Query(
+        1,
+        agent="*",
+        types=["memory.*"],
+        visibility=["public", "internal"],
+        order="oldest",
+        credit=QUERY_CREDIT,
+    )
+    assert second == Query(2, credit=QUERY_CREDIT)
 
 
 def test_tail_and_replay_ask_for_what_their_keywords_say(connect: Connect, server: ScriptedServer) -> None:

@@ -14,7 +14,7 @@ from .reading import Message
 from .stopwords import STOP, words
 
 STRETCH_GAP = 3_600_000  # ms of silence after which a session's conversation counts as another one
-FIRST_EXCHANGES, LAST_EXCHANGES = 4, 8  # of a stretch that are weighed
+FIRST_EXCHANGES, LAST_EXCHANGES = 3, 5  # of a stretch that are weighed
 LOOKED_AT = 600  # characters at each end of a message that are looked at for its sentence
 MOST_SENTENCES = 4  # at each end of a message that are weighed
 SHORT, LONG = 20, 220  # characters of a sentence that says enough, and of one that says too much
