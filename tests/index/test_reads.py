@@ -328,6 +328,13 @@ def test_the_order_of_a_stream(store: Store, reads: Reads) -> None:
     assert first.event_id == "id-12"
 
 
+def test_a_stream_is_found_behind_rows_that_wait_for_it(store: Store, reads: Reads) -> None:
+    """An index that was built anew may have read the stream before the first row was accepted."""
+    read_stream(store, foreign(1), foreign(2))
+    accept(store, own(3))
+    assert ids(reads.in_stream("S", Filter(), after=0, upto=9, limit=9)) == ["id-1", "id-2"]
+
+
 # Single events
 
 

@@ -37,8 +37,8 @@ SELECT number, position FROM streams WHERE name = ? AND created = ?
 INSERT INTO streams (name, created) VALUES (?, ?) RETURNING number
 
 -- name: stream_numbers
--- All streams of a name, the newest last.
-SELECT number FROM streams WHERE name = ? ORDER BY number
+-- All streams of a name, the newest last. Rows that are not in a stream yet are under `created` ''.
+SELECT number FROM streams WHERE name = ? ORDER BY created <> '', number
 
 -- name: set_position
 UPDATE streams SET position = ?2 WHERE number = ?1
