@@ -14,7 +14,7 @@ from ..sql import Statements
 from .conditions import Condition, Walk, Whose, bound, condition, of_authors, parts_of, walk_of
 from .connection import QUERIES
 from .entries import id_of
-from .model import Entry, Filter, Hit, Scope, Shown
+from .model import Entry, Filter, Hit, Scope, Seen, Shown
 from .ranking import rank
 from .words import parse_query
 
@@ -71,53 +71,82 @@ class Reads(Statements):
             newest: The newest first; else the oldest.
             after: Begin behind this place in that order.
         """
-        runs = [self._entries(*tail) for tail in self._page(wanted, newest, limit, after)]
+        runs = self._pages(self._entries, wanted, newest, limit, after)
         return _first(limit, *runs, key=place, reverse=newest)
 
     def shown(
         self, wanted: Filter, *, newest: bool = True, limit: int, after: Key | None = None
     ) -> list[Shown]:
         """Return the same as `page`, as far as a query sends it; that takes half the time."""
-        runs = [self._shown(*tail) for tail in self._page(wanted, newest, limit, after)]
+        runs = self._pages(self._shown, wanted, newest, limit, after)
         return _first(limit, *runs, key=place, reverse=newest)
 
-    def _page(self, wanted: Filter, newest: bool, limit: int, after: Key | None) -> Iterator[tuple[Any, ...]]:
-        """Return the end of a query and its bindings, for each part of the scope."""
-        direction, sign = ("DESC", "<") if newest else ("ASC", ">")
+    def _pages[T: (Entry, Shown)](
+        self, fetch: Callable[..., list[T]], wanted: Filter, newest: bool, limit: int, after: Key | None
+    ) -> list[list[T]]:
+        """Return the page of each part of the scope."""
+        direction, sign, back = ("DESC", "<", ">") if newest else ("ASC", ">", "<")
         order = f"ORDER BY e.time {direction}, e.n {direction} LIMIT ?"
+        runs: list[list[T]] = []
         for must in self._musts(wanted, walk_of(wanted)):
-            sql, values = must.sql, must.values
+            sql, values = must.sql, list(must.values)
             if after is not None:
-                sql, values = f"{sql} AND (e.time, e.n) {sign} (?, ?)", (*values, *after)
-            yield f"WHERE {sql} {order}", *values, limit
+                sql += f" AND (e.time, e.n) {sign} (?, ?)"
+                values += after
+            if runs and len(runs[0]) == limit > 0:
+                # No farther than the first part reaches: behind it there may be nothing but its own events.
+                sql += f" AND (e.time, e.n) {back} (?, ?)"
+                values += place(runs[0][-1])
+            runs.append(fetch(f"WHERE {sql} {order}", *values, limit))
+        return runs
 
     def arrived(
-        self,
-        wanted: Filter,
-        *,
-        after: int,
-        upto: int,
-        limit: int,
-        newest: bool = False,
-        stored: int | None = None,
+        self, wanted: Filter, *, after: int, upto: int, limit: int, seen: Seen | None = None
     ) -> list[Entry]:
         """Return events in the order in which the index took them.
 
         Args:
             after: Behind this number of an event.
             upto: Up to this number.
-            newest: The last ones, the newest first.
-            stored: Not stored before this time, Unix ms.
+            seen: Leave out what was seen of the index that was here before.
         """
-        order = "DESC" if newest else "ASC"
+        unseen = "" if seen is None else " AND (+e.outbox > ? OR (+e.outbox IS NULL AND +e.stored >= ?))"
         runs = [
             self._entries(
-                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {order} LIMIT ?",
-                after, upto, FIRST_TIME if stored is None else bound(stored), *must.values, limit,
+                f"WHERE e.n > ? AND e.n <= ?{unseen} AND {must.sql} ORDER BY e.n LIMIT ?",
+                after, upto, *(seen or ()), *must.values, limit,
             )
-            for must in self._musts(wanted, Walk.NUMBER)
+            for must in self._musts(wanted, Walk.NUMBER, (after + 1, upto))
         ]  # fmt: skip
-        return _first(limit, *runs, key=lambda entry: entry.n, reverse=newest)
+        return _first(limit, *runs, key=lambda entry: entry.n)
+
+    def kept(self, wanted: Filter, *, after: Key, upto: int, limit: int) -> list[Entry]:
+        """Return events in the order in which they were stored, which no rebuild changes.
+
+        Args:
+            after: Behind this place in that order: a time and a number.
+            upto: Up to this number of an event.
+        """
+        runs = [self._entries(*tail) for tail in self._kept(wanted, ">", "ASC", after, upto, limit)]
+        return _first(limit, *runs, key=lambda entry: (entry.stored, entry.n))
+
+    def kept_before(self, wanted: Filter, *, before: Key, upto: int, limit: int) -> list[Key]:
+        """Return the places of events in that order, the newest first."""
+        runs: list[list[Any]] = [
+            list(self.db.execute(f"SELECT e.stored, e.n FROM events AS e {sql}", values))
+            for sql, *values in self._kept(wanted, "<", "DESC", before, upto, limit)
+        ]
+        return _first(limit, *runs, key=tuple, reverse=True)
+
+    def _kept(
+        self, wanted: Filter, sign: str, order: str, place: Key, upto: int, limit: int
+    ) -> Iterator[tuple[Any, ...]]:
+        walk = Walk.RUN if wanted.run is not None else Walk.NUMBER  # a run is short
+        stored = "+e.stored" if walk is Walk.RUN else "e.stored"
+        for must in self._musts(wanted, walk):
+            sql = f"WHERE ({stored}, e.n) {sign} (?, ?) AND +e.n <= ? AND {must.sql}"
+            values = (*map(bound, place), upto, *must.values, limit)
+            yield f"{sql} ORDER BY {stored} {order}, e.n {order} LIMIT ?", *values
 
     def in_stream(self, stream: str, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
         """Return events in the order of a stream, as it is now; `stored` is its time.
@@ -138,10 +167,14 @@ class Reads(Statements):
         ]  # fmt: skip
         return _first(limit, *runs, key=lambda entry: entry.seq)
 
-    def _musts(self, wanted: Filter, walk: Walk) -> list[Condition]:
-        """Return the conditions of a filter, one for each part of its scope."""
+    def _musts(self, wanted: Filter, walk: Walk, among: tuple[int, int] | None = None) -> list[Condition]:
+        """Return the conditions of a filter, one for each part of its scope.
+
+        Args:
+            among: First and last number of the events that are looked at anyway.
+        """
         return [
-            condition(wanted, [part], walk, self._tables([part]), self.number)
+            condition(wanted, [part], walk, self._tables([part]), self.number, among)
             for part in parts_of(wanted.scope, self.number)
         ]
 
@@ -246,8 +279,11 @@ class Reads(Statements):
         whose = "e.agent = ? AND e.kind = 8"
         if others:
             whose = f"e.visibility = {VISIBILITIES.index('public')} AND +e.agent <> ? AND e.kind = 8"
+        index = "events_public_memories" if others else "events_memories"
         agent_number = self.number(agent) or 0
-        return self._entries(f"WHERE {whose} ORDER BY e.time DESC, e.n DESC LIMIT ?", agent_number, limit)
+        return self._entries(
+            f"INDEXED BY {index} WHERE {whose} ORDER BY e.time DESC, e.n DESC LIMIT ?", agent_number, limit
+        )
 
     # Names and tables
 
