@@ -163,3 +163,8 @@ def test_a_session_that_only_ever_began_hides_nothing() -> None:
     found = past(w.events)
     assert [message.text for message in found.messages] == ["Please remember the milk."]
     assert (found.recent, found.left_out["own_start"]) == (1, 300)
+
+
+def test_a_long_gap_is_read_in_one_go() -> None:
+    """Going back and forth in it would take minutes; the test would not end."""
+    assert stripped("NO_REPLY and" + " " * 200_000 + "more") == "and" + " " * 200_000 + "more"

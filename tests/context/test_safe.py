@@ -67,6 +67,7 @@ def test_long_texts_are_read_in_one_go(text: str) -> None:
     """Going back and forth in them would take minutes; the test would not end."""
     defuse(text[0] + text[-1] * 200_000)
     defuse(text * 50_000)
+    defuse(f"a\n{text[-1] * 200_000}b")
 
 
 DANGER = re.compile(

@@ -37,7 +37,9 @@ _NOISE = re.compile(
     r"|\s*Read HEARTBEAT\.md if it exists"
     r"|\s*\(?no output\)?\s*\Z"
 )
-_TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|[\s*_`(\[]*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$")
+_TOKEN = re.compile(
+    r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|(?<![\s*_`(\[])[\s*_`(\[]*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$"
+)
 # What OpenClaw puts before a person's words: data about the channel, no words of that person.
 _WRAPPED = re.compile(r"\A(?:\s*[\w ()-]{0,60}\(untrusted[^)\n]{0,40}\):?\s*```\w*\n.*?\n```\s*)+", re.DOTALL)
 # A block of ours that an agent's program stored along with the prompt. It must not grow into the next one.

@@ -19,7 +19,7 @@ MAX_LABEL = 64  # characters of a name that others choose: sessions, agents, too
 
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile("[\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-_TRAILING = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]*\n(?:[ \t]*\n)*")
 
 # Controls, marks of direction, what has no width, tag characters, variation selectors, halves of pairs.
 _HIDDEN = re.compile(
