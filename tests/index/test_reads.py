@@ -1,6 +1,6 @@
 """The index's reading side: pages, order, cursors, scopes and filters."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventd.events.types import Kind
+from eventd.index import reads as module
 from eventd.index.model import Entry, Filter, Placed, Scope, Seen
 from eventd.index.reads import Key, Reads, place
 from eventd.index.store import Store
@@ -358,6 +359,41 @@ def test_a_stream_is_found_behind_rows_that_wait_for_it(store: Store, reads: Rea
     read_stream(store, foreign(1), foreign(2))
     accept(store, own(3))
     assert ids(reads.in_stream("S", Filter(), after=0, upto=9, limit=9)) == ["id-1", "id-2"]
+
+
+def test_a_page_of_large_events_ends_sooner(
+    store: Store, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes on behind it gets all of them, also where two parts of a scope are put together."""
+    monkeypatch.setattr(module, "PAGE_BYTES", 1000)
+    for n in range(1, 41):
+        size = n * 37 % 700
+        accept(
+            store,
+            own(n, agent="other" if n % 3 else "main", visibility="public", payload={"content": "x" * size}),
+        )
+    whole = [f"id-{n}" for n in range(1, 41)]
+    mine = Filter(scope=Scope(reader="main"))
+
+    def pages(read: Callable[[Any], list[Any]], key: Callable[[Any], Any]) -> Iterator[int]:
+        after = None
+        while page := read(after):
+            assert len(page) < 3 or sum(len(event.body) for event in page[:-1]) <= 1000
+            yield from (event.n for event in page)
+            after = key(page[-1])
+
+    shown = pages(lambda after: reads.shown(mine, newest=False, limit=10, after=after), place)
+    assert list(shown) == list(range(1, 41))
+    back = pages(lambda after: reads.shown(mine, limit=10, after=after), place)
+    assert list(back) == list(range(40, 0, -1))
+    arrived = pages(lambda n: reads.arrived(mine, after=n or 0, upto=99, limit=10), lambda entry: entry.n)
+    assert list(arrived) == list(range(1, 41))
+    kept = pages(
+        lambda key: reads.kept(mine, after=key or (0, 0), upto=99, limit=10),
+        lambda entry: (entry.stored, entry.n),
+    )
+    assert list(kept) == list(range(1, 41))
+    assert ids(reads.page(mine, newest=False, limit=99)) == whole
 
 
 # Single events

@@ -20,6 +20,7 @@ from .words import parse_query
 
 FIRST_TIME = -(2**63)  # ms; before any
 MOST_APART = 2  # neighbours of a hit that need not be hits themselves, where they are shown anyway
+PAGE_BYTES = 4 * 2**20  # of bodies: with more, a page ends before its limit
 MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
 CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
 
@@ -77,9 +78,12 @@ class Reads(Statements):
     def shown(
         self, wanted: Filter, *, newest: bool = True, limit: int, after: Key | None = None
     ) -> list[Shown]:
-        """Return the same as `page`, as far as a query sends it; that takes half the time."""
+        """Return the same as `page`, as far as a query sends it, which takes half the time.
+
+        A page of large events ends sooner; `is_cut` tells.
+        """
         runs = self._pages(self._shown, wanted, newest, limit, after)
-        return _first(limit, *runs, key=place, reverse=newest)
+        return _within(_first(limit, *runs, key=place, reverse=newest))
 
     def _pages[T: (Entry, Shown)](
         self, fetch: Callable[..., list[T]], wanted: Filter, newest: bool, limit: int, after: Key | None
@@ -103,7 +107,7 @@ class Reads(Statements):
     def arrived(
         self, wanted: Filter, *, after: int, upto: int, limit: int, seen: Seen | None = None
     ) -> list[Entry]:
-        """Return events in the order in which the index took them.
+        """Return events in the order in which the index took them; a page as of `shown`.
 
         Args:
             after: Behind this number of an event.
@@ -112,23 +116,25 @@ class Reads(Statements):
         """
         unseen = "" if seen is None else " AND (+e.outbox > ? OR (+e.outbox IS NULL AND +e.stored >= ?))"
         runs = [
-            self._entries(
+            self._some(
                 f"WHERE e.n > ? AND e.n <= ?{unseen} AND {must.sql} ORDER BY e.n LIMIT ?",
                 after, upto, *(seen or ()), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER, (after + 1, upto))
         ]  # fmt: skip
-        return _first(limit, *runs, key=lambda entry: entry.n)
+        return _within(_first(limit, *runs, key=lambda entry: entry.n))
 
     def kept(self, wanted: Filter, *, after: Key, upto: int, limit: int) -> list[Entry]:
         """Return events in the order in which they were stored, which no rebuild changes.
+
+        A page as of `shown`.
 
         Args:
             after: Behind this place in that order: a time and a number.
             upto: Up to this number of an event.
         """
-        runs = [self._entries(*tail) for tail in self._kept(wanted, ">", "ASC", after, upto, limit)]
-        return _first(limit, *runs, key=lambda entry: (entry.stored, entry.n))
+        runs = [self._some(*tail) for tail in self._kept(wanted, ">", "ASC", after, upto, limit)]
+        return _within(_first(limit, *runs, key=lambda entry: (entry.stored, entry.n)))
 
     def kept_before(self, wanted: Filter, *, before: Key, upto: int, limit: int) -> list[Key]:
         """Return the places of events in that order, the newest first."""
@@ -149,7 +155,7 @@ class Reads(Statements):
             yield f"{sql} ORDER BY {stored} {order}, e.n {order} LIMIT ?", *values
 
     def in_stream(self, stream: str, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
-        """Return events in the order of a stream, as it is now; `stored` is its time.
+        """Return events in the order of a stream, as it is now; `stored` is its time. A page as of `shown`.
 
         Args:
             after: Behind this sequence.
@@ -159,13 +165,13 @@ class Reads(Statements):
         if not numbers:
             return []
         runs = [
-            self._entries(
+            self._some(
                 f"WHERE e.stream = ? AND e.seq > ? AND e.seq <= ? AND {must.sql} ORDER BY e.seq LIMIT ?",
                 numbers[-1][0], bound(after), bound(upto), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
         ]  # fmt: skip
-        return _first(limit, *runs, key=lambda entry: entry.seq)
+        return _within(_first(limit, *runs, key=lambda entry: entry.seq))
 
     def _musts(self, wanted: Filter, walk: Walk, among: tuple[int, int] | None = None) -> list[Condition]:
         """Return the conditions of a filter, one for each part of its scope.
@@ -275,7 +281,7 @@ class Reads(Statements):
         return found
 
     def memories(self, agent: str, *, others: bool, limit: int) -> list[Entry]:
-        """Return memories of an agent, or the public ones of all others, newest first."""
+        """Return memories of an agent, or the public ones of all others, newest first, up to `PAGE_BYTES`."""
         whose = "e.agent = ? AND e.kind = 8"
         if others:
             whose = f"e.visibility = {VISIBILITIES.index('public')} AND +e.agent <> ? AND e.kind = 8"
@@ -334,13 +340,31 @@ class Reads(Statements):
         rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
         return list(self._made(rows))
 
+    def _some(self, tail: str, *values: Any) -> list[Entry]:
+        """Return entries, two at least where there are so many, up to `PAGE_BYTES`."""
+        rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
+        found: list[Entry] = []
+        room = PAGE_BYTES
+        for entry in self._made(rows):
+            found.append(entry)
+            room -= len(entry.body)
+            if room < 0 and len(found) > 1:
+                rows.close()
+                break
+        return found
+
     def _shown(self, tail: str, *values: Any) -> list[Shown]:
         rows = self.db.execute(f"SELECT {SHOWN_COLUMNS} FROM events AS e {tail}", values)
         name, stream_name = self.name, self._stream
-        return [
-            Shown(n, time, stream_name(stream), seq or 0, name(subject), stored, body)
-            for n, time, stream, seq, subject, stored, body in rows
-        ]
+        found: list[Shown] = []
+        room = PAGE_BYTES
+        for n, time, stream, seq, subject, stored, body in rows:
+            found.append(Shown(n, time, stream_name(stream), seq or 0, name(subject), stored, body))
+            room -= len(body)
+            if room < 0 and len(found) > 1:
+                rows.close()
+                break
+        return found
 
     def _made(self, rows: apsw.Cursor) -> Iterator[Entry]:
         name = self.name
@@ -368,6 +392,21 @@ def _visibility(number: int) -> str:
 def place(entry: Entry | Shown) -> Key:
     """Return an event's place in the order of time."""
     return entry.time, entry.n
+
+
+def is_cut(page: Sequence[Entry | Shown]) -> bool:
+    """Whether a page may have ended before its limit, for all that its events hold."""
+    return len(page) > 1 and sum(len(event.body) for event in page) > PAGE_BYTES
+
+
+def _within[T: (Entry, Shown)](page: list[T]) -> list[T]:
+    """Return the beginning of several parts put together: as far as each of them reaches for sure."""
+    room = PAGE_BYTES
+    for place, event in enumerate(page):
+        room -= len(event.body)
+        if room < 0 and place:
+            return page[: place + 1]
+    return page
 
 
 def _first[T](limit: int, *runs: list[T], key: Callable[[Any], Any], reverse: bool = False) -> list[T]:

@@ -9,7 +9,7 @@ from ..access import scope_of
 from ..index.conditions import LAST_INTEGER, bound
 from ..index.index import Index
 from ..index.model import Entry, Filter, Seen, Shown
-from ..index.reads import Key, place
+from ..index.reads import Key, is_cut, place
 from ..server.operations import StreamResponder
 from .filters import bad, check_agent, filter_of
 from .freshness import Freshness
@@ -17,7 +17,7 @@ from .freshness import Freshness
 BEGIN: Key = (-LAST_INTEGER - 1, 0)
 END: Key = (LAST_INTEGER, LAST_INTEGER)
 OTHERS_LATE = 3000  # ms after which what others have stored is in the index, as a rule
-PAGE = 500  # events read at a time: about 1 ms of a reading thread, and as much memory as they take
+PAGE = 500  # events read at a time, about 1 ms of a reading thread; fewer where they are large
 
 
 class Queries:
@@ -47,12 +47,14 @@ class Queries:
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
             page = await self._page(wanted, newest, size + 1, after)
-            more = len(page) > size
-            await responder.send_events([stored(request.id, entry) for entry in page[:size]])
-            after = place(page[size - 1]) if more else None
+            more = len(page) > size or is_cut(page)
+            if more:
+                del page[-1]  # it only tells that there is more
+            await responder.send_events([stored(request.id, entry) for entry in page])
             if not more:
                 return
-            left = None if left is None else left - size
+            after = place(page[-1])
+            left = None if left is None else left - len(page)
         if after is not None:
             responder.cursor = write_cursor(after, newest=newest)
 
@@ -106,7 +108,7 @@ class Queries:
                 page = await self._arrived(wanted, upto, newest, seen)
                 for entry in page:
                     yield entry
-                upto = page[-1].n if len(page) == PAGE else newest
+                upto = page[-1].n if len(page) == PAGE or is_cut(page) else newest
             looked = now
             await changed.wait()
 
