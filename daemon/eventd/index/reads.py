@@ -133,26 +133,44 @@ class Reads(Statements):
             after: Behind this place in that order: a time and a number.
             upto: Up to this number of an event.
         """
-        runs = [self._some(*tail) for tail in self._kept(wanted, ">", "ASC", after, upto, limit)]
-        return _within(_first(limit, *runs, key=lambda entry: (entry.stored, entry.n)))
+        runs = self._kept(self._some, _storing, wanted, after, upto, limit, newest=False)
+        return _within(_first(limit, *runs, key=_storing))
 
     def kept_before(self, wanted: Filter, *, before: Key, upto: int, limit: int) -> list[Key]:
         """Return the places of events in that order, the newest first."""
-        runs: list[list[Any]] = [
-            list(self.db.execute(f"SELECT e.stored, e.n FROM events AS e {sql}", values))
-            for sql, *values in self._kept(wanted, "<", "DESC", before, upto, limit)
-        ]
+
+        def fetch(tail: str, *values: Any) -> list[Any]:
+            return list(self.db.execute(f"SELECT e.stored, e.n FROM events AS e {tail}", values))
+
+        runs = self._kept(fetch, tuple, wanted, before, upto, limit, newest=True)
         return _first(limit, *runs, key=tuple, reverse=True)
 
-    def _kept(
-        self, wanted: Filter, sign: str, order: str, place: Key, upto: int, limit: int
-    ) -> Iterator[tuple[Any, ...]]:
+    def _kept[T](
+        self,
+        fetch: Callable[..., list[T]],
+        key: Callable[[T], Key],
+        wanted: Filter,
+        begin: Key,
+        upto: int,
+        limit: int,
+        *,
+        newest: bool,
+    ) -> list[list[T]]:
+        """Return what each part of the scope has in the order of storing, as `_pages` does."""
+        direction, sign, back = ("DESC", "<", ">") if newest else ("ASC", ">", "<")
         walk = Walk.RUN if wanted.run is not None else Walk.NUMBER  # a run is short
         stored = "+e.stored" if walk is Walk.RUN else "e.stored"
+        runs: list[list[T]] = []
         for must in self._musts(wanted, walk):
             sql = f"WHERE ({stored}, e.n) {sign} (?, ?) AND +e.n <= ? AND {must.sql}"
-            values = (*map(bound, place), upto, *must.values, limit)
-            yield f"{sql} ORDER BY {stored} {order}, e.n {order} LIMIT ?", *values
+            values = [*map(bound, begin), upto, *must.values]
+            if runs and len(runs[0]) == limit > 0:
+                sql += f" AND ({stored}, e.n) {back} (?, ?)"
+                values += key(runs[0][-1])
+            runs.append(
+                fetch(f"{sql} ORDER BY {stored} {direction}, e.n {direction} LIMIT ?", *values, limit)
+            )
+        return runs
 
     def in_stream(self, stream: str, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
         """Return events in the order of a stream, as it is now; `stored` is its time. A page as of `shown`.
@@ -392,6 +410,10 @@ def _visibility(number: int) -> str:
 def place(entry: Entry | Shown) -> Key:
     """Return an event's place in the order of time."""
     return entry.time, entry.n
+
+
+def _storing(entry: Entry) -> Key:
+    return entry.stored, entry.n
 
 
 def is_cut(page: Sequence[Entry | Shown]) -> bool:
