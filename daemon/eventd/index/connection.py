@@ -97,6 +97,14 @@ def size_of(path: Path) -> int:
     return total
 
 
+def log_size_of(path: Path) -> int:
+    """Return the bytes that the log of the index takes."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _open(path: Path) -> tuple[apsw.Connection, bool]:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     path.chmod(0o600)  # SQLite gives the log the same mode

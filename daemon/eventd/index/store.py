@@ -277,6 +277,10 @@ class Store(Statements):
         """Give free pages back to the disk."""
         self.db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
 
+    def cut_log(self) -> None:
+        """Move all of the log into the database, as long as nobody reads it."""
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def used_bytes(self) -> int:
         """Return the bytes of the file that hold something."""
         pages: int = self.db.execute("PRAGMA page_count").get
