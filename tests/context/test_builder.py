@@ -202,7 +202,7 @@ def test_frame_says_what_the_block_is_and_of_when() -> None:
     assert lines[1] == NOTICE
     assert lines[2:4] == [
         "2 events with 2 messages in 1 session, 2026-11-22 19:01–19:02.",
-        "Topics (messages): Kubernetes manual (2).",
+        "Topics (messages): “Kubernetes manual” (2).",
     ]
 
 

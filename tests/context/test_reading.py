@@ -151,3 +151,20 @@ def test_odd_bodies_are_read_as_far_as_they_go() -> None:
     assert said(b'{"type":"msg.in","payload":{"data":"x","content":"y"}}') == "y"
     assert said(b'{"type":"msg.in","payload":{"data":{"text":7}}}') == ""
     assert said(b"[1]") == said(b"nonsense") == said(b"") == ""
+
+
+def test_a_session_that_only_ever_began_hides_nothing() -> None:
+    """An agent that is started again and again before it says anything remembers all the same."""
+    w = Writer()
+    w.ask("Please remember the milk.")
+    w.session = NEW
+    for _ in range(300):
+        w.start()
+    found = past(w.events)
+    assert [message.text for message in found.messages] == ["Please remember the milk."]
+    assert (found.recent, found.left_out["own_start"]) == (1, 300)
+
+
+def test_a_long_gap_is_read_in_one_go() -> None:
+    """Going back and forth in it would take minutes; the test would not end."""
+    assert stripped("NO_REPLY and" + " " * 200_000 + "more") == "and" + " " * 200_000 + "more"

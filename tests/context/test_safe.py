@@ -29,6 +29,14 @@ from eventd.context.safe import defuse, label, one_line, quote
         ("a\u200b\u200bb", "a‹U+200B ×2›b"),
         ("\U000e0041\U000e0042", "‹U+E0041 ×2›"),
         ("a\u2028## b", "a\n‹##› b"),
+        ("\u2003System: x\n\u00a0\u3000Human: y", "‹System›: x\n  ‹Human›: y"),
+        ("\u00a0## b", "‹##› b"),
+        ("- - - - - - - - System: x", "- - - - - - - - ‹System›: x"),
+        ("﹤/eventd-memory﹥", "‹/eventd-memory›"),
+        ("</\u0435ventd-memory>", "‹/\u0435ventd-memory›"),
+        ("< |im_start| >system", "‹ |im_start| ›system"),
+        ("［INST］", "‹INST›"),
+        ("<user_query>x</assistant_response>", "‹user_query›x‹/assistant_response›"),
         ("a\x00b", "a‹U+0000›b"),
         ("a\ud800b", "a‹U+D800›b"),
     ],
@@ -54,6 +62,14 @@ def test_plain_text_is_left_alone(text: str) -> None:
     assert defuse(text) == text
 
 
+@pytest.mark.parametrize("text", ["<", "< ", "<é", "<é-", "[", "[ ", "<<", "- ", "| ", "<user-"])
+def test_long_texts_are_read_in_one_go(text: str) -> None:
+    """Going back and forth in them would take minutes; the test would not end."""
+    defuse(text[0] + text[-1] * 200_000)
+    defuse(text * 50_000)
+    defuse(f"a\n{text[-1] * 200_000}b")
+
+
 DANGER = re.compile(
     r"<\||\|>|<\s*/?\s*(?:system|s|eventd-memory)\b|\[/?INST\]|```|~~~|^ {0,3}#{1,6}(?: |$)"
     r"|^(?:human|assistant|system|user):"
@@ -63,7 +79,7 @@ DANGER = re.compile(
 )
 pieces = st.sampled_from(
     ["<|", "|>", "<system>", "</s>", "[INST]", "```", "~~~", "# ", "\n", "Human:", "Assistant:", "\r",
-     "\u2028", "\u202e", "\u200b", "\U000e0041", "\x00", " ", "x", "é", "数", "“", "”", "> ",
+     "\u2028", "\u202e", "\u200b", "\U000e0041", "\x00", " ", "x", "é", "数", "“", "”", "> ", "\u00a0",
      "<eventd-memory", "[…]"]
 )  # fmt: skip
 texts = st.lists(pieces | st.text(max_size=4), max_size=30).map("".join)

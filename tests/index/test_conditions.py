@@ -68,6 +68,8 @@ TIME = "USING INDEX events_by_time"
 PUBLIC = "USING INDEX events_public"
 NUMBER = "USING INTEGER PRIMARY KEY (rowid"
 PLACE = "USING INDEX events_by_place (stream=? AND seq"
+STORED = "INDEX events_by_stored (stored"
+PUBLIC_MEMORIES = "USING INDEX events_public_memories"
 MEMORIES = "USING INDEX events_memories (agent=?"
 
 
@@ -105,10 +107,14 @@ MEMORIES = "USING INDEX events_memories (agent=?"
         (lambda reads: reads.in_stream("S", Filter(scope=OTHER), after=0, upto=9, limit=9), [PLACE]),
         (lambda reads: reads.arrived(Filter(scope=OTHER), after=1, upto=9, limit=9), [NUMBER]),
         (lambda reads: reads.arrived(Filter(session="agent:main:s"), after=1, upto=9, limit=9), [NUMBER]),
+        (lambda reads: reads.kept(Filter(scope=OTHER), after=(1, 1), upto=9, limit=9), [STORED]),
+        (lambda reads: reads.kept(Filter(text="event"), after=(1, 1), upto=9, limit=9), [NUMBER]),
+        (lambda reads: reads.kept(Filter(run="r"), after=(1, 1), upto=9, limit=9), [RUN]),
+        (lambda reads: reads.kept_before(Filter(), before=(9, 9), upto=9, limit=9), [STORED]),
         (lambda reads: reads.marks("main", since=1, limit=9), [AUTHOR]),
         (lambda reads: reads.marks("main", since=None, limit=9, kinds=[Kind.MESSAGE_IN]), [AUTHOR]),
         (lambda reads: reads.memories("main", others=False, limit=9), [MEMORIES]),
-        (lambda reads: reads.memories("main", others=True, limit=9), [PUBLIC]),
+        (lambda reads: reads.memories("main", others=True, limit=9), [PUBLIC_MEMORIES]),
         (lambda reads: reads.by_numbers([1, 2]), [NUMBER]),
     ],
 )

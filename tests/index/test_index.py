@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -537,3 +538,30 @@ async def test_pruning(path: Path) -> None:
         assert index.count == 0
         checkpoint(index)
         assert await index.size() < size
+
+
+async def test_the_log_is_cut_although_reads_never_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One read after the other keeps SQLite from beginning the log anew."""
+    monkeypatch.setattr(index_module, "MAX_LOG", 2**20)
+    log = tmp_path / "index.db-wal"
+    async with index_at(tmp_path / "index.db") as index, anyio.create_task_group() as tasks:
+
+        def linger(reads: Reads) -> None:
+            reads.page(Filter(), limit=1)
+            time.sleep(0.01)
+
+        async def read() -> None:
+            while True:
+                await index.read(linger)
+
+        for _ in range(2 * index_module.READERS):
+            tasks.start_soon(read)
+        stream = (await index.stream("S", "")).number
+        for first in range(1, 20_000, 500):
+            events = [(stream, 1, own(n)) for n in range(first, first + 500)]
+            await index.add_accepted(events, first + 499)
+            await index.cut_log()
+            assert log.stat().st_size < 3 * 2**20
+        tasks.cancel_scope.cancel()

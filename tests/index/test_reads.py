@@ -1,6 +1,6 @@
 """The index's reading side: pages, order, cursors, scopes and filters."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventd.events.types import Kind
-from eventd.index.model import Entry, Filter, Placed, Scope
+from eventd.index import reads as module
+from eventd.index.model import Entry, Filter, Placed, Scope, Seen
 from eventd.index.reads import Key, Reads, place
 from eventd.index.store import Store
 from index.support import ALL, START, accept, foreign, ids, in_memory, opened, own, read_stream, reading
@@ -88,7 +89,7 @@ def test_numbers_beyond_those_of_sqlite(store: Store, reads: Reads, number: int)
     assert found(reads, until=number) == (["id-1"] if number > 0 else [])
     assert reads.by_place("S", number, Scope()) is None
     assert ids(reads.in_stream("S", Filter(), after=number, upto=number, limit=9)) == []
-    assert ids(reads.arrived(Filter(), after=0, upto=9, limit=9, stored=number)) == (
+    assert ids(reads.kept(Filter(), after=(number, number), upto=9, limit=9)) == (
         [] if number > 0 else ["id-1"]
     )
 
@@ -217,7 +218,8 @@ def test_every_read_keeps_to_the_scope(store: Store, reads: Reads) -> None:
     mine = Scope(reader="alice")
     wanted = Filter(scope=mine)
     assert ids(reads.arrived(wanted, after=0, upto=99, limit=9)) == ["id-1", "id-3"]
-    assert ids(reads.arrived(wanted, after=0, upto=99, limit=1, newest=True)) == ["id-3"]
+    assert ids(reads.kept(wanted, after=(0, 0), upto=99, limit=9)) == ["id-1", "id-3"]
+    assert reads.kept_before(wanted, before=(2 * START, 0), upto=99, limit=1) == [(START + 3, 3)]
     assert ids(reads.in_stream("S", wanted, after=0, upto=99, limit=9)) == ["id-1", "id-3"]
     assert [reads.by_id(f"id-{n}", mine) is not None for n in range(1, 5)] == [True, False, True, False]
     assert [reads.by_place("S", n, mine) is not None for n in range(1, 5)] == [True, False, True, False]
@@ -308,8 +310,32 @@ def test_arrival(store: Store, reads: Reads) -> None:
     accept(store, own(1, timestamp=START + 9), own(2, timestamp=START), own(3, timestamp=START + 5), own(4))
     assert ids(reads.arrived(Filter(), after=0, upto=9, limit=9)) == ["id-1", "id-2", "id-3", "id-4"]
     assert ids(reads.arrived(Filter(), after=1, upto=3, limit=9)) == ["id-2", "id-3"]
-    assert ids(reads.arrived(Filter(), after=0, upto=3, limit=2, newest=True)) == ["id-3", "id-2"]
-    assert ids(reads.arrived(Filter(), after=0, upto=9, limit=9, stored=START + 3)) == ["id-3", "id-4"]
+
+
+def test_the_order_of_storing(store: Store, reads: Reads) -> None:
+    """An index that was built anew took the outbox's rows before the older ones of the stream."""
+    accept(store, own(7), own(8))
+    read_stream(store, foreign(1), foreign(2), foreign(8, seq=3))
+    assert ids(reads.kept(Filter(), after=(0, 0), upto=9, limit=9)) == ["id-1", "id-2", "id-7", "id-8"]
+    assert ids(reads.kept(Filter(), after=(START + 1, 3), upto=9, limit=2)) == ["id-2", "id-7"]
+    assert ids(reads.kept(Filter(), after=(0, 0), upto=3, limit=9)) == ["id-1", "id-7", "id-8"]
+    assert reads.kept_before(Filter(), before=(2 * START, 0), upto=9, limit=3) == [
+        (START + 8, 2), (START + 7, 1), (START + 2, 4)
+    ]  # fmt: skip
+
+
+def test_what_was_seen_of_the_index_that_was_here_before(store: Store, reads: Reads) -> None:
+    """Own rows by their outbox number, those of others by the time at which they were stored."""
+    accept(store, own(7), own(8))
+    read_stream(store, foreign(1), foreign(2), foreign(9))
+    seen = Seen(outbox=7, stored=START + 9)
+    assert ids(reads.arrived(Filter(), after=0, upto=9, limit=9, seen=seen)) == ["id-8", "id-9"]
+
+
+def test_words_among_the_newest_events(store: Store, reads: Reads) -> None:
+    """As who follows the index asks for them."""
+    accept(store, *(own(n, payload={"content": "same words" if n % 2 else "others"}) for n in range(1, 9)))
+    assert ids(reads.arrived(Filter(text="same"), after=3, upto=7, limit=9)) == ["id-5", "id-7"]
 
 
 def test_the_order_of_a_stream(store: Store, reads: Reads) -> None:
@@ -326,6 +352,48 @@ def test_the_order_of_a_stream(store: Store, reads: Reads) -> None:
     first = reads.by_place("S", 1, Scope())
     assert first is not None
     assert first.event_id == "id-12"
+
+
+def test_a_stream_is_found_behind_rows_that_wait_for_it(store: Store, reads: Reads) -> None:
+    """An index that was built anew may have read the stream before the first row was accepted."""
+    read_stream(store, foreign(1), foreign(2))
+    accept(store, own(3))
+    assert ids(reads.in_stream("S", Filter(), after=0, upto=9, limit=9)) == ["id-1", "id-2"]
+
+
+def test_a_page_of_large_events_ends_sooner(
+    store: Store, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes on behind it gets all of them, also where two parts of a scope are put together."""
+    monkeypatch.setattr(module, "PAGE_BYTES", 1000)
+    for n in range(1, 41):
+        size = n * 37 % 700
+        accept(
+            store,
+            own(n, agent="other" if n % 3 else "main", visibility="public", payload={"content": "x" * size}),
+        )
+    whole = [f"id-{n}" for n in range(1, 41)]
+    mine = Filter(scope=Scope(reader="main"))
+
+    def pages(read: Callable[[Any], list[Any]], key: Callable[[Any], Any]) -> Iterator[int]:
+        after = None
+        while page := read(after):
+            assert len(page) < 3 or sum(len(event.body) for event in page[:-1]) <= 1000
+            yield from (event.n for event in page)
+            after = key(page[-1])
+
+    shown = pages(lambda after: reads.shown(mine, newest=False, limit=10, after=after), place)
+    assert list(shown) == list(range(1, 41))
+    back = pages(lambda after: reads.shown(mine, limit=10, after=after), place)
+    assert list(back) == list(range(40, 0, -1))
+    arrived = pages(lambda n: reads.arrived(mine, after=n or 0, upto=99, limit=10), lambda entry: entry.n)
+    assert list(arrived) == list(range(1, 41))
+    kept = pages(
+        lambda key: reads.kept(mine, after=key or (0, 0), upto=99, limit=10),
+        lambda entry: (entry.stored, entry.n),
+    )
+    assert list(kept) == list(range(1, 41))
+    assert ids(reads.page(mine, newest=False, limit=99)) == whole
 
 
 # Single events

@@ -17,6 +17,7 @@ from eventd.indexing.coverage import Coverage
 from eventd.indexing.follower import Claims
 from eventd.outbox.model import Run, Settlement
 from eventd.outbox.settings import OutboxSettings
+from eventd.outbox.store import Store
 from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
 from eventd.subjects import subject_of
 from indexing.support import PATIENCE, STREAM, Site, default_route, routes_to, site_at
@@ -309,6 +310,36 @@ async def test_rows_move_by_a_little(site: Site) -> None:
     assert sorted(seq for seq, _ in await site.places()) == expected
 
 
+async def test_rows_that_were_dropped_before_the_index_took_them_are_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outbox that needs the room drops settled rows, also while the follower waits for the index."""
+    await site.ship(*range(1, 11))
+    wait_taken = site.index.wait_taken
+    waits: list[int] = []
+
+    async def wait(number: int) -> None:
+        waits.append(number)
+        if len(waits) == 1:  # a moment later there is more
+            return
+        if len(waits) == 2:
+            run_of = site.numbers[DEFAULT_ROUTE]
+            (run,) = await site.outbox.runs(run_of)
+
+            def drop(store: Store) -> None:
+                store.run("delete_range", (run_of, run.first, run.last))
+                store.run("delete_run", (run_of, run.first))
+
+            await site.outbox._write(drop)
+            site.feed_from_now_on()
+        await wait_taken(number)
+
+    monkeypatch.setattr(site.index, "wait_taken", wait)
+    await site.look()
+    assert len(waits) == 2
+    assert await site.places() == Counter((n, str(n)) for n in range(1, 11))
+
+
 # Several routes
 
 
@@ -382,6 +413,22 @@ async def test_another_follower_takes_over(pair: Site, monkeypatch: pytest.Monke
         await wait_until_async(lambda: second.position == 1)
         tasks.cancel_scope.cancel()
     assert first.problem == "not for you"
+
+
+async def test_another_follower_takes_over_without_a_connection(
+    pair: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it followed is not held while its own route cannot be reached."""
+    monkeypatch.setattr(module, "INTERVAL", 0.01)
+    await pair.look("tim")
+    await pair.publish(SUBJECT, body(0))
+    second = pair.follower
+    async with anyio.create_task_group() as tasks:
+        monkeypatch.setattr(pair.shipper("tim").link, "_session", None)
+        tasks.start_soon(pair.followers["tim"].run)
+        tasks.start_soon(second.run)
+        await wait_until_async(lambda: second.position == 1)
+        tasks.cancel_scope.cancel()
 
 
 def test_a_claim_ends_with_the_next_one() -> None:

@@ -18,7 +18,7 @@ from .reading import Past, read
 from .remembered import fact_rows, pending_rows, recalled_rows
 from .request import ContextRequest
 from .rows import Row
-from .safe import defuse, label, one_line
+from .safe import CLOSING_QUOTE, OPENING_QUOTE, defuse, label, one_line
 from .source import Source
 from .times import iso, span
 from .topics import Topic, topics
@@ -95,7 +95,8 @@ class _Build:
     def _topics(self) -> str:
         named = ""
         for topic in self.topics if self.settings.budget >= ROOMY else ():
-            more = f"{', ' if named else ''}{one_line(defuse(topic.text))} ({topic.messages})"
+            quoted = f"{OPENING_QUOTE}{one_line(defuse(topic.text))}{CLOSING_QUOTE}"
+            more = f"{', ' if named else ''}{quoted} ({topic.messages})"
             if len(named) + len(more) > MAX_TOPICS:
                 break
             named += more

@@ -18,7 +18,7 @@ from ..events.types import MESSAGES, TOOLS, Kind
 from .request import ContextRequest
 from .source import Mark, Source
 
-SPARE = 16  # starts of the calling session that may stand before the newest event that counts
+SPARE = 16  # starts of the calling session that are expected before the newest event that counts
 FEW_MESSAGES = 60  # with fewer among the newest events, messages are looked for by themselves
 MAX_BODIES = 1000  # bodies that are read
 MAX_BYTES = 4 * 1024 * 1024  # of bodies that are read; a larger one is still read when it is the newest
@@ -37,7 +37,9 @@ _NOISE = re.compile(
     r"|\s*Read HEARTBEAT\.md if it exists"
     r"|\s*\(?no output\)?\s*\Z"
 )
-_TOKEN = re.compile(r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|[\s*_`(\[]*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$")
+_TOKEN = re.compile(
+    r"^\W{0,4}(?:HEARTBEAT_OK|NO_REPLY)\b\W*|(?<![\s*_`(\[])[\s*_`(\[]*\b(?:HEARTBEAT_OK|NO_REPLY)\W{0,4}$"
+)
 # What OpenClaw puts before a person's words: data about the channel, no words of that person.
 _WRAPPED = re.compile(r"\A(?:\s*[\w ()-]{0,60}\(untrusted[^)\n]{0,40}\):?\s*```\w*\n.*?\n```\s*)+", re.DOTALL)
 # A block of ours that an agent's program stored along with the prompt. It must not grow into the next one.
@@ -133,15 +135,20 @@ def is_start(mark: Mark) -> bool:
 def read(source: Source, request: ContextRequest, settings: ContextSettings) -> Past:
     """Read the newest events of an agent and what was said in them."""
     past = Past()
-    newest = source.newest(request.agent, since=None, limit=SPARE)
+    limit = SPARE
+    newest = source.newest(request.agent, since=None, limit=limit)
     own = _beginning(source, newest, request)
+    while len(own) == len(newest) == limit < settings.max_events:  # a session that only ever began
+        limit *= SPARE
+        newest = source.newest(request.agent, since=None, limit=limit)
+        own = _beginning(source, newest, request)
     past.left_out["own_start"] = len(own)
     past.begun = bool(own)
     times = [timed(mark).time for mark in newest if mark.n not in own]
     if not times:
         return past
     as_of = max(times)
-    limit = settings.max_events + SPARE
+    limit = settings.max_events + max(SPARE, len(own))
     found = source.newest(request.agent, since=as_of - settings.horizon, limit=limit)
     marks = [timed(mark) for mark in found if mark.n not in own]
     past.full = len(found) >= limit or len(marks) > settings.max_events

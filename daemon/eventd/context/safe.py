@@ -18,7 +18,8 @@ NEXT_LINE = " / "  # stands for the end of a line where a text has to fit into o
 MAX_LABEL = 64  # characters of a name that others choose: sessions, agents, tools, categories
 
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_TRAILING = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
+_SPACES = re.compile("[\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]*\n(?:[ \t]*\n)*")
 
 # Controls, marks of direction, what has no width, tag characters, variation selectors, halves of pairs.
 _HIDDEN = re.compile(
@@ -32,26 +33,30 @@ _FIRST_JOINED = 0x0600  # below this code point nothing is joined, save © ® an
 _KEYCAPS = frozenset("0123456789#*©®")
 
 _TAGS = (
-    r"system[\w-]*|assistant|user|human|developer|admin\w*|s|sys|inst|instructions?|tool[\w-]*|"
-    r"functions?[\w-]*|invoke|parameter|antml[\w:-]*|prompt[\w-]*|context[\w-]*|think\w*|scratchpad|"
+    r"system[\w-]*|assistant[\w-]*|user[\w-]*|human[\w-]*|developer[\w-]*|messages?|role|im_\w+|admin\w*|"
+    r"s|sys|inst|instructions?|tool[\w-]*|functions?[\w-]*|invoke|parameter|antml[\w:-]*|prompt[\w-]*|context[\w-]*|think\w*|scratchpad|"
     r"memory[\w-]*|memories|eventd[\w-]*|documents?|important|bos|eos|pad|unk|"
     r"(?:start|end|begin|begin_end)_(?:of_)?\w+"
 )
+_LESS, _MORE = "[<＜﹤]", "[>＞﹥]"
+_FOREIGN = r"[\w-]*[^\W\x00-\x7f]"
+"""A name with a letter that is none of ASCII: no tag has one, but it may look like one of these."""
+
 _TAG = re.compile(
-    r"<<(?P<sys>\s*/?\s*SYS\s*)>>"
-    r"|[<＜](?P<tag>\s*/?\s*(?:" + _TAGS + r")\b[^<>＜＞\n]{0,120})[>＞]"
-    r"|[<＜](?=\s*/?\s*(?:" + _TAGS + r")\b)",
+    r"<<(?P<sys>\s*+(?:/\s*+)?SYS\s*)>>"
+    rf"|{_LESS}(?P<tag>\s*+(?:/\s*+)?(?:(?:{_TAGS})\b|{_FOREIGN})[^<>＜＞﹤﹥\n]{{0,120}}){_MORE}"
+    rf"|{_LESS}(?=\s*+(?:/\s*+)?(?:(?:{_TAGS})\b|{_FOREIGN}))",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(
-    r"(?P<bar>[<＜](?=[|｜]))|(?P<endbar>(?<=[|｜])[>＞])"
-    r"|\[(?P<inst>\s*/?\s*(?:INST|SYS|SYSTEM[\w ]{0,20}|AVAILABLE_TOOLS|TOOL_\w+)\s*)\]"
+    rf"(?P<bar>{_LESS}(?=\s?[|｜]))|(?P<endbar>(?<=[|｜]){_MORE}|(?<=[|｜]\s){_MORE})"
+    r"|[\[［](?P<inst>\s*+(?:/\s*+)?(?:INST|SYS|SYSTEM[\w ]{0,20}|AVAILABLE_TOOLS|TOOL_\w+)\s*)[\]］]"
     r"|(?P<ticks>`{3,})|(?P<tildes>~{3,})",
     re.IGNORECASE,
 )
 _ROLE = re.compile(
-    r"^(?P<lead>[ \t>*_#\-\d.)]{0,12})(?P<role>system|human|assistant|user|developer|tool|ai|model|"
-    r"instructions?)(?P<tail>(?: ?(?:message|prompt|notice|instructions?))?[*_]{0,3}[ \t]{0,3}[:：])",
+    r"^(?P<lead>[ >*_#\-\d.)•·–—]*+)(?P<role>system|human|assistant|user|developer|tool|ai|model|"
+    r"instructions?)(?P<tail>(?: ?(?:message|prompt|notice|instructions?))?[*_]{0,3}[ ]{0,3}[:：])",
     re.IGNORECASE | re.MULTILINE,
 )
 _HEADING = re.compile(r"^([ \t]{0,8})(#{1,6})(?=[ \t]|$)", re.MULTILINE)
@@ -63,9 +68,9 @@ def defuse(text: str) -> str:
     """Return a text with everything defused that is more than text; its lines are kept, empty ones not."""
     # Most texts are plain; looking for single characters first spares them the expressions.
     if not (text.isascii() and text.replace("\n", "").isprintable()):
-        text = _LINE_ENDS.sub("\n", text).replace("\t", " ")
+        text = _SPACES.sub(" ", _LINE_ENDS.sub("\n", text))
         text = _HIDDEN.sub(_show, text)
-    if any(char in text for char in "<＜[`~|｜"):
+    if any(char in text for char in "<＜﹤[［`~|｜"):
         text = _MARKUP.sub(_defuse_markup, _TAG.sub(_defuse_tag, text))
     if "#" in text:
         text = _HEADING.sub(r"\1‹\2›", text)

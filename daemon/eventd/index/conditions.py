@@ -117,13 +117,20 @@ def of_authors(parts: Sequence[Whose], walk: Walk) -> Condition:
 
 
 def condition(
-    wanted: Filter, parts: Sequence[Whose], walk: Walk, tables: list[str], number: Number
+    wanted: Filter,
+    parts: Sequence[Whose],
+    walk: Walk,
+    tables: list[str],
+    number: Number,
+    among: tuple[int, int] | None = None,
 ) -> Condition:
     """Return what an event must meet.
 
     Args:
         parts: From `parts_of`: the event belongs to one of them.
         tables: Full-text tables that hold their events; for `wanted.text`.
+        among: First and last number of the events among which its words are looked for; the caller sees to
+            it that no other is found.
     """
     first = of_authors(parts, walk)
     sql, values = [first.sql], list(first.values)
@@ -134,7 +141,7 @@ def condition(
 
     if wanted.text is not None:
         groups = [tables[i : i + MAX_TABLES] for i in range(0, len(tables), MAX_TABLES)] or [[]]
-        selects = [matching(group, wanted.text) for group in groups]
+        selects = [matching(group, wanted.text, among) for group in groups]
         choices = " OR ".join(f"e.n IN ({numbers})" for numbers, _ in selects)
         add(f"({choices})", *(value for _, bindings in selects for value in bindings))
     if wanted.run is not None:

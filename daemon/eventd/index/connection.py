@@ -12,7 +12,7 @@ from ..sql import parse, read
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the schema; another one means to build the index anew."""
 
 PAGE_SIZE = 4096  # bytes
@@ -95,6 +95,14 @@ def size_of(path: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             total += path.with_name(path.name + suffix).stat().st_size
     return total
+
+
+def log_size_of(path: Path) -> int:
+    """Return the bytes that the log of the index takes."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _open(path: Path) -> tuple[apsw.Connection, bool]:

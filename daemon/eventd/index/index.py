@@ -8,7 +8,7 @@ comes before it: so writes say for which generation they are, and others are ref
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
@@ -18,7 +18,7 @@ import anyio.to_thread
 import apsw
 
 from ..errors import IndexUnusable
-from .connection import CORRUPT, DAMAGE, open_reader, open_writer, remove, size_of
+from .connection import CORRUPT, DAMAGE, log_size_of, open_reader, open_writer, remove, size_of
 from .model import NewEvent, Placed
 from .reads import Reads
 from .store import Store, StreamState
@@ -30,6 +30,7 @@ READ_LIMIT = 10.0  # seconds after which a read is given up, so that the log can
 PROGRESS_STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock, well below 1 ms
 LOOK_STEP = 2000  # events whose age is looked at in one go, a few ms
 PRUNE_STEP = 500  # events removed in one transaction
+MAX_LOG = 64 * 2**20  # bytes of the log above which reads are held back until it is cut
 TRIM_PAGES = 512  # pages given back after it
 
 
@@ -187,6 +188,18 @@ class Index:
             return gone
 
         return await self._write(work)
+
+    async def cut_log(self) -> None:
+        """Cut the log back where it has grown: it cannot begin anew while one read follows on another.
+
+        New reads wait until those under way have ended.
+        """
+        if await anyio.to_thread.run_sync(log_size_of, self.path) <= MAX_LOG:
+            return
+        async with AsyncExitStack() as held:
+            for _ in range(READERS):
+                await held.enter_async_context(self._reading)
+            await self._write(Store.cut_log)
 
     async def rebuild(self) -> None:
         """Throw everything away and begin anew."""

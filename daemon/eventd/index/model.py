@@ -130,6 +130,18 @@ class Filter:
     stream: str | None = None
 
 
+class Seen(NamedTuple):
+    """What a reader has seen of an index that has begun anew since.
+
+    Attributes:
+        outbox: Rows up to this outbox number.
+        stored: Of other writers' what was stored before this time, Unix ms.
+    """
+
+    outbox: int
+    stored: int
+
+
 class Hit(NamedTuple):
     """An event that recall found.
 

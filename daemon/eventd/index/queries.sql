@@ -37,7 +37,7 @@ SELECT number, position FROM streams WHERE name = ? AND created = ?
 INSERT INTO streams (name, created) VALUES (?, ?) RETURNING number
 
 -- name: stream_numbers
--- All streams of a name, the newest last; before them what is not known to be in any yet.
+-- All streams of a name, the newest last. Rows that are not in a stream yet are under `created` ''.
 SELECT number FROM streams WHERE name = ? ORDER BY created <> '', number
 
 -- name: set_position

@@ -85,16 +85,22 @@ def rank(
     return [Ranked(n, score) for n, score in best[:limit]]
 
 
-def matching(tables: Sequence[str], text: str) -> tuple[str, tuple[str, ...]]:
+def matching(
+    tables: Sequence[str], text: str, among: tuple[int, int] | None = None
+) -> tuple[str, tuple[str | int, ...]]:
     """Return SQL, and its bindings, that selects the numbers of the events that hold all words of a text.
 
     Made for `e.n IN (…)`. A text without words is held by none.
+
+    Args:
+        among: First and last number of the events that are looked at; all when absent.
     """
     match = all_words(text)
     if not match or not tables:
         return "SELECT 0 WHERE 0", ()
-    sql = " UNION ALL ".join(f"SELECT rowid FROM {table} WHERE {table} MATCH ?" for table in tables)
-    return sql, (match,) * len(tables)
+    here = "" if among is None else " AND rowid BETWEEN ? AND ?"
+    sql = " UNION ALL ".join(f"SELECT rowid FROM {table} WHERE {table} MATCH ?{here}" for table in tables)
+    return sql, (match, *(among or ())) * len(tables)
 
 
 type _Neighbours = Mapping[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]]

@@ -14,12 +14,13 @@ from ..sql import Statements
 from .conditions import Condition, Walk, Whose, bound, condition, of_authors, parts_of, walk_of
 from .connection import QUERIES
 from .entries import id_of
-from .model import Entry, Filter, Hit, Scope, Shown
+from .model import Entry, Filter, Hit, Scope, Seen, Shown
 from .ranking import rank
 from .words import parse_query
 
 FIRST_TIME = -(2**63)  # ms; before any
 MOST_APART = 2  # neighbours of a hit that need not be hits themselves, where they are shown anyway
+PAGE_BYTES = 4 * 2**20  # of bodies: with more, a page ends before its limit
 MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
 CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
 
@@ -71,56 +72,108 @@ class Reads(Statements):
             newest: The newest first; else the oldest.
             after: Begin behind this place in that order.
         """
-        runs = [self._entries(*tail) for tail in self._page(wanted, newest, limit, after)]
+        runs = self._pages(self._entries, wanted, newest, limit, after)
         return _first(limit, *runs, key=place, reverse=newest)
 
     def shown(
         self, wanted: Filter, *, newest: bool = True, limit: int, after: Key | None = None
     ) -> list[Shown]:
-        """Return the same as `page`, as far as a query sends it; that takes half the time."""
-        runs = [self._shown(*tail) for tail in self._page(wanted, newest, limit, after)]
-        return _first(limit, *runs, key=place, reverse=newest)
+        """Return the same as `page`, as far as a query sends it, which takes half the time.
 
-    def _page(self, wanted: Filter, newest: bool, limit: int, after: Key | None) -> Iterator[tuple[Any, ...]]:
-        """Return the end of a query and its bindings, for each part of the scope."""
-        direction, sign = ("DESC", "<") if newest else ("ASC", ">")
+        A page of large events ends sooner; `is_cut` tells.
+        """
+        runs = self._pages(self._shown, wanted, newest, limit, after)
+        return _within(_first(limit, *runs, key=place, reverse=newest))
+
+    def _pages[T: (Entry, Shown)](
+        self, fetch: Callable[..., list[T]], wanted: Filter, newest: bool, limit: int, after: Key | None
+    ) -> list[list[T]]:
+        """Return the page of each part of the scope."""
+        direction, sign, back = ("DESC", "<", ">") if newest else ("ASC", ">", "<")
         order = f"ORDER BY e.time {direction}, e.n {direction} LIMIT ?"
+        runs: list[list[T]] = []
         for must in self._musts(wanted, walk_of(wanted)):
-            sql, values = must.sql, must.values
+            sql, values = must.sql, list(must.values)
             if after is not None:
-                sql, values = f"{sql} AND (e.time, e.n) {sign} (?, ?)", (*values, *after)
-            yield f"WHERE {sql} {order}", *values, limit
+                sql += f" AND (e.time, e.n) {sign} (?, ?)"
+                values += after
+            if runs and len(runs[0]) == limit > 0:
+                # No farther than the first part reaches: behind it there may be nothing but its own events.
+                sql += f" AND (e.time, e.n) {back} (?, ?)"
+                values += place(runs[0][-1])
+            runs.append(fetch(f"WHERE {sql} {order}", *values, limit))
+        return runs
 
     def arrived(
-        self,
-        wanted: Filter,
-        *,
-        after: int,
-        upto: int,
-        limit: int,
-        newest: bool = False,
-        stored: int | None = None,
+        self, wanted: Filter, *, after: int, upto: int, limit: int, seen: Seen | None = None
     ) -> list[Entry]:
-        """Return events in the order in which the index took them.
+        """Return events in the order in which the index took them; a page as of `shown`.
 
         Args:
             after: Behind this number of an event.
             upto: Up to this number.
-            newest: The last ones, the newest first.
-            stored: Not stored before this time, Unix ms.
+            seen: Leave out what was seen of the index that was here before.
         """
-        order = "DESC" if newest else "ASC"
+        unseen = "" if seen is None else " AND (+e.outbox > ? OR (+e.outbox IS NULL AND +e.stored >= ?))"
         runs = [
-            self._entries(
-                f"WHERE e.n > ? AND e.n <= ? AND e.stored >= ? AND {must.sql} ORDER BY e.n {order} LIMIT ?",
-                after, upto, FIRST_TIME if stored is None else bound(stored), *must.values, limit,
+            self._some(
+                f"WHERE e.n > ? AND e.n <= ?{unseen} AND {must.sql} ORDER BY e.n LIMIT ?",
+                after, upto, *(seen or ()), *must.values, limit,
             )
-            for must in self._musts(wanted, Walk.NUMBER)
+            for must in self._musts(wanted, Walk.NUMBER, (after + 1, upto))
         ]  # fmt: skip
-        return _first(limit, *runs, key=lambda entry: entry.n, reverse=newest)
+        return _within(_first(limit, *runs, key=lambda entry: entry.n))
+
+    def kept(self, wanted: Filter, *, after: Key, upto: int, limit: int) -> list[Entry]:
+        """Return events in the order in which they were stored, which no rebuild changes.
+
+        A page as of `shown`.
+
+        Args:
+            after: Behind this place in that order: a time and a number.
+            upto: Up to this number of an event.
+        """
+        runs = self._kept(self._some, _storing, wanted, after, upto, limit, newest=False)
+        return _within(_first(limit, *runs, key=_storing))
+
+    def kept_before(self, wanted: Filter, *, before: Key, upto: int, limit: int) -> list[Key]:
+        """Return the places of events in that order, the newest first."""
+
+        def fetch(tail: str, *values: Any) -> list[Any]:
+            return list(self.db.execute(f"SELECT e.stored, e.n FROM events AS e {tail}", values))
+
+        runs = self._kept(fetch, tuple, wanted, before, upto, limit, newest=True)
+        return _first(limit, *runs, key=tuple, reverse=True)
+
+    def _kept[T](
+        self,
+        fetch: Callable[..., list[T]],
+        key: Callable[[T], Key],
+        wanted: Filter,
+        begin: Key,
+        upto: int,
+        limit: int,
+        *,
+        newest: bool,
+    ) -> list[list[T]]:
+        """Return what each part of the scope has in the order of storing, as `_pages` does."""
+        direction, sign, back = ("DESC", "<", ">") if newest else ("ASC", ">", "<")
+        walk = Walk.RUN if wanted.run is not None else Walk.NUMBER  # a run is short
+        stored = "+e.stored" if walk is Walk.RUN else "e.stored"
+        runs: list[list[T]] = []
+        for must in self._musts(wanted, walk):
+            sql = f"WHERE ({stored}, e.n) {sign} (?, ?) AND +e.n <= ? AND {must.sql}"
+            values = [*map(bound, begin), upto, *must.values]
+            if runs and len(runs[0]) == limit > 0:
+                sql += f" AND ({stored}, e.n) {back} (?, ?)"
+                values += key(runs[0][-1])
+            runs.append(
+                fetch(f"{sql} ORDER BY {stored} {direction}, e.n {direction} LIMIT ?", *values, limit)
+            )
+        return runs
 
     def in_stream(self, stream: str, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
-        """Return events in the order of a stream, as it is now; `stored` is its time.
+        """Return events in the order of a stream, as it is now; `stored` is its time. A page as of `shown`.
 
         Args:
             after: Behind this sequence.
@@ -130,18 +183,22 @@ class Reads(Statements):
         if not numbers:
             return []
         runs = [
-            self._entries(
+            self._some(
                 f"WHERE e.stream = ? AND e.seq > ? AND e.seq <= ? AND {must.sql} ORDER BY e.seq LIMIT ?",
                 numbers[-1][0], bound(after), bound(upto), *must.values, limit,
             )
             for must in self._musts(wanted, Walk.NUMBER)
         ]  # fmt: skip
-        return _first(limit, *runs, key=lambda entry: entry.seq)
+        return _within(_first(limit, *runs, key=lambda entry: entry.seq))
 
-    def _musts(self, wanted: Filter, walk: Walk) -> list[Condition]:
-        """Return the conditions of a filter, one for each part of its scope."""
+    def _musts(self, wanted: Filter, walk: Walk, among: tuple[int, int] | None = None) -> list[Condition]:
+        """Return the conditions of a filter, one for each part of its scope.
+
+        Args:
+            among: First and last number of the events that are looked at anyway.
+        """
         return [
-            condition(wanted, [part], walk, self._tables([part]), self.number)
+            condition(wanted, [part], walk, self._tables([part]), self.number, among)
             for part in parts_of(wanted.scope, self.number)
         ]
 
@@ -242,12 +299,15 @@ class Reads(Statements):
         return found
 
     def memories(self, agent: str, *, others: bool, limit: int) -> list[Entry]:
-        """Return memories of an agent, or the public ones of all others, newest first."""
+        """Return memories of an agent, or the public ones of all others, newest first, up to `PAGE_BYTES`."""
         whose = "e.agent = ? AND e.kind = 8"
         if others:
             whose = f"e.visibility = {VISIBILITIES.index('public')} AND +e.agent <> ? AND e.kind = 8"
+        index = "events_public_memories" if others else "events_memories"
         agent_number = self.number(agent) or 0
-        return self._entries(f"WHERE {whose} ORDER BY e.time DESC, e.n DESC LIMIT ?", agent_number, limit)
+        return self._entries(
+            f"INDEXED BY {index} WHERE {whose} ORDER BY e.time DESC, e.n DESC LIMIT ?", agent_number, limit
+        )
 
     # Names and tables
 
@@ -298,13 +358,31 @@ class Reads(Statements):
         rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
         return list(self._made(rows))
 
+    def _some(self, tail: str, *values: Any) -> list[Entry]:
+        """Return entries, two at least where there are so many, up to `PAGE_BYTES`."""
+        rows = self.db.execute(f"SELECT {COLUMNS} FROM events AS e {tail}", values)
+        found: list[Entry] = []
+        room = PAGE_BYTES
+        for entry in self._made(rows):
+            found.append(entry)
+            room -= len(entry.body)
+            if room < 0 and len(found) > 1:
+                rows.close()
+                break
+        return found
+
     def _shown(self, tail: str, *values: Any) -> list[Shown]:
         rows = self.db.execute(f"SELECT {SHOWN_COLUMNS} FROM events AS e {tail}", values)
         name, stream_name = self.name, self._stream
-        return [
-            Shown(n, time, stream_name(stream), seq or 0, name(subject), stored, body)
-            for n, time, stream, seq, subject, stored, body in rows
-        ]
+        found: list[Shown] = []
+        room = PAGE_BYTES
+        for n, time, stream, seq, subject, stored, body in rows:
+            found.append(Shown(n, time, stream_name(stream), seq or 0, name(subject), stored, body))
+            room -= len(body)
+            if room < 0 and len(found) > 1:
+                rows.close()
+                break
+        return found
 
     def _made(self, rows: apsw.Cursor) -> Iterator[Entry]:
         name = self.name
@@ -332,6 +410,25 @@ def _visibility(number: int) -> str:
 def place(entry: Entry | Shown) -> Key:
     """Return an event's place in the order of time."""
     return entry.time, entry.n
+
+
+def _storing(entry: Entry) -> Key:
+    return entry.stored, entry.n
+
+
+def is_cut(page: Sequence[Entry | Shown]) -> bool:
+    """Whether a page may have ended before its limit, for all that its events hold."""
+    return len(page) > 1 and sum(len(event.body) for event in page) > PAGE_BYTES
+
+
+def _within[T: (Entry, Shown)](page: list[T]) -> list[T]:
+    """Return the beginning of several parts put together: as far as each of them reaches for sure."""
+    room = PAGE_BYTES
+    for place, event in enumerate(page):
+        room -= len(event.body)
+        if room < 0 and place:
+            return page[: place + 1]
+    return page
 
 
 def _first[T](limit: int, *runs: list[T], key: Callable[[Any], Any], reverse: bool = False) -> list[T]:

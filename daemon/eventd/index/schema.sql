@@ -1,4 +1,4 @@
--- The index, version 1. Disposable: another version is thrown away and built anew from streams and outbox.
+-- The index, version 2. Disposable: another version is thrown away and built anew from streams and outbox.
 
 -- Facts about the file: schema, taken (the newest outbox number that is in here), anew (the newest event when the
 -- outbox last began anew).
@@ -60,10 +60,12 @@ CREATE INDEX events_by_id ON events (event_id) WHERE event_id <> '';
 CREATE INDEX events_by_agent ON events (agent, time);
 CREATE INDEX events_by_session ON events (session, time);
 CREATE INDEX events_by_time ON events (time);
+CREATE INDEX events_by_stored ON events (stored);
 CREATE INDEX events_by_type ON events (type, time);
 CREATE INDEX events_by_run ON events (run) WHERE run <> '';
 CREATE INDEX events_memories ON events (agent, time) WHERE kind = 8;
 CREATE INDEX events_public ON events (time) WHERE visibility = 1;
+CREATE INDEX events_public_memories ON events (time) WHERE visibility = 1 AND kind = 8;
 
 -- Full text: one table per agent, and one of the public events of all, so that what others store changes
 -- nothing in an agent's ranking (bm25 counts over a whole table). The tables are made by the code.

@@ -147,29 +147,35 @@ class Store(Statements):
         same_name = frozenset(number for (number,) in self.rows("stream_numbers", (name,)))
         with self._transaction():
             fresh = [
-                (stream, None, event, parts_of(event, own=False))
+                (stream, None, event, parts)
                 for event in events
-                if not self._is_known(stream, same_name, event)
+                if (parts := self._unknown(stream, same_name, event)) is not None
             ]
             self._insert(fresh)
             self.run("set_position", (stream, position))
         return len(fresh)
 
-    def _is_known(self, stream: int, same_name: frozenset[int], event: NewEvent) -> bool:
+    def _unknown(self, stream: int, same_name: frozenset[int], event: NewEvent) -> Parts | None:
+        """Return what the row of an event is made of; None where it is known, and has its place now."""
         there = self.first("at_place", (stream, event.seq))
         if there is not None:
             if there[2] == event.body:
-                return True
+                return None
             self.run("unplace", (there[0],))  # the stream went back, and something else stands there now
-        if not event.event_id or (agent := self._number(event.agent)) is None:
-            return False
-        values = {"event_id": id_of(event.event_id), "agent": agent, "body": event.body, "stream": stream}
-        for n, of_stream, ours in self.rows("unplaced", values):
-            # Ours may have gone into another stream than its route's: a wide one that was there before.
-            if ours or of_stream in same_name:
-                self.run("place", (n, stream, event.seq))
-                return True
-        return False
+        parts = parts_of(event, own=False)
+        if not parts.event_id:
+            return parts
+        # Whose it was taken for may have been said by the subject, or by the session.
+        for agent in {event.agent, parts.agent}:
+            values = {
+                "event_id": parts.event_id, "agent": self._number(agent), "body": event.body, "stream": stream,
+            }  # fmt: skip
+            for n, of_stream, ours in self.rows("unplaced", values):
+                # Ours may have gone into another stream than its route's: a wide one that was there before.
+                if ours or of_stream in same_name:
+                    self.run("place", (n, stream, event.seq))
+                    return None
+        return parts
 
     def _insert(self, events: Sequence[tuple[int, int | None, NewEvent, Parts]]) -> None:
         if not events:
@@ -282,6 +288,10 @@ class Store(Statements):
     def trim(self, pages: int) -> None:
         """Give free pages back to the disk."""
         self.db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+
+    def cut_log(self) -> None:
+        """Move all of the log into the database, as long as nobody reads it."""
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def used_bytes(self) -> int:
         """Return the bytes of the file that hold something."""

@@ -7,6 +7,7 @@ would share it; the position is kept in the index.
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import anyio
@@ -118,6 +119,7 @@ class Follower:
         try:
             while True:
                 if (session := self._shipper.link.session) is None:
+                    self._claims.release(self)  # another route may have a connection
                     self._rest()
                 else:
                     try:
@@ -226,10 +228,18 @@ class Follower:
         return Coverage(settled.runs), position
 
     async def _settled(self, route: int, after: int) -> Settled:
-        """Return where rows of ours are, once the index has them: one that comes later would get no place."""
+        """Return where rows of ours are, once the index has them: one that comes later would get no place.
+
+        A run that an outbox in need has dropped meanwhile, maybe before the index took it, is read from the
+        stream.
+        """
+        taken = self._index.taken
         settled = await self._outbox.settled(route, after=after)
+        if taken >= settled.watermark:
+            return settled
         await self._index.wait_taken(settled.watermark)
-        return settled
+        still_there = (await self._outbox.settled(route, after=after)).runs
+        return replace(settled, runs=[run for run in settled.runs if run in still_there])
 
     async def _is_sound(self, session: Session, stream: _Stream, position: int) -> bool:
         """Whether the stream still holds at our position what it held; looked at once a connection.

@@ -119,7 +119,7 @@ class Indexer:
         }
 
     async def _tidy(self) -> None:
-        """Remove what is too old or too much, step by step."""
+        """Remove what is too old or too much, step by step, and keep the log short."""
         while True:
             gone = 0
             before: int | None = None
@@ -127,6 +127,7 @@ class Indexer:
                 before = time.time_ns() // 1_000_000 - int(self._settings.max_age * 1000)
             try:
                 gone = await self._index.prune(before, self._settings.max_bytes)
+                await self._index.cut_log()
             except Exception as error:  # the feed, which needs the index more, says what is wrong with it
                 logger.debug("the index cannot be tidied up: %s", error, extra={"action": "index_tidy"})
             await anyio.sleep(TIDY_PAUSE if gone else TIDY_INTERVAL)

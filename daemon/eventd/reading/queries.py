@@ -1,18 +1,23 @@
 """Answers `query`, and `get` and `tail` as far as the index has what they want."""
 
+import time
 from collections.abc import AsyncGenerator
 
 from eventd_ipc.messages import Get, Query, StoredEvent, Tail
 
 from ..access import scope_of
+from ..index.conditions import LAST_INTEGER, bound
 from ..index.index import Index
-from ..index.model import Entry, Filter, Shown
-from ..index.reads import Key, place
+from ..index.model import Entry, Filter, Seen, Shown
+from ..index.reads import Key, is_cut, place
 from ..server.operations import StreamResponder
 from .filters import bad, check_agent, filter_of
 from .freshness import Freshness
 
-PAGE = 500  # events read at a time: about 1 ms of a reading thread, and as much memory as they take
+BEGIN: Key = (-LAST_INTEGER - 1, 0)
+END: Key = (LAST_INTEGER, LAST_INTEGER)
+OTHERS_LATE = 3000  # ms after which what others have stored is in the index, as a rule
+PAGE = 500  # events read at a time, about 1 ms of a reading thread; fewer where they are large
 
 
 class Queries:
@@ -42,12 +47,14 @@ class Queries:
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
             page = await self._page(wanted, newest, size + 1, after)
-            more = len(page) > size
-            await responder.send_events([stored(request.id, entry) for entry in page[:size]])
-            after = place(page[size - 1]) if more else None
+            more = len(page) > size or is_cut(page)
+            if more:
+                del page[-1]  # it only tells that there is more
+            await responder.send_events([stored(request.id, entry) for entry in page])
             if not more:
                 return
-            left = None if left is None else left - size
+            after = place(page[-1])
+            left = None if left is None else left - len(page)
         if after is not None:
             responder.cursor = write_cursor(after, newest=newest)
 
@@ -69,51 +76,64 @@ class Queries:
         return await self._index.read(lambda reads: reads.by_place(stream or "", request.seq or 0, scope))
 
     async def tail(self, request: Tail, hello_agent: str) -> AsyncGenerator[Entry]:
-        """Yield the last events in the order in which they arrived, and with `follow` new ones too."""
+        """Yield the last events in the order in which they were stored, and with `follow` new ones too.
+
+        When the index begins anew meanwhile, what fills it again was shown before and is not shown again,
+        save what others stored in the last moments before.
+        """
         wanted = filter_of(
             request, scope_of(hello_agent, request.agent), text=request.text, stream=request.stream
         )
         await self._freshness.wait()
-        upto, generation = self._index.newest, self._index.generation
-        after, since = 0, request.since if request.last is None else None
+        index = self._index
+        upto, generation = index.newest, index.generation
+        looked = Seen(index.taken, _now())
         if request.last is not None:
             after = await self._start_of_last(wanted, request.last, upto)
-        while page := await self._arrived(wanted, after, upto, stored=since):
+        else:
+            after = BEGIN if request.since is None else (bound(request.since) - 1, LAST_INTEGER)
+        while page := await self._kept(wanted, after, upto):
             for entry in page:
                 yield entry
-            after = page[-1].n
+            after = page[-1].stored, page[-1].n
+        seen: Seen | None = None
         while request.follow:
-            changed = self._index.watch()
-            if generation != self._index.generation:  # it begins anew: what fills it was shown before
-                upto, generation = self._index.newest, self._index.generation
-            newest = self._index.newest
+            changed = index.watch()
+            if generation != index.generation:
+                seen = Seen(looked.outbox, looked.stored - OTHERS_LATE)
+                upto, generation = 0, index.generation
+            newest = index.newest
+            now = Seen(max(looked.outbox, index.taken), _now())
             while upto < newest:
-                page = await self._arrived(wanted, upto, newest)
+                page = await self._arrived(wanted, upto, newest, seen)
                 for entry in page:
                     yield entry
-                upto = page[-1].n if len(page) == PAGE else newest
+                upto = page[-1].n if len(page) == PAGE or is_cut(page) else newest
+            looked = now
             await changed.wait()
 
-    async def _arrived(
-        self, wanted: Filter, after: int, upto: int, *, stored: int | None = None
-    ) -> list[Entry]:
+    async def _arrived(self, wanted: Filter, after: int, upto: int, seen: Seen | None) -> list[Entry]:
         return await self._index.read(
-            lambda reads: reads.arrived(wanted, after=after, upto=upto, limit=PAGE, stored=stored)
+            lambda reads: reads.arrived(wanted, after=after, upto=upto, limit=PAGE, seen=seen)
         )
 
-    async def _start_of_last(self, wanted: Filter, last: int, upto: int) -> int:
-        """Return the number of an event behind which are as many as are wanted, up to `upto`."""
+    async def _kept(self, wanted: Filter, after: Key, upto: int) -> list[Entry]:
+        return await self._index.read(lambda reads: reads.kept(wanted, after=after, upto=upto, limit=PAGE))
+
+    async def _start_of_last(self, wanted: Filter, last: int, upto: int) -> Key:
+        """Return the place behind which there are as many events as are wanted, up to `upto`."""
+        before = END
         while last > 0:
             size = min(PAGE, last)
             page = await self._index.read(
-                lambda reads, upto=upto, size=size: reads.arrived(  # type: ignore[misc]
-                    wanted, after=0, upto=upto, limit=size, newest=True
+                lambda reads, before=before, size=size: reads.kept_before(  # type: ignore[misc]
+                    wanted, before=before, upto=upto, limit=size
                 )
             )
             if len(page) < size:
-                return 0
-            upto, last = page[-1].n - 1, last - size
-        return upto
+                return BEGIN
+            before, last = page[-1], last - size
+        return before[0], before[1] - 1
 
 
 def stored(request: int, entry: Entry | Shown) -> StoredEvent:
@@ -142,3 +162,7 @@ def read_cursor(text: str, *, newest: bool) -> Key:
     if max(map(abs, key)) >= 2**63:
         raise bad("the cursor is none that a query has ended with")
     return key
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -13,6 +13,7 @@ from ..access import scope_of
 from ..errors import NatsError
 from ..index.index import Index
 from ..index.model import Filter
+from ..index.reads import is_cut
 from ..indexing.owners import Owners
 from ..jetstream.session import Session
 from ..routes import Routes
@@ -117,7 +118,7 @@ class Replays:
                     return
                 if request.since is None or entry.stored >= request.since:
                     yield _Replayed(stream, entry.seq, entry.subject, entry.stored, entry.body)
-            if len(page) < PAGE:
+            if len(page) < PAGE and not is_cut(page):
                 return
             after = page[-1].seq
 
