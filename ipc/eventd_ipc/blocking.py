@@ -23,6 +23,7 @@ from .events import Event
 from .messages import (
     Ack,
     DeadLetters,
+    End,
     Get,
     Index,
     Ping,
@@ -378,7 +379,7 @@ class EventStream(Iterator[StoredEvent]):
     """
 
     def __init__(self, client: Client, request: Reading) -> None:
-        self._cursor: str | None = None
+        self._end: End | None = None
         self._events = _read(client, request)
 
     def __enter__(self) -> Self:
@@ -392,7 +393,12 @@ class EventStream(Iterator[StoredEvent]):
     @property
     def cursor(self) -> str | None:
         """Where the same query goes on, once it has ended at its limit; None where there is no more."""
-        return self._cursor
+        return None if self._end is None else self._end.cursor
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether events may be missing from a query that has ended, since the index is being built."""
+        return self._end is not None and self._end.incomplete
 
     def __next__(self) -> StoredEvent:
         """Return the next event.
@@ -404,7 +410,7 @@ class EventStream(Iterator[StoredEvent]):
         try:
             return next(self._events)
         except StopIteration as end:
-            self._cursor = end.value or self._cursor
+            self._end = end.value or self._end
             raise
 
     def close(self) -> None:
@@ -412,8 +418,8 @@ class EventStream(Iterator[StoredEvent]):
         self._events.close()
 
 
-def _read(client: Client, request: Reading) -> Generator[StoredEvent, None, str | None]:
-    """Yield the events of a request; return its cursor.
+def _read(client: Client, request: Reading) -> Generator[StoredEvent, None, End | None]:
+    """Yield the events of a request; return its end.
 
     It knows the client and not the `EventStream`, so that one that nobody holds any more ends at once.
     """
@@ -424,7 +430,7 @@ def _read(client: Client, request: Reading) -> Generator[StoredEvent, None, str 
         while True:
             reply = client._next(exchange, None if wait is None else time.monotonic() + wait)
             if not isinstance(reply, StoredEvent):
-                return exchange.cursor
+                return exchange.end
             yield reply
             if more := client._session.grant(exchange):
                 client._send(more)

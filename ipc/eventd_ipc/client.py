@@ -365,7 +365,14 @@ class EventStream:
     @property
     def cursor(self) -> str | None:
         """Where the same query goes on, once it has ended at its limit; None where there is no more."""
-        return None if self._exchange is None else self._exchange.cursor
+        end = None if self._exchange is None else self._exchange.end
+        return None if end is None else end.cursor
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether events may be missing from a query that has ended, since the index is being built."""
+        end = None if self._exchange is None else self._exchange.end
+        return end is not None and end.incomplete
 
     async def __aenter__(self) -> Self:
         self._exchange, data = self._client._session.begin(self._request)

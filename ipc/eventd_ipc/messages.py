@@ -314,11 +314,13 @@ class End(msgspec.Struct, tag="end", tag_field="op", omit_defaults=True):
 
     Attributes:
         cursor: Where the same `query` goes on; absent where there is nothing more.
+        incomplete: Events may be missing from the answer to a `query`, since the index is being built.
     """
 
     id: int
     cancelled: bool = False
     cursor: str | None = None
+    incomplete: bool = False
 
 
 class Result(msgspec.Struct, tag="result", tag_field="op"):

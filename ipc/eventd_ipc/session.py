@@ -83,16 +83,16 @@ class Exchange:
     Attributes:
         done: Whether its last reply has come.
         abandoned: Whether nobody waits for it any more.
-        cursor: Where a query goes on, once its end was taken; None where there is no more.
+        end: The `end` of a stream of events, once it was taken.
     """
 
-    __slots__ = ("_allowed", "_answers", "_replies", "_taken", "abandoned", "cursor", "done", "request")
+    __slots__ = ("_allowed", "_answers", "_replies", "_taken", "abandoned", "done", "end", "request")
 
     def __init__(self, request: Question) -> None:
         self.request = request
         self.done = False
         self.abandoned = False
-        self.cursor: str | None = None
+        self.end: End | None = None
         self._answers = _ANSWERS[type(request)]
         self._replies: deque[Reply] = deque()
         self._allowed = request.credit if isinstance(request, Reading) else 1
@@ -117,7 +117,7 @@ class Exchange:
         if isinstance(reply, Error):
             raise refused(reply)
         if isinstance(reply, End):
-            self.cursor = reply.cursor
+            self.end = reply
         self._taken += 1
         return reply
 

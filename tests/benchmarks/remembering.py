@@ -31,8 +31,8 @@ from .stage import Options, eventd, shipping, workspace
 from .streams import STREAM, wait_stored
 
 NOTE = (
-    "the index holds the events of 50 agents; the older way is one request to JetStream for each message, "
-    "as older implementations build their context"
+    "context and recall are over an index of 50 agents, the broker away; older implementations build their "
+    "context with one request to JetStream for each of up to 1000 messages"
 )
 
 CONTEXT_P50 = "context, p50"
@@ -40,6 +40,7 @@ CONTEXT_P99 = "context, p99"
 CONTEXT_COMMAND = "eventd context, whole process"
 RECALL_P50 = "recall, p50"
 QUERY = "query of the last 1000"
+QUERY_AWAY = "query of the last 1000, broker away"
 ONE_BY_ONE = "the last 1000, one get each"
 VISIBLE_P50 = "from ack to query, p50"
 VISIBLE_P99 = "from ack to query, p99"
@@ -87,6 +88,7 @@ def measure(sheet: Sheet, options: Options) -> None:
         _beside_one_by_one(sheet, options)
         _beside_no_index(sheet, options)
     sheet.compare(QUERY, ONE_BY_ONE)
+    sheet.compare(CONTEXT_P50, ONE_BY_ONE)
     sheet.compare(WITH, WITHOUT)
 
 
@@ -135,6 +137,8 @@ def _ask(sheet: Sheet, daemon: Daemon) -> None:
         asked = [(f"{WORDS[n % len(WORDS)]} {n * 7}", f"agent-{n % AGENTS}") for n in range(ASKED)]
         times = [_timed(partial(client.recall, text, agent=agent)) for text, agent in asked]
         sheet.add(RECALL_P50, percentile(times, 50) * MS, "ms")
+        times = [_timed(partial(_take, client, f"agent-{n}")) for n in range(AGENTS)]
+        sheet.add(QUERY_AWAY, percentile(times, 50) * MS, "ms")
     command = [str(Path(sys.executable).with_name("eventd")), "context", "--agent", "agent-7"]
     environment = os.environ | {SOCKET_VARIABLE: str(daemon.socket)}
     runs = [
@@ -175,8 +179,8 @@ def _beside_no_index(sheet: Sheet, options: Options) -> None:
             sheet.add(name, load.go().rate, "events/s", control=name is WITHOUT)
 
 
-def _take(client: Client) -> None:
-    if len(list(client.query(agent="bench", limit=LAST))) != LAST:
+def _take(client: Client, agent: str = "bench") -> None:
+    if len(list(client.query(agent=agent, limit=LAST))) != LAST:
         raise RuntimeError("the index does not have what was stored")
 
 

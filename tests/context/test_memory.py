@@ -8,7 +8,7 @@ from eventd.context import memory
 
 
 def held(writer: Writer, most: int = 100) -> list[str]:
-    found, _ = memory.facts(MemorySource(writer.events).entries, most)
+    found, _ = memory.facts(MemorySource(writer.events).entries, [], most)
     return [fact.text for fact in found]
 
 
@@ -70,8 +70,24 @@ def test_nobody_replaces_what_others_keep() -> None:
     w, other = Writer(), Writer(agent="office")
     w.fact("mine", factId="x")
     other.fact("theirs", factId="x", supersedes="x", visibility="public")
-    found, _ = memory.facts(MemorySource([*w.events, *other.events]).entries, 10)
+    found, _ = memory.facts(MemorySource(w.events).entries, MemorySource(other.events).entries, 10)
     assert {fact.text for fact in found} == {"mine", "theirs"}
+
+
+def test_what_others_share_drives_out_nothing() -> None:
+    """However much it is, and however new: three quarters are the agent's own, where it has as many."""
+    w, other = Writer(), Writer(agent="office")
+    for number in range(20):
+        w.fact(f"mine {number}")
+    for number in range(20):
+        other.fact(f"theirs {number}", visibility="public")
+    own, shared = MemorySource(w.events).entries, MemorySource(other.events).entries
+    found, _ = memory.facts(own, shared, 8)
+    assert sum(fact.text.startswith("mine") for fact in found) == 6
+    assert len(found) == 8
+    found, _ = memory.facts(own[:3], shared, 8)
+    assert sum(fact.text.startswith("mine") for fact in found) == 3
+    assert len(found) == 8
 
 
 def test_open_items_are_closed_in_each_way() -> None:

@@ -299,6 +299,16 @@ def test_places_follow_the_stream_through_anything(data: st.DataObject) -> None:
     assert store.count == len(here)
 
 
+@pytest.mark.parametrize("owner", ["main", "agent"])
+def test_events_without_a_message_id_are_known_again(store: Store, owner: str) -> None:
+    """By their own id and their bytes, when a stream of that name was made anew and filled again."""
+    events = [foreign(n, owner=owner, session="agent:main:s")._replace(event_id="") for n in (1, 2)]
+    assert read_stream(store, *events) == 2
+    assert read_stream(store, *events, created="c2") == 0
+    assert places(store) == {"id-1": 1, "id-2": 2}
+    assert read_stream(store, events[0]._replace(seq=3), created="c2") == 1  # stored twice is two events
+
+
 def test_a_stream_that_ends_earlier_than_before(store: Store) -> None:
     """What was behind its end has no place there, and is read again when the stream grows."""
     read_stream(store, *map(foreign, range(1, 5)))

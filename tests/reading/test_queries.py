@@ -15,8 +15,16 @@ pytestmark = pytest.mark.anyio
 
 
 class Fresh:
+    """Takes the place of a `Freshness`; says what it is told to."""
+
+    def __init__(self, *, complete: bool = True) -> None:
+        self.complete = complete
+
     async def wait(self) -> bool:
-        return True
+        return self.complete
+
+    async def wait_for_own(self) -> bool:
+        return self.complete
 
 
 class Answers:
@@ -25,6 +33,7 @@ class Answers:
     def __init__(self) -> None:
         self.agent = "main"
         self.cursor: str | None = None
+        self.incomplete = False
         self.events: list[StoredEvent] = []
 
     async def send_events(self, events: list[StoredEvent]) -> None:
@@ -53,3 +62,13 @@ async def test_large_events_come_in_small_pages(tmp_path: Path, monkeypatch: pyt
             if answers.cursor is not None:
                 rest = await ask(index, cursor=answers.cursor)
                 assert [event.body for event in rest.events] == bodies[limit:]
+
+
+async def test_an_answer_that_may_lack_something_says_so(short_tmp: Path) -> None:
+    """While the index is being built, that nothing is found does not mean that there is nothing."""
+    async with Index.open(short_tmp / "index.db") as index:
+        for complete in (True, False):
+            answers = Answers()
+            fresh = Fresh(complete=complete)
+            await Queries(index, fresh).query(Query(1), answers)  # type: ignore[arg-type]
+            assert answers.incomplete is not complete

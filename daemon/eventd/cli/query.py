@@ -85,5 +85,7 @@ def command(
     ):
         for stored in found:
             show(stored)
+        if found.incomplete:
+            notice("some events may be missing: the index is being built, see `eventd index status`")
         if found.cursor is not None:
             notice(f"more: --cursor {shlex.quote(printable(found.cursor))}")

@@ -164,9 +164,11 @@ class _Build:
     def _remembered(self) -> tuple[list[Row], list[Row]]:
         request, settings, past = self.request, self.settings, self.past
         own = self._readable(self.source.memories(request.agent, others=False, limit=MAX_MEMORIES))
+        own = [entry for entry in own if entry.agent == request.agent]
         shared = self._readable(self.source.memories(request.agent, others=True, limit=MAX_MEMORIES))
-        facts, replaced = memory.facts([*own, *shared], settings.max_facts)
-        noted, done = memory.pending(entry for entry in own if entry.agent == request.agent)
+        shared = [entry for entry in shared if entry.agent != request.agent]
+        facts, replaced = memory.facts(own, shared, settings.max_facts)
+        noted, done = memory.pending(own)
         begun = unfinished(past, request.session)
         pending, more_pending = pending_rows(
             self.source, past, request.agent, noted, begun, settings.max_pending

@@ -37,6 +37,7 @@ CLOSED = frozenset(
     {"superseded", "retracted", "obsolete", "inactive", "archived", "deleted", "done", "closed", "resolved",
      "cancelled", "canceled", "completed"}
 )  # fmt: skip
+SHARED_PART = 4  # of the facts, one in so many may be another agent's while there are enough own ones
 MAX_REFERENCES = 1000  # names that one event may close
 
 
@@ -58,12 +59,24 @@ class Memory:
     due: str = ""
 
 
-def facts(entries: Iterable[Entry], most: int) -> tuple[list[Memory], int]:
+def facts(own: Iterable[Entry], shared: Iterable[Entry], most: int) -> tuple[list[Memory], int]:
     """Return the newest facts that hold, newest first, and how many in between were replaced or closed.
 
+    Facts that others share take a quarter of the room where there are enough of its own: who shares much must
+    not drive out what an agent knows itself.
+
     Args:
-        entries: Events of kind memory, in any order.
+        own, shared: Events of kind memory, in any order.
     """
+    theirs, replaced = _newest_facts(shared, most)
+    mine, replaced_of_mine = _newest_facts(own, most)
+    mine = mine[: most - min(len(theirs), most // SHARED_PART)]
+    found = [*mine, *theirs[: most - len(mine)]]
+    found.sort(key=lambda memory: (memory.entry.time, memory.entry.n), reverse=True)
+    return found, replaced + replaced_of_mine
+
+
+def _newest_facts(entries: Iterable[Entry], most: int) -> tuple[list[Memory], int]:
     # What replaces a fact is newer than it; so nothing older has to be read once there are enough.
     found: list[Memory] = []
     closed: set[tuple[str, str]] = set()

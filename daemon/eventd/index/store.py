@@ -166,10 +166,9 @@ class Store(Statements):
         if not parts.event_id:
             return parts
         # Whose it was taken for may have been said by the subject, or by the session.
-        for agent in {event.agent, parts.agent}:
-            values = {
-                "event_id": parts.event_id, "agent": self._number(agent), "body": event.body, "stream": stream,
-            }  # fmt: skip
+        for agent in dict.fromkeys((event.agent, parts.agent)):
+            number = self._number(agent)
+            values = {"event_id": parts.event_id, "agent": number, "body": event.body, "stream": stream}
             for n, of_stream, ours in self.rows("unplaced", values):
                 # Ours may have gone into another stream than its route's: a wide one that was there before.
                 if ours or of_stream in same_name:

@@ -19,9 +19,13 @@ class Freshness:
 
     async def wait(self) -> bool:
         """Return whether the index has everything: what was emitted before now, and what the streams hold."""
-        has_own = False
-        if not self._indexer.feed.problem:
-            with anyio.move_on_after(PATIENCE):
-                await self._index.wait_taken(await self._outbox.flush())
-                has_own = True
-        return has_own and self._indexer.complete
+        return await self.wait_for_own() and self._indexer.complete
+
+    async def wait_for_own(self) -> bool:
+        """Return whether the index has what was emitted before now, and is not being built anew."""
+        if self._indexer.feed.problem:
+            return False
+        with anyio.move_on_after(PATIENCE):
+            await self._index.wait_taken(await self._outbox.flush())
+            return self._indexer.state != "rebuilding"
+        return False

@@ -42,7 +42,7 @@ class Queries:
         )
         newest = request.order == "newest"
         after = None if request.cursor is None else read_cursor(request.cursor, newest=newest)
-        await self._freshness.wait()
+        responder.incomplete = not await self._freshness.wait_for_own()
         left = request.limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)

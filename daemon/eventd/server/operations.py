@@ -60,6 +60,7 @@ class StreamResponder(Responder):
         scope: Holds the handler; cancelled when the client or the server ends the stream.
         last_word: What the client is told when the stream was cancelled.
         cursor: Where the same request goes on, for `end`.
+        incomplete: Whether something may be missing, for `end`.
     """
 
     def __init__(self, request: int, agent: str, outgoing: Outgoing, credit: int) -> None:
@@ -67,6 +68,7 @@ class StreamResponder(Responder):
         self.scope = anyio.CancelScope()
         self.last_word: Reply = End(request, cancelled=True)
         self.cursor: str | None = None
+        self.incomplete = False
         self._credit = credit
         self._credited = Changes()
 

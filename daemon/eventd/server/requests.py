@@ -121,7 +121,7 @@ class Requests:
             if stream.scope.cancelled_caught:
                 self._outgoing.put(encode(stream.last_word))
             else:
-                await stream.send(End(request.id, cursor=stream.cursor))
+                await stream.send(End(request.id, cursor=stream.cursor, incomplete=stream.incomplete))
         except Exception as error:
             self.refuse(_refusal_for(error, request.id, operation))
         finally:
