@@ -428,7 +428,10 @@ def _read(client: Client, request: Reading) -> Generator[StoredEvent, None, End 
     wait = client._timeout if isinstance(request, Query) else None  # else nothing comes if nothing happens
     try:
         while True:
-            reply = client._next(exchange, None if wait is None else time.monotonic() + wait)
+            if exchange.ready:
+                reply = exchange.take()
+            else:
+                reply = client._next(exchange, None if wait is None else time.monotonic() + wait)
             if not isinstance(reply, StoredEvent):
                 return exchange.end
             yield reply

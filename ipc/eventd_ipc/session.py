@@ -86,7 +86,7 @@ class Exchange:
         end: The `end` of a stream of events, once it was taken.
     """
 
-    __slots__ = ("_allowed", "_answers", "_replies", "_taken", "abandoned", "done", "end", "request")
+    __slots__ = ("_allowed", "_answers", "_credit", "_replies", "_taken", "abandoned", "done", "end", "request")
 
     def __init__(self, request: Question) -> None:
         self.request = request
@@ -95,7 +95,8 @@ class Exchange:
         self.end: End | None = None
         self._answers = _ANSWERS[type(request)]
         self._replies: deque[Reply] = deque()
-        self._allowed = request.credit if isinstance(request, Reading) else 1
+        self._credit = request.credit if isinstance(request, Reading) else 0
+        self._allowed = self._credit or 1
         self._taken = 0
 
     def __repr__(self) -> str:
@@ -114,11 +115,12 @@ class Exchange:
             Refused: It is an error.
         """
         reply = self._replies.popleft()
-        if isinstance(reply, Error):
+        if isinstance(reply, StoredEvent):  # first, for the sake of the many
+            self._taken += 1
+        elif isinstance(reply, Error):
             raise refused(reply)
-        if isinstance(reply, End):
+        elif isinstance(reply, End):
             self.end = reply
-        self._taken += 1
         return reply
 
     def put(self, reply: Reply) -> None:
@@ -140,7 +142,7 @@ class Exchange:
 
     def renew_credit(self) -> int:
         """Return how many more events the server may send, once that is worth a frame; else 0."""
-        if not isinstance(self.request, Reading) or self.done or self._taken * 2 < self.request.credit:
+        if self._taken * 2 < self._credit or self.done or not self._credit:
             return 0
         renewed, self._taken = self._taken, 0
         self._allowed += renewed

@@ -57,6 +57,14 @@ Indexer.run = lambda self: anyio.sleep_forever()
 """
 """Python that runs in the daemon before it starts: nothing is indexed."""
 
+SENTENCES = (
+    "Can you look at why the {0} for the {1} did not go through last night? The {2} says it is number {5}.",
+    "I looked at the {0}: the {1} was still waiting for the {2}. It is fixed now, and I noted it under {5}.",
+    "Before we go on with the {0}, please book the {1} for Thursday and tell Anna that the {2} moved to {5}.",
+    "Done. The {0} is booked, the {1} comes later than we thought, and the {2} with the {3} costs {5} euros.",
+    "What was it again that we wanted to do about the {0} and the {1}, once the {2} is over? See {5}.",
+)
+
 EVENTS = 1_000_000  # in the index
 AGENTS = 50
 ASKED = 200  # requests of each kind
@@ -65,8 +73,7 @@ STREAMED = 50_000  # events of the rebuild
 ACCEPTED = 200_000  # events of the comparison with and without the index
 LAST = 1000
 BATCH = 500
-FIRST_TIME = 1_760_000_000_000  # Unix ms
-STEP = 3000  # ms between two events
+STEP = 3000  # ms between two events; the newest is from now, so that none is old enough to leave the index
 MS = 1000.0
 WORDS = (
     *("deploy", "server", "database", "kafka", "broker", "meeting", "budget", "garden", "invoice", "release"),
@@ -98,8 +105,9 @@ def _fill(sheet: Sheet, path: Path, events: int) -> None:
     store = Store(db)
     stream = store.stream(STREAM, "then").number
     busy = 0.0
+    began = time.time_ns() // 1_000_000 - events * STEP
     for first in range(0, events, BATCH):
-        page = list(_page(first, min(BATCH, events - first)))
+        page = list(_page(began, first, min(BATCH, events - first)))
         start = time.perf_counter()
         store.add_stored(stream, STREAM, page, first + len(page))
         busy += time.perf_counter() - start
@@ -109,15 +117,16 @@ def _fill(sheet: Sheet, path: Path, events: int) -> None:
     sheet.add(SIZE, path.stat().st_size / events, "bytes")
 
 
-def _page(first: int, count: int) -> Iterator[NewEvent]:
+def _page(began: int, first: int, count: int) -> Iterator[NewEvent]:
     for number in range(first, first + count):
         agent = f"agent-{number % AGENTS}"
         turn = number // AGENTS
         run = Run(f"agent:{agent}:{turn // 40}", run_id=f"{agent}-{turn // 4}")
-        text = " ".join(WORDS[(number * step + step) % len(WORDS)] for step in range(1, 16)) + f" {number}"
+        words = (WORDS[(number * step + step) % len(WORDS)] for step in range(1, 6))
+        text = SENTENCES[number % len(SENTENCES)].format(*words, number)
         event = (message_in if turn % 2 else message_out)(run, text)
         kind = event.type.replace(".", "_")
-        moment = FIRST_TIME + number * STEP
+        moment = began + number * STEP
         body = {
             "id": new_id(), "timestamp": moment, "agent": agent, "session": run.session, "type": event.type,
             "visibility": "internal", "payload": event.payload, "meta": event.meta,

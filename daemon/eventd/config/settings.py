@@ -70,7 +70,7 @@ class ContextSettings:
     budget: int = 8000  # Claude Code cuts what a hook injects at 10 000
     look_back: float = DAY
     earlier: float = 30 * DAY
-    max_events: int = 500
+    max_events: int = 400
     tools: bool = False
     max_messages: int = 30
     max_topics: int = 8

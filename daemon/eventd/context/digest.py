@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..events.types import Kind
 from .reading import Message
@@ -15,6 +16,7 @@ from .stopwords import STOP, words
 
 STRETCH_GAP = 3_600_000  # ms of silence after which a session's conversation counts as another one
 FIRST_EXCHANGES, LAST_EXCHANGES = 3, 5  # of a stretch that are weighed
+CACHED_SENTENCES = 2048  # whose words are remembered: each is compared with several others
 LOOKED_AT = 600  # characters at each end of a message that are looked at for its sentence
 MOST_SENTENCES = 4  # at each end of a message that are weighed
 SHORT, LONG = 20, 220  # characters of a sentence that says enough, and of one that says too much
@@ -189,6 +191,7 @@ def alike(first: str, second: str) -> bool:
     return len(one & other) >= ALIKE * min(len(one), len(other))
 
 
+@lru_cache(CACHED_SENTENCES)
 def _content(sentence: str, empty: frozenset[str] = STOP) -> frozenset[str]:
     return frozenset(_WORDS.findall(sentence.lower())) - empty
 

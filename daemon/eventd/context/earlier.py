@@ -15,6 +15,7 @@ ASKED, ANSWERED, SUMMARY = 140, 200, 500  # most characters that are shown of ea
 MORE = 2  # exchanges of one stretch that are shown beside what it was about and what came of it
 TYPICAL = 330  # characters that a stretch takes, about
 ENOUGH = 8  # stretches that room is asked for
+SHORT_STRETCH = 220  # characters that one takes at the least, as a rule; no more are weighed than could fit
 LEAST = 100  # characters below which no stretch is shown
 
 
@@ -55,7 +56,7 @@ def show(
         The items, and how many messages are in none of them.
     """
     shown: list[_Shown] = []
-    digested = stretches(messages, room // LEAST)
+    digested = stretches(messages, 1 + room // SHORT_STRETCH)
     left_out = len(messages) - sum(len(stretch.messages) for stretch in digested)
     for stretch in digested:
         if room < LEAST:

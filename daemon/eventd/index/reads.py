@@ -373,11 +373,14 @@ class Reads(Statements):
 
     def _shown(self, tail: str, *values: Any) -> list[Shown]:
         rows = self.db.execute(f"SELECT {SHOWN_COLUMNS} FROM events AS e {tail}", values)
-        name, stream_name = self.name, self._stream
+        names, streams = self._texts, self._streams  # nearly all are in there, and calls take their time
         found: list[Shown] = []
         room = PAGE_BYTES
         for n, time, stream, seq, subject, stored, body in rows:
-            found.append(Shown(n, time, stream_name(stream), seq or 0, name(subject), stored, body))
+            where = streams.get(stream) or self._stream(stream)
+            found.append(
+                Shown(n, time, where, seq or 0, names.get(subject) or self.name(subject), stored, body)
+            )
             room -= len(body)
             if room < 0 and len(found) > 1:
                 rows.close()
