@@ -86,7 +86,9 @@ class Exchange:
         end: The `end` of a stream of events, once it was taken.
     """
 
-    __slots__ = ("_allowed", "_answers", "_credit", "_replies", "_taken", "abandoned", "done", "end", "request")
+    __slots__ = (
+        "_allowed", "_answers", "_credit", "_replies", "_taken", "abandoned", "done", "end", "request",
+    )  # fmt: skip
 
     def __init__(self, request: Question) -> None:
         self.request = request

@@ -198,7 +198,7 @@ class Reads(Statements):
             among: First and last number of the events that are looked at anyway.
         """
         return [
-            condition(wanted, [part], walk, self._tables([part]), self.number, among)
+            condition(wanted, [part], walk, self._tables([part]) if wanted.text else [], self.number, among)
             for part in parts_of(wanted.scope, self.number)
         ]
 

@@ -207,9 +207,10 @@ class Outbox:
 
     async def flush(self) -> int:
         """Wait until everything that was submitted so far is on disk or refused; return the newest number."""
-        flushed = anyio.Event()
-        self.submit([Submission(())], lambda _submissions: flushed.set())
-        await flushed.wait()
+        if self._writer.outstanding:
+            flushed = anyio.Event()
+            self.submit([Submission(())], lambda _submissions: flushed.set())
+            await flushed.wait()
         return self._opened.last_seq
 
     # Dead letters

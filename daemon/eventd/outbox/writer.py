@@ -94,6 +94,7 @@ class Writer:
         commits: Number of group commits so far.
         commit_ms: Duration of the last one.
         failure: Why the writer stopped, if it failed.
+        outstanding: Calls of `append` that were not reported yet.
     """
 
     def __init__(self, open_store: Callable[[], Store], on_rows: Callable[[set[int]], None]) -> None:
@@ -106,6 +107,7 @@ class Writer:
         self.commits = 0
         self.commit_ms = 0.0
         self.failure: EventdError | None = None
+        self.outstanding = 0
         self._open_store = open_store
         self._on_rows = on_rows
         self._queue: queue.SimpleQueue[Append | Wake | None] = queue.SimpleQueue()  # None: stop
@@ -140,6 +142,7 @@ class Writer:
     def append(self, submissions: list[Submission], done: Done) -> None:
         """Queue submissions; `done` is never called for them if the writer fails first."""
         if self.failure is None:
+            self.outstanding += 1
             self._queue.put(Append(submissions, done))
 
     async def call(self, work: Work, *, writes: bool) -> Any:
@@ -168,6 +171,7 @@ class Writer:
         self._thread.join()
 
     def _deliver(self, appends: Sequence[Append], results: Sequence[Result], awake: set[int]) -> None:
+        self.outstanding -= len(appends)
         for item in appends:
             try:
                 item.done(item.submissions)
