@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eventd.events.normal import Normal
+from eventd.events.types import Kind
+from eventd.index import entries
 from eventd.index import store as store_module
 from eventd.index.model import Filter, NewEvent, Placed, Scope
 from eventd.index.store import REST, Store
+from eventd.index.words import Indexed, indexed
 from index.support import (
     START,
     accept,
@@ -385,6 +389,27 @@ def test_public_events_are_in_the_table_of_all_as_well(store: Store) -> None:
         own(5, agent="other", visibility="public"),
     )
     assert sorted(tables(store).values()) == [[1, 2, 3], [1, 5], [5]]
+
+
+@pytest.mark.parametrize(
+    "error", [RecursionError("deep"), KeyError("x"), UnicodeEncodeError("u", "", 0, 1, "")]
+)
+def test_an_event_that_breaks_the_code_is_kept_raw(
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Nothing is dropped for a bug of ours, and what comes with it is taken as always."""
+
+    def breaks(event: Normal, time_ms: int) -> Indexed:
+        if "number2" in event.text:
+            raise error
+        return indexed(event, time_ms)
+
+    monkeypatch.setattr(entries, "indexed", breaks)
+    accept(store, own(1), own(2), own(3))
+    assert [kind for kind, in store.db.execute("SELECT kind FROM events ORDER BY n")] == [
+        Kind.MESSAGE_IN, Kind.RAW, Kind.MESSAGE_IN,
+    ]  # fmt: skip
+    assert sorted(places(store)) == ["id-1", "id-2", "id-3"]
 
 
 # Events out

@@ -1,11 +1,17 @@
 """From an event to the values of its row and its words."""
 
+import logging
 from typing import Any, NamedTuple
 
 from ..events.normal import VISIBILITIES, Normal, attribute, normalise
 from ..events.types import Kind
 from .model import NewEvent
 from .words import Indexed, indexed
+
+logger = logging.getLogger(__name__)
+
+POISON = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError)
+"""What an event that nobody expected can make the code raise."""
 
 SECRET = "secret"  # noqa: S105 - the visibility of events that no search looks at
 MAX_NAME = 1024  # characters of a session or type of another writer
@@ -30,21 +36,35 @@ class Parts(NamedTuple):
 
 
 def parts_of(event: NewEvent, *, own: bool) -> Parts:
-    """Return what the row of an event is made of.
+    """Return what the row of an event is made of. An event that is not understood becomes a raw row.
 
     Args:
         own: It was accepted here, so its agent is known; of others the body has a say, see `attribute`.
     """
+    try:
+        return _understood(event, own=own) or _raw(event)
+    except POISON:
+        logger.exception(
+            "an event on %s is not understood and is kept as it is: a bug in eventd", event.subject,
+            extra={"action": "event_kept_raw", "agent": event.agent},
+        )  # fmt: skip
+        return _raw(event)
+
+
+def _raw(event: NewEvent) -> Parts:
+    return Parts(event.agent, "", "", Kind.RAW, 0, event.stored, "", "", id_of(event.event_id), _NOTHING)
+
+
+def _understood(event: NewEvent, *, own: bool) -> Parts | None:
     normal = normalise(event.body)
     agent = event.agent
-    if normal is not None and not own:
+    if normal is None:
+        return None
+    if not own:
         claimed = attribute(event.agent or None, normal)
         if claimed is None:
-            normal = None
-        else:
-            agent = claimed
-    if normal is None:
-        return Parts(agent, "", "", Kind.RAW, 0, event.stored, "", "", id_of(event.event_id), _NOTHING)
+            return None
+        agent = claimed
     time = event.stored if normal.time is None else normal.time
     return Parts(
         agent=agent,

@@ -8,6 +8,7 @@ import anyio
 from eventd_ipc.backoff import Backoff
 
 from ..errors import IndexUnusable, OutboxError
+from ..index.entries import POISON
 from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent
 from ..outbox.feeding import Accepted
@@ -21,9 +22,6 @@ BATCH_BYTES = 4 * 2**20  # bytes of their bodies
 GATHER = 0.025  # seconds between two batches while nobody waits, so that few rows are not many transactions
 TICK = 1.0  # seconds between two looks whether the index has begun anew
 RETRY_FIRST, RETRY_LONGEST = 0.2, 10.0  # seconds, when the index cannot be written
-
-POISON = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError)
-"""What an event that nobody expected can make the code raise."""
 
 
 class Feed:

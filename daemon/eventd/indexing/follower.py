@@ -13,6 +13,7 @@ from typing import NamedTuple
 import anyio
 
 from ..errors import IndexUnusable, NatsError, OutboxError
+from ..index.entries import POISON
 from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent, Placed, Scope
 from ..jetstream.reading import Message, Reader, get_message, open_reader
@@ -22,7 +23,6 @@ from ..outbox.feeding import Settled
 from ..outbox.outbox import Outbox
 from ..shipping.shipper import Shipper
 from .coverage import Coverage
-from .feed import POISON
 from .owners import Owners
 from .pace import Pace
 
