@@ -23,7 +23,7 @@ gateway:
     embedded: {storeDir: store}
     agents:
       bob: {user: u, passwordFile: secret, streamName: own, enabled: false}
-      a.b: {url: 'nats://c', tokenFile: secret, stream: {duplicateWindow: 250ms}}
+      a.b: {url: 'nats://c', natsTokenFile: secret, stream: {duplicateWindow: 250ms}}
       eve: {url: embedded}
 """
 

@@ -89,7 +89,7 @@ def test_what_belongs_to_a_server_is_inherited_only_with_the_server(
 
 def test_credentials_are_inherited_as_a_whole_or_not_at_all(folder: Path) -> None:
     """A token beside the outer user would be two ways to log in."""
-    credentials = bob(folder, "{token: t}").server.credentials
+    credentials = bob(folder, "{natsToken: t}").server.credentials
     assert (credentials.user, credentials.password, credentials.token) == (None, None, Secret("t"))
     assert "bob.password: has no user beside it" in problem(folder, OUTER, "{password: p}")
 
@@ -200,8 +200,8 @@ def test_a_stream_without_a_limit_is_written_as_nought(folder: Path) -> None:
 WAYS = {
     "user: u\n    password: p": ("u", Secret("p"), None, None, None),
     "user: u\n    passwordFile: password": ("u", "password", None, None, None),
-    "token: t": (None, None, Secret("t"), None, None),
-    "tokenFile: token": (None, None, "token", None, None),
+    "natsToken: t": (None, None, Secret("t"), None, None),
+    "natsTokenFile: token": (None, None, "token", None, None),
     "credsFile: x.creds": (None, None, None, "x.creds", None),
     "nkeySeed: S": (None, None, None, None, Secret("S")),
     "nkeySeedFile: seed": (None, None, None, None, "seed"),
@@ -228,12 +228,12 @@ def test_each_way_to_log_in(folder: Path, keys: str, wanted: tuple[object, ...])
         ("user: u", "*.user: has no password; add passwordFile or password"),
         ("password: p", "*.password: has no user beside it"),
         ("passwordFile: password", "*.passwordFile: has no user beside it"),
-        ("user: u\n    password: p\n    token: t", "*.token: user and token are different ways"),
+        ("user: u\n    password: p\n    natsToken: t", "*.natsToken: user and natsToken are different ways"),
         (
             "credsFile: x.creds\n    nkeySeedFile: seed",
             "*.nkeySeedFile: credsFile and nkeySeed are different ways",
         ),
-        ("token: t\n    tokenFile: token", "*.tokenFile: token is given too; keep one of them"),
+        ("natsToken: t\n    natsTokenFile: token", "*.natsTokenFile: natsToken is given too; keep one of them"),
         ("passwordFile: none\n    user: u", "*.passwordFile: cannot read none: No such file or directory"),
         ("credsFile: .", "*.credsFile: cannot read"),
         ("tls: {caFile: none}", "*.tls.caFile: cannot read none: No such file or directory"),
@@ -247,12 +247,12 @@ def test_what_cannot_log_in_is_told_at_once(folder: Path, keys: str, told: str) 
 
 def test_credentials_stand_in_one_place(folder: Path) -> None:
     """In the url or beside it, not both."""
-    told = problem(folder, "url: nats://u:p@h\n    token: t")
+    told = problem(folder, "url: nats://u:p@h\n    natsToken: t")
     assert told == "config.yml:2: *: has credentials in the url and in keys beside it; keep one of them"
 
 
 @pytest.mark.parametrize(
-    "keys", ["token: t", "jsDomain: hub", "tls: {serverName: x}", "url: embedded\n    token: t"]
+    "keys", ["natsToken: t", "jsDomain: hub", "tls: {serverName: x}", "url: embedded\n    natsToken: t"]
 )
 def test_the_embedded_server_needs_nothing(folder: Path, keys: str) -> None:
     """Credentials without a url are one that was forgotten."""
@@ -261,7 +261,7 @@ def test_the_embedded_server_needs_nothing(folder: Path, keys: str) -> None:
 
 def test_a_wrong_url_is_the_only_problem_of_its_entry(folder: Path) -> None:
     """What follows from one mistake is not told as another."""
-    assert len(problem(folder, "url: http://h\n    token: t", "{user: u, password: p}").splitlines()) == 1
+    assert len(problem(folder, "url: http://h\n    natsToken: t", "{user: u, password: p}").splitlines()) == 1
 
 
 def test_url_and_nats_url_are_one_setting(folder: Path) -> None:
@@ -274,8 +274,8 @@ def test_url_and_nats_url_are_one_setting(folder: Path) -> None:
 def test_an_empty_secret_file_is_a_problem(folder: Path) -> None:
     """Most often the secret was not there yet when the file was written."""
     (folder / "token").write_text("\n")
-    assert "*.tokenFile: the secret file token is empty" in problem(
-        folder, "url: nats://h\n    tokenFile: token"
+    assert "*.natsTokenFile: the secret file token is empty" in problem(
+        folder, "url: nats://h\n    natsTokenFile: token"
     )
 
 
@@ -288,17 +288,17 @@ def test_secrets_that_others_can_read_are_warned_of(folder: Path) -> None:
         (folder / name).chmod(0o644)
     tls = "tls: {caFile: ca.pem, certFile: cert.pem, keyFile: key.pem}"
     keys = f"url: nats://h\n    user: u\n    passwordFile: password\n    {tls}"
-    warnings = load(folder, keys, "{token: t}").warnings
+    warnings = load(folder, keys, "{natsToken: t}").warnings
     assert [warning.split(": ")[1].removeprefix("gateway.eventStore.") for warning in warnings] == [
         "passwordFile",
         "tls.keyFile",
-        "agents.bob.token",
+        "agents.bob.natsToken",
     ]
     assert f"{folder}/config.yml:5: " in warnings[0]
     assert f"chmod o-rwx {folder}/password" in warnings[0]
     for name in ("config.yml", "password", "key.pem"):
         (folder / name).chmod(0o640)
-    assert not load(folder, keys, "{token: t}").warnings
+    assert not load(folder, keys, "{natsToken: t}").warnings
 
 
 def test_a_config_file_that_others_can_read_is_told_once(folder: Path) -> None:

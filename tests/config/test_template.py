@@ -31,7 +31,7 @@ GROUPS = [  # settings that stand together are switched on together
     if is_setting
 ]
 URL = next(number for number, line in enumerate(LINES) if "#url:" in line)
-NEED_URL = ("user", "token", "credsFile", "nkeySeed", "caFile", "certFile", "serverName", "jsDomain")
+NEED_URL = ("user", "natsToken", "credsFile", "nkeySeed", "caFile", "certFile", "serverName", "jsDomain")
 NO_DEFAULT = (*NEED_URL, "keyFile", "password", "assistant-one", "serverPath", "storeDir", "path", "dataDir")
 ENVIRON = dict.fromkeys(("NATS_PASSWORD", "NATS_TOKEN", "NATS_NKEY_SEED", "ASSISTANT_ONE_PASSWORD"), "secret")
 

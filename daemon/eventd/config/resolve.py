@@ -97,6 +97,7 @@ class _RouteMaker:
             prefix=given(section.subject_prefix, parent.prefix),
             settings=self._stream(section, (*path, "stream"), parent.settings),
             enabled=given(section.enabled, parent.enabled),
+            shared_account=given(section.shared_account, parent.shared_account),
         )
 
     def _stream(self, section: RouteSection, path: KeyPath, parent: StreamSettings) -> StreamSettings:

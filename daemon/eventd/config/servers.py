@@ -66,12 +66,12 @@ class Servers:
 
     def _credentials(self, section: RouteSection, path: KeyPath) -> Credentials:
         password = self._secret(section.password, section.password_file, (*path, "password"))
-        token = self._secret(section.token, section.token_file, (*path, "token"))
+        token = self._secret(section.nats_token, section.nats_token_file, (*path, "natsToken"))
         seed = self._secret(section.nkey_seed, section.nkey_seed_file, (*path, "nkeySeed"))
         creds = self._files.existing(section.creds_file, (*path, "credsFile"), secret=True)
         ways = {
             "user": section.user is not None or password is not None,
-            "token": token is not None,
+            "natsToken": token is not None,
             "credsFile": creds is not None,
             "nkeySeed": seed is not None,
         }
