@@ -76,10 +76,10 @@ def prepare_folder(folder: Path) -> None:
 def check_folder(folder: Path) -> None:
     """Check that only this user and root could have put the socket into its folder.
 
-    The folder and those above it belong to this user or root, and no others can write there. The folder itself
-    may also belong to somebody else to whom root gave it, as systemd gives `SYSTEM_FOLDER` to the service's
-    user: it lies in one that is root's, and where no others can write. A folder of ours in one that all can write, such as /tmp, is fine where the
-    sticky bit keeps others from moving it away; the socket itself never lies in such a one.
+    The folder and those above it belong to this user or root, and no others can write there. The folder
+    itself may belong to somebody else where root gave it to them, as systemd gives `SYSTEM_FOLDER` to the
+    service's user: the one above it is root's alone. A folder of ours in one that all can write, such as
+    /tmp, is fine where the sticky bit keeps others from moving it away; the socket itself never lies in one.
 
     Raises:
         UnsafeSocket: Naming the folder and what is wrong with it.

@@ -61,7 +61,8 @@ def test_a_new_token_replaces_the_old_one_or_joins_it(tokens: TokenFolder) -> No
     """Rotation, at once or with an overlap."""
     first = tokens.make("alice")
     second = tokens.make("alice", keep=True)
-    assert is_good(tokens, "alice", first) and is_good(tokens, "alice", second)
+    assert is_good(tokens, "alice", first)
+    assert is_good(tokens, "alice", second)
     third = tokens.make("alice")
     assert [is_good(tokens, "alice", token) for token in (first, second, third)] == [False, False, True]
 

@@ -2,7 +2,6 @@
 
 from ..config.settings import Rate, RateSettings
 
-
 MAX_BUCKETS = 10_000  # beyond that, those that are full again are forgotten
 
 

@@ -171,7 +171,8 @@ class Connection:
                     changes = gate.changes
                     self._requests.identity = await self._admit()
             except NotAdmitted as error:
-                self._audit.denied("hello", str(error))
+                if self._token is not None:  # who shows none may just not know that one is needed
+                    self._audit.denied("hello", str(error))
                 raise _Dismissed("unauthorised", str(error), error.hint) from error
             self._welcome(hello, self._requests.identity)
             return
