@@ -73,13 +73,16 @@ def prepare_folder(folder: Path) -> None:
     check_folder(folder)
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, *, of_others: bool = False) -> None:
     """Check that only this user and root could have put the socket into its folder.
 
-    The folder and those above it belong to this user or root, and no others can write there. The folder
-    itself may belong to somebody else where root gave it to them, as systemd gives `SYSTEM_FOLDER` to the
-    service's user: the one above it is root's alone. A folder of ours in one that all can write, such as
-    /tmp, is fine where the sticky bit keeps others from moving it away; the socket itself never lies in one.
+    The folder and those above it belong to this user or root (`SYSTEM_FOLDER`: to whom root gave it), and no
+    others can write there. A folder of ours in one that all can write, such as /tmp, is fine where the sticky
+    bit keeps others from moving it away; the socket itself never lies in such a one.
+
+    Args:
+        of_others: Whether the folder itself may also belong to another user to whom root gave it, which shows
+            by the one above it being root's alone: so users share a daemon.
 
     Raises:
         UnsafeSocket: Naming the folder and what is wrong with it.
@@ -88,14 +91,15 @@ def check_folder(folder: Path) -> None:
     folder = folder.absolute()
     real = folder.resolve(strict=True)
     for place in dict.fromkeys((folder, real)):  # a link on the way could be turned elsewhere
-        _check(place, is_parent=False)
+        _check(place, is_parent=False, of_others=of_others)
         for parent in place.parents:
             _check(parent, is_parent=True)
 
 
-def _check(folder: Path, *, is_parent: bool) -> None:
+def _check(folder: Path, *, is_parent: bool, of_others: bool = False) -> None:
     found = folder.lstat()
-    if found.st_uid not in {0, os.geteuid()} and (is_parent or not _is_given_by_root(folder)):
+    given = folder == SYSTEM_FOLDER or (of_others and _is_given_by_root(folder))
+    if found.st_uid not in {0, os.geteuid()} and not given:
         raise UnsafeSocket(f"the folder {folder} belongs to another user (uid {found.st_uid})")
     if stat.S_ISLNK(found.st_mode):
         return  # has no mode; what it points to is looked at as well
