@@ -126,6 +126,8 @@ def _route(route: Tree) -> tuple[str, ...]:
 def _remarks(route: Tree) -> Iterable[str]:
     if route.get("enabled") is False:
         yield "not enabled: new events are refused"
+    if route.get("full"):
+        yield "its room in the outbox is full: new events are refused until some are shipped"
     yield _part(route, "reason")
     if not route.get("connected", True):
         yield _part(route, "last_error")

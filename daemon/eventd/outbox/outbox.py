@@ -18,6 +18,7 @@ from .lock import Lock
 from .model import DeadLetter, Done, OutboxStats, Position, Row, Run, Settlement, Submission
 from .salvage import open_or_salvage
 from .settings import OutboxSettings, Tuning
+from .shares import share_of
 from .store import Store
 from .writer import Work, Writer
 
@@ -264,7 +265,10 @@ class Outbox:
         """A snapshot of what the outbox holds."""
         store = self._opened
         with store.lock:
-            routes = {state.stats.number: replace(state.stats) for state in store.routes()}
+            routes = {
+                state.stats.number: replace(state.stats, max_bytes=share_of(store, state.stats.number))
+                for state in store.routes()
+            }
             totals = replace(store.totals, refused=dict(store.totals.refused))
         return OutboxStats(
             path=str(self._files.db),
@@ -279,7 +283,6 @@ class Outbox:
             commits=self._writer.commits,
             commit_ms=self._writer.commit_ms,
             disk_full=store.disk_full,
-            full=totals.full,
             ledger_ids=totals.ledger_ids,
             lost_events=totals.lost_events,
             quarantines=totals.quarantines,

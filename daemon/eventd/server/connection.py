@@ -380,4 +380,4 @@ def _read_hello(frame: bytes) -> Hello:
 
 
 def _refusal_of(verdict: Refusal, request: int) -> Error:
-    return refusal(verdict.code, verdict.message, request=request, index=verdict.index)
+    return refusal(verdict.code, verdict.message, hint=verdict.hint, request=request, index=verdict.index)
