@@ -179,7 +179,7 @@ class StatusReport:
             "prefix": shipper.route.prefix,
             "enabled": shipper.route.enabled,
             "state": status.state.value,
-            "reason": status.reason,
+            "reason": status.reason or ("" if link.connected else link.last_error),
             "since": status.since,
             "mode": status.mode,
             "connected": link.connected,
