@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from eventd.jetstream.publishing import BATCH_ROWS
 from eventd_ipc.blocking import connect
 from support.daemon import Daemon, DaemonFactory
 from support.jetstream import JetStream
@@ -20,6 +21,7 @@ from support.load import Load, Shape, emit
 from support.nats import NatsServer, free_port
 from support.oracle import check
 from support.proxy import Proxy
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -215,8 +217,10 @@ def test_a_stop_ships_what_can_be_shipped(place: Place) -> None:
     place.wait_others()
     place.here.pause()
     for agent in ("far", "near", "main"):
-        place.emit(agent)
+        for _ in range(2):
+            place.emit(agent, BATCH_ROWS)  # the second batch goes when the first one is answered
     daemon.send(signal.SIGTERM)
+    wait_until(lambda: not daemon.socket.exists(), what="it takes no more clients")
     place.here.resume()
     assert daemon.wait_end() == 0
     place.check("near", "main")
