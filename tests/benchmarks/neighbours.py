@@ -9,8 +9,8 @@ from .report import Sheet
 from .stage import NOWHERE, Options, shipping, workspace
 
 NOTE = (
-    "the quiet agent emits one event, waits for its ack, pauses 10 ms, and so on; its events are shipped, on\n"
-    "the same disk; those of the busy agent wait, because its server is away"
+    "the quiet agent emits one event, waits for its ack, pauses 10 ms, and so on; its events are shipped,\n"
+    "on the same disk; those of the busy agent wait, because its server is away"
 )
 
 INTERVAL = 0.01  # seconds that the quiet agent pauses

@@ -73,7 +73,10 @@ class Submission:
 
 
 Done = Callable[[list[Submission]], None]
-"""Called once, on the event loop, with the submissions in the order they were handed in."""
+"""Called once, on the event loop, with the submissions in the order they were handed in.
+
+It stands for the caller: what is handed in with the same one stays in order.
+"""
 
 
 class Row(NamedTuple):

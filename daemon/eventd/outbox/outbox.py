@@ -103,8 +103,9 @@ class Outbox:
         """Store submissions, each all or none.
 
         Args:
-            done: Called once on the event loop, in the order of the calls of `submit`, when all of these
-                submissions are on disk or refused. Never called if the outbox fails before that.
+            done: Called once on the event loop when all of these submissions are on disk or refused. Never
+                called if the outbox fails before that. Calls with the same `done` are stored and reported in
+                their order; those with different ones take turns.
         """
         self._writer.append(submissions, done)
 
@@ -208,10 +209,7 @@ class Outbox:
 
     async def flush(self) -> int:
         """Wait until everything that was submitted so far is on disk or refused; return the newest number."""
-        if self._writer.outstanding:
-            flushed = anyio.Event()
-            self.submit([Submission(())], lambda _submissions: flushed.set())
-            await flushed.wait()
+        await self._writer.under_way.flushed()
         return self._opened.last_seq
 
     # Dead letters
