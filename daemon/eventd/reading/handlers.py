@@ -5,9 +5,9 @@ from contextlib import aclosing
 
 from eventd_ipc.messages import Context, Get, Index, Query, Recall, Replay, Result, StoredEvent, Tail
 
-from ..access import EVERYBODY, scope_of
+from ..access.scopes import EVERYBODY, Forbidden, scope_of
 from ..errors import IndexUnusable, NatsError
-from ..index.model import Filter
+from ..index.model import Filter, Scope
 from ..indexing.indexer import Indexer
 from ..indexing.owners import Owners
 from ..jetstream.reading import Message
@@ -55,19 +55,22 @@ class Reading:
         operations.add(Replay, self._replay, stream=True)
         operations.add(Recall, self._remembering.recall)
         operations.add(Context, self._remembering.context)
-        operations.add(Index, self._index)
+        operations.add(Index, self._index, admin=True)
 
     async def _get(self, request: Get, responder: Responder) -> None:
         check_agent(request.agent)
         if (request.seq is None) == (request.event is None):
             raise bad("get takes either an event id or a sequence")
+        scope = scope_of(responder.identity, request.agent)
         agent = None if request.agent == EVERYBODY else request.agent
         try:
             stream, session = self._streams.locate(request.stream, agent)
-            entry = await self._queries.find(request, responder.agent, stream)
+            entry = await self._queries.find(request, scope, stream)
             if entry is not None:
                 await responder.send(stored(request.id, entry))
                 return
+            if not responder.identity.admin and await self._queries.find(request, Scope(), stream):
+                raise _not_theirs(request, responder)
             if session is None and not self._indexer.complete:
                 raise NatsError(
                     "the event is not in the index, which is not complete, and NATS cannot be asked",
@@ -76,7 +79,11 @@ class Reading:
             found = await self._from_stream(request, agent) if session is not None else None
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
-        if found is None or not self._may_read(request, responder, found[1]):
+        if found is not None and not self._matches(scope, found[1]):
+            if not responder.identity.admin:
+                raise _not_theirs(request, responder)
+            found = None
+        if found is None:
             raise RequestRefused("not_found", f"no event {request.event or request.seq} is stored")
         await responder.send(_stored(request.id, *found))
 
@@ -85,17 +92,17 @@ class Reading:
             return await self._streams.by_sequence(request.seq, request.stream, agent)
         return await self._streams.by_id(request.event or "", request.stream, agent)
 
-    def _may_read(self, request: Get | Tail, responder: Responder, message: Message) -> bool:
-        wanted = Filter(scope=scope_of(responder.agent, request.agent))
-        return matches(wanted, self._owners.of(message.subject), message.body, message.time)
+    def _matches(self, scope: Scope, message: Message) -> bool:
+        return matches(Filter(scope=scope), self._owners.of(message.subject), message.body, message.time)
 
     async def _tail(self, request: Tail, responder: StreamResponder) -> None:
         check_agent(request.agent)
         if request.last is not None and request.last < 0:
             raise bad("last is a number of events, from 0")
+        scope = scope_of(responder.identity, request.agent, request.visibility)
         filtered = request.session or request.types or request.visibility or request.run or request.text
         if request.stream is None or filtered:
-            async with aclosing(self._queries.tail(request, responder.agent)) as entries:
+            async with aclosing(self._queries.tail(request, responder.identity)) as entries:
                 async for entry in entries:
                     await responder.send(stored(request.id, entry))
             return
@@ -110,7 +117,7 @@ class Reading:
                 )
             ) as events:
                 async for stream, message in events:
-                    if self._may_read(request, responder, message):
+                    if self._matches(scope, message):
                         await responder.send(_stored(request.id, stream, message))
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
@@ -130,6 +137,14 @@ class Reading:
                 )
             await self._indexer.rebuild()
         await responder.send(Result(request.id, await self._indexer.document()))
+
+
+def _not_theirs(request: Get, responder: Responder) -> Forbidden:
+    what = f"event {request.event}" if request.event is not None else f"what is at {request.seq}"
+    return Forbidden(
+        f"{responder.identity.agent!r} may not read {what}",
+        hint="it is another agent's and not public; `canRead` in config.yml allows more",
+    )
 
 
 def _stored(request: int, stream: str, message: Message) -> StoredEvent:
