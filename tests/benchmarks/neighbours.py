@@ -29,12 +29,14 @@ class Neighbour:
         rate: Events a second; 0 is as fast as the daemon reads.
         span: Seconds for which the quiet agent is measured. At full blast, more than a few would be more than
             a dead route's share of the outbox.
+        limit: Its `maxEventsPerSecond`; it sends on whatever is refused.
     """
 
     name: str
     batch: int
     rate: int
     span: float
+    limit: int | None = None
 
     def plan(self, socket: str, span: float) -> Plan:
         """Return what it sends; it is still under way when the quiet agent has been measured for `span`."""
@@ -45,11 +47,12 @@ class Neighbour:
 
 
 STEADY = Neighbour("5000 events/s in emits of 20", 20, 5000, 10.0)
+LIMITED = Neighbour("full blast of one limited to 5000 events/s", 20, 0, 3.0, limit=5000)
 NEIGHBOURS = (
     STEADY,
+    LIMITED,
     Neighbour("full blast in emits of 20", 20, 0, 3.0),
     Neighbour("full blast of single events", 1, 0, 3.0),
-    # To come with `agents.<name>.maxEventsPerSecond`: full blast of an agent that is limited and ignores it.
 )
 
 
@@ -75,10 +78,12 @@ def measure(sheet: Sheet, options: Options) -> None:
 def _latencies(options: Options, neighbour: Neighbour | None) -> list[float]:
     """Return the quiet agent's seconds to each ack."""
     span = max(1.0, (neighbour or STEADY).span * options.scale)
-    away = {AGENT: {"url": NOWHERE, "streamName": "busy"}}
+    entry: dict[str, object] = {"url": NOWHERE, "streamName": "busy"}
+    if neighbour is not None and neighbour.limit is not None:
+        entry["maxEventsPerSecond"] = neighbour.limit
     with ExitStack() as stack:
         folder = stack.enter_context(workspace(options, "neighbours"))
-        daemon, _ = stack.enter_context(shipping(folder, agents=away))
+        daemon, _ = stack.enter_context(shipping(folder, agents={AGENT: entry}))
         quiet = Plan(str(daemon.socket), round(span / INTERVAL), one_by_one=True, seconds=span, agent=QUIET)
         quiet_load = stack.enter_context(Load(quiet))
         busy = None
