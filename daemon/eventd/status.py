@@ -16,7 +16,7 @@ from . import __version__
 from .config.settings import Config
 from .embedded.server import EmbeddedServer
 from .indexing.indexer import Indexer
-from .outbox.model import NEARLY_FULL
+from .outbox.model import OutboxStats
 from .outbox.outbox import Outbox
 from .server.stats import ServerStats
 from .shipping.fleet import Fleet
@@ -99,12 +99,7 @@ class StatusReport:
         stats = self._outbox.stats
         if stats.disk_full:
             reasons.failing.append("the disk is full: new events are refused until there is room")
-        held = sum(route.pending_bytes + route.dead_bytes for route in stats.routes.values())
-        limit = self._config.outbox.max_bytes
-        if stats.full and held >= limit * NEARLY_FULL:
-            reasons.failing.append("the outbox is full: new events are refused until some are shipped")
-        elif held >= limit * NEARLY_FULL:
-            reasons.degraded.append(f"the outbox is {held * 100 // limit} % full")
+        self._look_for_room(stats, reasons)
         if stats.lost_events:
             reasons.degraded.append(
                 f"{stats.lost_events} acknowledged events were lost with a damaged outbox; see its quarantine"
@@ -126,6 +121,25 @@ class StatusReport:
                 f"{self._embedded.status.problem or self._embedded.status.last_exit}"
             )
         return reasons.document()
+
+    def _look_for_room(self, stats: OutboxStats, reasons: Reasons) -> None:
+        """Say who has too little room: while some route still takes events, the outbox is not full."""
+        taking = [s for s in self._fleet.shippers.values() if s.configured and s.route.enabled]
+        if taking and all(stats.routes[shipper.number].full for shipper in taking):
+            reasons.failing.append("the outbox is full: new events are refused until some are shipped")
+            return
+        for shipper in taking:
+            route = stats.routes[shipper.number]
+            if route.full:
+                reasons.degraded.append(
+                    f"route {shipper.link.name}: its room in the outbox is full: "
+                    "its new events are refused until some are shipped"
+                )
+            elif route.nearly_full:
+                percent = route.held_bytes * 100 // max(1, route.max_bytes)
+                reasons.degraded.append(
+                    f"route {shipper.link.name}: {percent} % of its room in the outbox is taken"
+                )
 
     def _outbox_document(self, now: int) -> dict[str, Any]:
         stats = self._outbox.stats
@@ -165,7 +179,7 @@ class StatusReport:
             "prefix": shipper.route.prefix,
             "enabled": shipper.route.enabled,
             "state": status.state.value,
-            "reason": status.reason,
+            "reason": status.reason or ("" if link.connected else link.last_error),
             "since": status.since,
             "mode": status.mode,
             "connected": link.connected,
@@ -173,6 +187,8 @@ class StatusReport:
             "server_version": link.server_version,
             "pending_rows": stats.pending_rows if stats else 0,
             "pending_bytes": stats.pending_bytes if stats else 0,
+            "max_bytes": stats.max_bytes if stats else 0,
+            "full": stats.full if stats else False,
             "oldest_age_s": _age(stats.oldest_pending_at, now) if stats else None,
             "shipped": status.shipped,
             "dead": stats.dead_rows if stats else 0,

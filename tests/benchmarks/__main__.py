@@ -9,13 +9,14 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from . import accept, backlog, command, idle, latency, remembering, sustained, targets
+from . import accept, backlog, command, idle, latency, neighbours, remembering, sustained, targets
 from .report import Sheet, machine, table
 from .stage import Options, hide_person
 
 BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "accept": accept.measure,
     "latency": latency.measure,
+    "neighbours": neighbours.measure,
     "backlog": backlog.measure,
     "sustained": sustained.measure,
     "remembering": remembering.measure,

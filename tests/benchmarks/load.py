@@ -7,6 +7,7 @@ connected and prints its result as one JSON line after it was told to go.
 import contextlib
 import dataclasses
 import json
+import select
 import selectors
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from eventd_ipc.events import Event
 from eventd_ipc.messages import PROTOCOL, Ack, Emit, Hello, Reply, Request, Welcome
 
 AGENT = "bench"
+QUIET = "quiet"  # another agent; a name of the same length, so that its events are as large
 TICK = 0.002  # seconds between two sends at a steady rate
 CHUNK = 256 * 1024  # bytes sent or received at once
 BODY = 300  # bytes of an event as the JSON that is stored
@@ -48,7 +50,9 @@ class Plan:
         events: Over all connections together.
         batch: Events in one frame.
         one_by_one: Wait for each ack before the next frame.
-        seconds: Spread the sending over this time; 0 sends as fast as the daemon reads.
+        seconds: Spread the sending over this time; 0 sends as fast as the daemon reads. One by one, it is the
+            pause after each ack that is spread, and what is left after that time is not sent.
+        agent: Who sends.
     """
 
     socket: str
@@ -57,6 +61,7 @@ class Plan:
     connections: int = 1
     one_by_one: bool = False
     seconds: float = 0.0
+    agent: str = AGENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +113,20 @@ class Load:
 
     def go(self) -> Outcome:
         """Let it send, and return what came of it."""
+        self.begin()
+        return Outcome(**json.loads(self._line()))
+
+    def begin(self) -> None:
+        """Let it send, and do not wait for it."""
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
-        return Outcome(**json.loads(self._line()))
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not come to its end."""
+        assert self._process.stdout is not None
+        return not select.select([self._process.stdout], [], [], 0)[0]
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -124,13 +139,13 @@ class Load:
 class Client:
     """One blocking connection."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, agent: str = AGENT) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(REPLY_TIMEOUT)
         self.decoder = FrameDecoder()
         try:
             self.socket.connect(str(path))
-            welcome = self.ask(Hello(PROTOCOL, AGENT, "benchmark"))
+            welcome = self.ask(Hello(PROTOCOL, agent, "benchmark"))
         except BaseException:
             self.socket.close()
             raise
@@ -164,8 +179,8 @@ class Client:
 class Pipeline(Client):
     """A connection that sends many frames without waiting, and collects the acks as they are."""
 
-    def __init__(self, path: str | Path, frames: list[bytes]) -> None:
-        super().__init__(path)
+    def __init__(self, path: str | Path, frames: list[bytes], agent: str = AGENT) -> None:
+        super().__init__(path, agent)
         self.socket.setblocking(False)
         self._expected = len(frames)
         self._outgoing = memoryview(b"".join(frames))
@@ -206,7 +221,7 @@ class Pipeline(Client):
                 raise TypeError(f"no ack: {reply}")
 
 
-def make_frames(events: int, batch: int, body: int = BODY) -> list[bytes]:
+def make_frames(events: int, batch: int, body: int = BODY, agent: str = AGENT) -> list[bytes]:
     """Return emit frames for this many new events, `body` bytes each when stored."""
     encode_event = msgspec.msgpack.Encoder().encode
     text = "x" * max(0, body - _EMPTY_BODY)
@@ -218,7 +233,7 @@ def make_frames(events: int, batch: int, body: int = BODY) -> list[bytes]:
                     type="conversation.message.out",
                     id=new_id(),
                     timestamp=now(),
-                    session=f"agent:{AGENT}:main",
+                    session=f"agent:{agent}:main",
                     payload={"text": text},
                 )
             )
@@ -231,13 +246,13 @@ def make_frames(events: int, batch: int, body: int = BODY) -> list[bytes]:
 
 
 def _run(plan: Plan) -> Outcome:
-    frames = make_frames(plan.events, plan.batch)
+    frames = make_frames(plan.events, plan.batch, agent=plan.agent)
     if plan.one_by_one:
-        with Client(plan.socket) as client:
+        with Client(plan.socket, plan.agent) as client:
             _wait_for_go()
-            return _one_by_one(client, frames)
+            return _one_by_one(client, frames, plan.seconds)
     parts = [frames[i :: plan.connections] for i in range(plan.connections)]
-    lines = [Pipeline(plan.socket, part) for part in parts]
+    lines = [Pipeline(plan.socket, part, plan.agent) for part in parts]
     del frames, parts
     _wait_for_go()
     began, start = time.time(), time.perf_counter()
@@ -258,16 +273,20 @@ def _wait_for_go() -> None:
         sys.exit(1)  # the parent is gone
 
 
-def _one_by_one(client: Client, frames: list[bytes]) -> Outcome:
-    latencies = []
+def _one_by_one(client: Client, frames: list[bytes], seconds: float) -> Outcome:
+    latencies: list[float] = []
     began, start = time.time(), time.perf_counter()
     for frame in frames:
         before = time.perf_counter()
+        if seconds and before - start > seconds:
+            break
         reply = client.exchange(frame)
         latencies.append(time.perf_counter() - before)
         if not isinstance(reply, Ack):
             raise TypeError(f"no ack: {reply}")
-    return Outcome(len(frames), time.perf_counter() - start, began, latencies)
+        if seconds:
+            time.sleep(seconds / len(frames))
+    return Outcome(len(latencies), time.perf_counter() - start, began, latencies)
 
 
 def _drive(lines: list[Pipeline]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from support.daemon import Daemon
 from support.nats import NatsServer
@@ -52,14 +53,15 @@ def workspace(options: Options, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def eventd(folder: Path, url: str = NOWHERE, *, mutation: str = "") -> Iterator[Daemon]:
+def eventd(folder: Path, url: str = NOWHERE, *, mutation: str = "", **settings: Any) -> Iterator[Daemon]:
     """Run a daemon with its data in `folder`; it ships to the broker at `url`.
 
     Args:
         mutation: Python that runs in its process before it starts.
+        settings: More of its configuration.
     """
     short = Path(tempfile.mkdtemp(prefix="evb", dir="/tmp"))  # socket paths are short
-    daemon = Daemon(short, {"url": url, "log": {"level": "warning"}}, mutation=mutation)
+    daemon = Daemon(short, {"url": url, "log": {"level": "warning"}, **settings}, mutation=mutation)
     daemon.data = folder / "eventd"
     try:
         yield daemon.start()
@@ -72,11 +74,14 @@ def eventd(folder: Path, url: str = NOWHERE, *, mutation: str = "") -> Iterator[
 
 
 @contextmanager
-def shipping(folder: Path) -> Iterator[tuple[Daemon, NatsServer]]:
-    """Run a daemon that is connected to a broker which syncs always."""
-    with NatsServer(folder / "nats", sync_interval="always") as server, eventd(folder, server.url) as daemon:
+def shipping(folder: Path, **settings: Any) -> Iterator[tuple[Daemon, NatsServer]]:
+    """Run a daemon that is connected to a broker which syncs always, with its default route at least."""
+    with (
+        NatsServer(folder / "nats", sync_interval="always") as server,
+        eventd(folder, server.url, **settings) as daemon,
+    ):
         daemon.wait_for(
-            lambda status: all(route["connected"] for route in status["routes"]),
+            lambda status: all(r["connected"] for r in status["routes"] if r["name"] == "default"),
             CONNECT_TIMEOUT,
             what="connected",
         )

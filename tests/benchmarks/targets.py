@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from . import accept, backlog, command, idle, latency, remembering, sustained
+from . import accept, backlog, command, idle, latency, neighbours, remembering, sustained
 from .report import Sheet, number
 
 
@@ -40,11 +40,18 @@ class Target:
         return "met" if met else "NOT MET"
 
 
+STEADY_P50, STEADY_P99 = (neighbours.figure(neighbours.STEADY, percent) for percent in (50, 99))
+LIMITED_P50, LIMITED_P99 = (neighbours.figure(neighbours.LIMITED, percent) for percent in (50, 99))
+
 TARGETS = (
     Target("accepted over the socket, fsynced", "accept", accept.SINGLES, ">=", 80_000, "events/s"),
     Target("the same in batches of 20", "accept", accept.BATCHES, ">=", 150_000, "events/s"),
     Target("ack latency, p50", "latency", latency.P50, "<=", 1.0, "ms"),
     Target("ack latency, p99", "latency", latency.P99, "<=", 3.0, "ms"),
+    Target("ack p50 beside a busy agent", "neighbours", STEADY_P50, "<=", 2, "x", of="ratio"),
+    Target("the same, p99", "neighbours", STEADY_P99, "<=", 2, "x", of="ratio"),
+    Target("ack p50 beside a limited one", "neighbours", LIMITED_P50, "<=", 2, "x", of="ratio"),
+    Target("the same, p99", "neighbours", LIMITED_P99, "<=", 2, "x", of="ratio"),
     Target("shipping a backlog, server always syncs", "backlog", backlog.ALWAYS, ">=", 35_000, "events/s"),
     Target("the same beside awaiting each publish", "backlog", backlog.ALWAYS, ">=", 8, "x", of="ratio"),
     Target("socket to JetStream, both durable", "sustained", sustained.SINGLES, ">=", 20_000, "events/s"),

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from eventd.outbox.files import Files
 from eventd.outbox.model import Death, NewRow, Run, Settlement, Submission
 from eventd.outbox.salvage import open_or_salvage
 from eventd.outbox.settings import OutboxSettings
+from eventd.outbox.shares import ALPHA
 from eventd.outbox.store import ROW_OVERHEAD, Store, now_ms
 from eventd.outbox.upkeep import Prune
 from outbox.support import ALL, TUNING, number_of, pending, register, row
@@ -41,10 +43,19 @@ class Model:
         self.dead: dict[int, NewRow] = {}
         self.settled = dict.fromkeys(ROUTES, 0)
 
+    def held(self, route: int) -> int:
+        dead = [new for new in self.dead.values() if new.route == route]
+        return sum(size(new) for new in [*(new for _, new in self.pending[route]), *dead])
+
     @property
     def used(self) -> int:
-        waiting = [new for rows in self.pending.values() for _, new in rows]
-        return sum(size(new) for new in [*waiting, *self.dead.values()])
+        return sum(map(self.held, ROUTES))
+
+    def lacks_room(self, rows: Iterable[NewRow]) -> bool:
+        """Whether a route would hold more than `ALPHA` times what is free then."""
+        more = {route: sum(size(new) for new in rows if new.route == route) for route in ROUTES}
+        free = LIMITS.max_bytes - self.used - sum(more.values())
+        return any(more[route] and self.held(route) + more[route] > ALPHA * free for route in ROUTES)
 
     def add(self, new: NewRow) -> None:
         self.last_seq += 1
@@ -59,7 +70,7 @@ class Model:
         for new in rows:
             if new.event_id not in self.digests:
                 fresh.setdefault(new.event_id, new)
-        if fresh and self.used + sum(map(size, fresh.values())) > LIMITS.max_bytes:
+        if self.lacks_room(fresh.values()):
             return "outbox_full"
         for new in fresh.values():
             self.add(new)
@@ -167,7 +178,7 @@ class OutboxMachine(RuleBasedStateMachine):
         if not killed:
             self.store.checkpoint(truncate=True)
         self.store.close()
-        self.store = self.open()
+        self.begin()
 
     @invariant()
     def holds_the_same(self) -> None:

@@ -75,6 +75,15 @@ async def test_a_broken_greeting_gets_one_typed_error_and_is_closed(
             pass
 
 
+async def test_a_rest_that_is_over_before_it_begins_is_none(short_tmp: Path) -> None:
+    """On a busy machine its end may have passed when the connection comes to it; that is nobody's fault."""
+    async with serving(short_tmp) as running, await running.client() as client:
+        (connection,) = running.server.connections
+        connection._resting_until = 1e-9  # of `perf_counter`, which is beyond that
+        await client.send(Ping(1), Ping(2))
+        assert [reply.id for reply in await client.replies(2) if isinstance(reply, Pong)] == [1, 2]
+
+
 @pytest.mark.parametrize("sent", [b"", HELLO[:-1], b"\x00"])
 async def test_who_says_no_hello_is_closed(short_tmp: Path, sent: bytes) -> None:
     """Also who began one: the deadline is for the whole greeting."""

@@ -126,8 +126,10 @@ def _route(route: Tree) -> tuple[str, ...]:
 def _remarks(route: Tree) -> Iterable[str]:
     if route.get("enabled") is False:
         yield "not enabled: new events are refused"
+    if route.get("full"):
+        yield "its room in the outbox is full: new events are refused until some are shipped"
     yield _part(route, "reason")
-    if not route.get("connected", True):
+    if not route.get("connected", True) and route.get("last_error") != route.get("reason"):
         yield _part(route, "last_error")
     yield _counted(route, "repairs", "repair", ": the server had lost events that it had taken")
     yield _counted(route, "lost_by_server", "event", " that the server lost could not be repaired")

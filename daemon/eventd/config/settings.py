@@ -23,7 +23,8 @@ class OutboxSettings:
     """Bounds of the outbox.
 
     Attributes:
-        max_bytes: Pending and dead rows together; above it new events are refused.
+        max_bytes: Pending and dead rows together; above it new events are refused. Where there are several
+            routes, each may hold 80 % of what the others leave (see `outbox.shares`).
         retain: How long settled rows stay, so that a rollback of the stream can be repaired.
         retain_bytes: How much of them stays at most.
         ledger_age: How long ids are known after their rows are gone, so that a repeat is told.

@@ -1,6 +1,6 @@
 """Storing new events: the hot path, and the careful one for events that were seen before."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ import apsw
 
 from .checks import NEVER_EXPIRES, XXH3, ledger_key, ledger_keys, row_crc_part, row_crc_with
 from .model import NEARLY_FULL, NewRow, Refusal, Submission
+from .shares import Shares, share_of
 from .store import MARK_EVERY, ROW_OVERHEAD, Store
 
 
@@ -19,8 +20,12 @@ class _Batch:
     ledger: list[Any] = field(default_factory=list)
     rows: list[Any] = field(default_factory=list)
     count: int = 0
-    bytes: int = 0
     by_route: dict[int, list[int]] = field(default_factory=dict)  # route -> [rows, bytes]
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """Bytes by route."""
+        return {route: size for route, (_, size) in self.by_route.items()}
 
 
 class _Kind(NamedTuple):
@@ -54,7 +59,7 @@ def append(store: Store, submissions: Sequence[Submission], at: int) -> None:
             submission.refusal = None
     before = store.take_seqs(0)
     batch = _encode(store, list(chain.from_iterable([s.rows for s in submissions])), at)
-    if store.totals.used_bytes + batch.bytes <= store.settings.max_bytes:
+    if Shares(store).lacking(batch.sizes) is None:
         try:
             _insert(store, batch, at)
         except apsw.ConstraintError:  # some id is known
@@ -76,35 +81,69 @@ def refuse(store: Store, submissions: Iterable[Submission], refusal: Refusal) ->
 
 
 def _append_one_by_one(store: Store, submissions: Sequence[Submission], at: int) -> None:
-    added = 0
+    """Decide about each submission by itself; then store what is left in one go.
+
+    So a route that is refused over and over costs the others in the group a look-up for each row, no more.
+    """
+    shares = Shares(store)
+    accepted: list[NewRow] = []
+    digests: dict[tuple[str, str], int] = {}  # of what was accepted
     for submission in submissions:
         if not submission.rows:
             continue
-        fresh, refusal = _sort_out(store, submission.rows)
+        fresh, refusal = _sort_out(store, submission.rows, digests)
         if refusal is None:
-            before = store.take_seqs(0)
-            batch = _encode(store, fresh, at)
-            if batch.count and store.totals.used_bytes + added + batch.bytes > store.settings.max_bytes:
-                store.give_back_seqs(before)
-                refusal = Refusal("outbox_full", "too much is waiting to be shipped")
+            sizes = _sizes(fresh)
+            if (route := shares.lacking(sizes)) is not None:
+                refusal = _no_room(store, route)
             else:
-                added += batch.bytes
-                _insert(store, batch, at)
+                shares.add(sizes)
+                accepted += fresh
+                digests.update(((row.agent, row.event_id), row.digest) for row in fresh)
                 _then_count_repeats(store, len(submission.rows) - len(fresh))
         if refusal is not None:
             submission.refusal = refusal
             _then_count_refusal(store, refusal)
+    _insert(store, _encode(store, accepted, at), at)
 
 
-def _sort_out(store: Store, rows: Iterable[NewRow]) -> tuple[list[NewRow], Refusal | None]:
-    """Return the rows that are new, and why the submission is refused if it must be."""
+def _no_room(store: Store, route: int) -> Refusal:
+    stats, share = store.route(route).stats, share_of(store, route)
+    if share == store.settings.max_bytes:
+        return Refusal("outbox_full", "too much is waiting to be shipped", route=route)
+    return Refusal(
+        "outbox_full",
+        f"too much is waiting to be shipped to stream {stats.stream}: {stats.held_bytes} bytes, "
+        f"of the {share} that the other routes leave to it",
+        hint="let this route's server take events again, or raise `outbox.maxBytes`; see `eventd status`",
+        route=route,
+    )
+
+
+def _sizes(rows: Iterable[NewRow]) -> dict[int, int]:
+    """Return what rows will count for, in bytes by route."""
+    sizes: dict[int, int] = {}
+    for row in rows:
+        texts = len(row.agent.encode()) + len(":") + len(row.event_id.encode()) + len(row.subject.encode())
+        sizes[row.route] = sizes.get(row.route, 0) + ROW_OVERHEAD + texts + len(row.body)
+    return sizes
+
+
+def _sort_out(
+    store: Store, rows: Iterable[NewRow], digests: Mapping[tuple[str, str], int]
+) -> tuple[list[NewRow], Refusal | None]:
+    """Return the rows that are new, and why the submission is refused if it must be.
+
+    Args:
+        digests: Those of rows that are about to be stored, by agent and id.
+    """
     fresh: list[NewRow] = []
     here: dict[tuple[str, str], int | None] = {}  # ids of this very submission
     for index, row in enumerate(rows):
         digest = row.digest
         name = (row.agent, row.event_id)
         if name not in here:
-            known = _known(store, row)
+            known = (digests[name],) if name in digests else _known(store, row)
             if known is None:
                 fresh.append(row)
             here[name] = digest if known is None else known[0]
@@ -146,7 +185,6 @@ def _encode(store: Store, rows: Sequence[NewRow], at: int) -> _Batch:
         total[0] += 1
         total[1] += ROW_OVERHEAD + len(msg_id) + len(subject) + len(body)
     batch.count = seq - first
-    batch.bytes = sum(size for _, size in batch.by_route.values())
     store.take_seqs(batch.count)
     return batch
 
@@ -172,8 +210,6 @@ def _insert(store: Store, batch: _Batch, at: int) -> None:
 
     def effect() -> None:
         store.totals.accepted += batch.count
-        if store.totals.used_bytes < store.settings.max_bytes * NEARLY_FULL:
-            store.totals.full = False
         store.totals.ledger_ids += batch.count
         if due:
             store.next_mark = at + MARK_EVERY
@@ -181,6 +217,8 @@ def _insert(store: Store, batch: _Batch, at: int) -> None:
             stats = store.route(route).stats
             if stats.oldest_pending_at is None:
                 stats.oldest_pending_at = at
+            if stats.held_bytes < share_of(store, route) * NEARLY_FULL:
+                stats.refused = False
 
     store.then(effect)
 
@@ -200,5 +238,5 @@ def _then_count_refusal(store: Store, refusal: Refusal) -> None:
 def _count_refusal(store: Store, refusal: Refusal) -> None:
     refused = store.totals.refused
     refused[refusal.code] = refused.get(refusal.code, 0) + 1
-    if refusal.code == "outbox_full":
-        store.totals.full = True
+    if refusal.route is not None:
+        store.route(refusal.route).stats.refused = True

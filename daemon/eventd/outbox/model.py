@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-NEARLY_FULL = 0.9  # of `max_bytes`
+NEARLY_FULL = 0.9  # of what a route may hold
 
 
 class NewRow(msgspec.Struct, gc=False):
@@ -41,11 +41,15 @@ class Refusal:
     Attributes:
         code: A code of `eventd_ipc.errors.CODES`: `outbox_full`, `disk_full` or `id_conflict`.
         index: Row that caused it, from 0, where one did.
+        hint: What to do about it in this very case; "" where the code's own hint says it.
+        route: Number of the route that has no room, where that is why.
     """
 
     code: str
     message: str
     index: int | None = None
+    hint: str = ""
+    route: int | None = None
 
 
 class Submission:
@@ -69,7 +73,10 @@ class Submission:
 
 
 Done = Callable[[list[Submission]], None]
-"""Called once, on the event loop, with the submissions in the order they were handed in."""
+"""Called once, on the event loop, with the submissions in the order they were handed in.
+
+It stands for the caller: what is handed in with the same one stays in order.
+"""
 
 
 class Row(NamedTuple):
@@ -178,6 +185,25 @@ class RouteStats:
     """Accept time (Unix ms) of the oldest retained row: how far back repair reaches."""
     dead_rows: int = 0
     dead_bytes: int = 0
+    max_bytes: int = 0
+    """What it may hold now, pending and dead. Known in a snapshot only: it moves with the other routes."""
+    refused: bool = False
+    """Whether emits were refused for want of room since it last was less than nearly full."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that count against what it may hold."""
+        return self.pending_bytes + self.dead_bytes
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether it holds about as much as it may."""
+        return self.held_bytes >= self.max_bytes * NEARLY_FULL
+
+    @property
+    def full(self) -> bool:
+        """Whether its emits are refused for want of room."""
+        return self.refused and self.nearly_full
 
 
 @dataclass(slots=True)
@@ -197,8 +223,6 @@ class OutboxStats:
     commit_ms: float = 0.0
     """Duration of the last group commit."""
     disk_full: bool = False
-    full: bool = False
-    """Whether emits were refused with `outbox_full` since it last was less than nearly full."""
     ledger_ids: int = 0
     lost_events: int = 0
     """Acked events that damage destroyed, since this outbox began; the quarantine's reports list them."""

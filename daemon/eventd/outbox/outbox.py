@@ -18,6 +18,7 @@ from .lock import Lock
 from .model import DeadLetter, Done, OutboxStats, Position, Row, Run, Settlement, Submission
 from .salvage import open_or_salvage
 from .settings import OutboxSettings, Tuning
+from .shares import share_of
 from .store import Store
 from .writer import Work, Writer
 
@@ -102,8 +103,9 @@ class Outbox:
         """Store submissions, each all or none.
 
         Args:
-            done: Called once on the event loop, in the order of the calls of `submit`, when all of these
-                submissions are on disk or refused. Never called if the outbox fails before that.
+            done: Called once on the event loop when all of these submissions are on disk or refused. Never
+                called if the outbox fails before that. Calls with the same `done` are stored and reported in
+                their order; those with different ones take turns.
         """
         self._writer.append(submissions, done)
 
@@ -207,10 +209,7 @@ class Outbox:
 
     async def flush(self) -> int:
         """Wait until everything that was submitted so far is on disk or refused; return the newest number."""
-        if self._writer.outstanding:
-            flushed = anyio.Event()
-            self.submit([Submission(())], lambda _submissions: flushed.set())
-            await flushed.wait()
+        await self._writer.under_way.flushed()
         return self._opened.last_seq
 
     # Dead letters
@@ -264,7 +263,10 @@ class Outbox:
         """A snapshot of what the outbox holds."""
         store = self._opened
         with store.lock:
-            routes = {state.stats.number: replace(state.stats) for state in store.routes()}
+            routes = {
+                state.stats.number: replace(state.stats, max_bytes=share_of(store, state.stats.number))
+                for state in store.routes()
+            }
             totals = replace(store.totals, refused=dict(store.totals.refused))
         return OutboxStats(
             path=str(self._files.db),
@@ -279,7 +281,6 @@ class Outbox:
             commits=self._writer.commits,
             commit_ms=self._writer.commit_ms,
             disk_full=store.disk_full,
-            full=totals.full,
             ledger_ids=totals.ledger_ids,
             lost_events=totals.lost_events,
             quarantines=totals.quarantines,

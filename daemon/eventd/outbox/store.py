@@ -47,7 +47,7 @@ class Totals:
     """Sums over all routes, and what has been counted since the outbox was opened.
 
     Attributes:
-        used_bytes: Bytes of pending and dead rows, which `max_bytes` bounds.
+        used_bytes: Bytes of pending and dead rows, which `max_bytes` bounds (shares.py).
         lost_events: Since the outbox began.
         quarantines: Since the outbox began.
     """
@@ -62,7 +62,6 @@ class Totals:
     accepted: int = 0
     repeated: int = 0
     refused: dict[str, int] = field(default_factory=dict)
-    full: bool = False
 
 
 def now_ms() -> int:
@@ -77,6 +76,7 @@ class Store(Statements):
         lock: Held while `totals` and the routes' stats change, and while another thread reads them.
         last_seq: Newest outbox number that was given out and committed.
         agents: Number of each agent in the ledger.
+        registered: Numbers of the routes that rows may come for in this life; others only have a backlog.
         wal_pages: Length of the log, in pages.
         next_mark: When the next mark of the ledger's age is due, Unix ms.
         disk_full: Whether events are refused for want of room (room.py).
@@ -94,6 +94,7 @@ class Store(Statements):
         self.lock = threading.Lock()
         self.totals = Totals()
         self.agents: dict[str, int] = {}
+        self.registered: set[int] = set()
         self.last_seq = 0
         self.wal_pages = 0
         self.next_mark = 0
@@ -277,6 +278,11 @@ class Store(Statements):
 
     def register_route(self, name: str, stream: str, prefix: str) -> int:
         """Return the number of a route; the same for ever for the same three names."""
+        number = self._number_of(name, stream, prefix)
+        self.then(lambda: self.registered.add(number))
+        return number
+
+    def _number_of(self, name: str, stream: str, prefix: str) -> int:
         for number, known_name, known_stream, known_prefix in self.identities():
             if (known_name, known_stream, known_prefix) == (name, stream, prefix):
                 return number

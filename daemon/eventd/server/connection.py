@@ -207,7 +207,7 @@ class Connection:
     async def _read(self) -> None:
         while True:
             if self._resting_until:
-                await anyio.sleep(self._resting_until - perf_counter())
+                await anyio.sleep(max(0.0, self._resting_until - perf_counter()))
                 self._resting_until = 0.0
             await self._context.in_flight.until_room()
             await self._changes.until(self._may_read)
@@ -431,4 +431,4 @@ def _read_hello(frame: bytes) -> Hello:
 
 
 def _refusal_of(verdict: Refusal, request: int) -> Error:
-    return refusal(verdict.code, verdict.message, request=request, index=verdict.index)
+    return refusal(verdict.code, verdict.message, hint=verdict.hint, request=request, index=verdict.index)

@@ -95,5 +95,6 @@ class Fleet:
 
     async def drain(self) -> None:
         """Wait until every row that is accepted by now is settled; the caller sets the limit."""
-        for shipper in self.shippers.values():
-            await shipper.wait_settled()
+        async with anyio.create_task_group() as group:
+            for shipper in self.shippers.values():
+                group.start_soon(shipper.wait_settled, name=f"drain {shipper.link.name}")
