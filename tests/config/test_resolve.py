@@ -233,7 +233,10 @@ def test_each_way_to_log_in(folder: Path, keys: str, wanted: tuple[object, ...])
             "credsFile: x.creds\n    nkeySeedFile: seed",
             "*.nkeySeedFile: credsFile and nkeySeed are different ways",
         ),
-        ("natsToken: t\n    natsTokenFile: token", "*.natsTokenFile: natsToken is given too; keep one of them"),
+        (
+            "natsToken: t\n    natsTokenFile: token",
+            "*.natsTokenFile: natsToken is given too; keep one of them",
+        ),
         ("passwordFile: none\n    user: u", "*.passwordFile: cannot read none: No such file or directory"),
         ("credsFile: .", "*.credsFile: cannot read"),
         ("tls: {caFile: none}", "*.tls.caFile: cannot read none: No such file or directory"),

@@ -7,10 +7,11 @@ from eventd_ipc.messages import Context, Get, Index, Query, Recall, Replay, Resu
 
 from ..access import EVERYBODY, scope_of
 from ..errors import IndexUnusable, NatsError
-from ..index.model import Filter
+from ..index.model import Filter, Scope
 from ..indexing.indexer import Indexer
-from ..indexing.owners import Owners
+from ..indexing.owners import Owners, Ownership
 from ..jetstream.reading import Message
+from ..routes import StreamKey
 from ..server.operations import Operations, RequestRefused, Responder, StreamResponder
 from .filters import bad, check_agent
 from .matching import matches
@@ -36,7 +37,7 @@ class Reading:
         replays: Replays,
         remembering: Remembering,
         indexer: Indexer,
-        owners: Owners,
+        ownership: Ownership,
         can_rebuild: Callable[[], bool],
     ) -> None:
         self._streams = streams
@@ -44,7 +45,7 @@ class Reading:
         self._replays = replays
         self._remembering = remembering
         self._indexer = indexer
-        self._owners = owners
+        self._ownership = ownership
         self._can_rebuild = can_rebuild
 
     def add_to(self, operations: Operations) -> None:
@@ -73,47 +74,73 @@ class Reading:
                     "the event is not in the index, which is not complete, and NATS cannot be asked",
                     hint="see `eventd status`",
                 )
-            found = await self._from_stream(request, agent) if session is not None else None
+            found = await self._from_stream(request, responder, agent) if session is not None else None
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
-        if found is None or not self._may_read(request, responder, found[1]):
+        if found is None:
             raise RequestRefused("not_found", f"no event {request.event or request.seq} is stored")
         await responder.send(_stored(request.id, *found))
 
-    async def _from_stream(self, request: Get, agent: str | None) -> tuple[str, Message] | None:
+    async def _from_stream(
+        self, request: Get, responder: Responder, agent: str | None
+    ) -> tuple[StreamKey, Message] | None:
+        """Return what may be read; of several with an id one of the reader's own, if there is one."""
+        owners = self._owners(request.stream, agent)
+        scope = scope_of(responder.agent, request.agent)
         if request.seq is not None:
-            return await self._streams.by_sequence(request.seq, request.stream, agent)
-        return await self._streams.by_id(request.event or "", request.stream, agent)
+            at_place = await self._streams.by_sequence(request.seq, request.stream, agent)
+            return at_place if at_place is not None and _may_read(scope, owners, at_place[1]) else None
+        shared: tuple[StreamKey, Message] | None = None
+        own = Scope(author=scope.reader)
+        async with aclosing(self._streams.by_id(request.event or "", request.stream, agent)) as found:
+            async for event in found:
+                if _may_read(scope, owners, event[1]):
+                    if _may_read(own, owners, event[1]):
+                        return event
+                    shared = shared or event
+        return shared
 
-    def _may_read(self, request: Get | Tail, responder: Responder, message: Message) -> bool:
-        wanted = Filter(scope=scope_of(responder.agent, request.agent))
-        return matches(wanted, self._owners.of(message.subject), message.body, message.time)
+    def _owners(self, stream: str | None, agent: str | None) -> Owners:
+        return self._ownership.of(self._streams.locate(stream, agent)[0])
 
     async def _tail(self, request: Tail, responder: StreamResponder) -> None:
         check_agent(request.agent)
         if request.last is not None and request.last < 0:
             raise bad("last is a number of events, from 0")
         filtered = request.session or request.types or request.visibility or request.run or request.text
+        agent = None if request.agent == EVERYBODY else request.agent
         if request.stream is None or filtered:
-            async with aclosing(self._queries.tail(request, responder.agent)) as entries:
+            account = self._account(request.stream, agent)
+            async with aclosing(self._queries.tail(request, responder.agent, account)) as entries:
                 async for entry in entries:
                     await responder.send(stored(request.id, entry))
             return
+        scope = scope_of(responder.agent, request.agent)
         try:
+            owners = self._owners(request.stream, agent)
             async with aclosing(
                 self._streams.tail(
                     last=request.last,
                     since=request.since,
                     follow=request.follow,
                     stream=request.stream,
-                    agent=None if request.agent == EVERYBODY else request.agent,
+                    agent=agent,
                 )
             ) as events:
                 async for stream, message in events:
-                    if self._may_read(request, responder, message):
+                    if _may_read(scope, owners, message):
                         await responder.send(_stored(request.id, stream, message))
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
+
+    def _account(self, stream: str | None, agent: str | None) -> str | None:
+        """Return whose stream of a name is meant; None for all that the index knows under it."""
+        if stream is None:
+            return None
+        try:
+            return self._streams.locate(stream, agent)[0].account
+        except NoSuchStream:  # the configuration has it no more
+            return None
 
     async def _replay(self, request: Replay, responder: StreamResponder) -> None:
         try:
@@ -132,5 +159,9 @@ class Reading:
         await responder.send(Result(request.id, await self._indexer.document()))
 
 
-def _stored(request: int, stream: str, message: Message) -> StoredEvent:
-    return StoredEvent(request, stream, message.seq, message.subject, message.time, message.body)
+def _may_read(scope: Scope, owners: Owners, message: Message) -> bool:
+    return matches(Filter(scope=scope), owners.origin(message), message.body, message.time)
+
+
+def _stored(request: int, stream: StreamKey, message: Message) -> StoredEvent:
+    return StoredEvent(request, stream.name, message.seq, message.subject, message.time, message.body)

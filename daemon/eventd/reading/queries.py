@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from eventd_ipc.messages import Get, Query, StoredEvent, Tail
 
@@ -10,6 +11,7 @@ from ..index.conditions import LAST_INTEGER, bound
 from ..index.index import Index
 from ..index.model import Entry, Filter, Seen, Shown
 from ..index.reads import Key, is_cut, place
+from ..routes import StreamKey
 from ..server.operations import StreamResponder
 from .filters import bad, check_agent, filter_of
 from .freshness import Freshness
@@ -63,27 +65,31 @@ class Queries:
             lambda reads: reads.shown(wanted, newest=newest, limit=limit, after=after)
         )
 
-    async def find(self, request: Get, hello_agent: str, stream: str | None) -> Entry | None:
+    async def find(self, request: Get, hello_agent: str, stream: StreamKey) -> Entry | None:
         """Return the event that is meant, if it is in the index.
 
         Args:
-            stream: Name of the stream whose sequence is meant.
+            stream: The one whose sequence is meant.
         """
         await self._freshness.wait()
         scope = scope_of(hello_agent, request.agent)
         if request.event is not None:
             return await self._index.read(lambda reads: reads.by_id(request.event or "", scope))
-        return await self._index.read(lambda reads: reads.by_place(stream or "", request.seq or 0, scope))
+        return await self._index.read(lambda reads: reads.by_place(stream, request.seq or 0, scope))
 
-    async def tail(self, request: Tail, hello_agent: str) -> AsyncGenerator[Entry]:
+    async def tail(
+        self, request: Tail, hello_agent: str, account: str | None = None
+    ) -> AsyncGenerator[Entry]:
         """Yield the last events in the order in which they were stored, and with `follow` new ones too.
 
         When the index begins anew meanwhile, what fills it again was shown before and is not shown again,
         save what others stored in the last moments before.
+
+        Args:
+            account: Whose stream of that name is meant; None for all of them.
         """
-        wanted = filter_of(
-            request, scope_of(hello_agent, request.agent), text=request.text, stream=request.stream
-        )
+        scope = scope_of(hello_agent, request.agent)
+        wanted = replace(filter_of(request, scope, text=request.text, stream=request.stream), account=account)
         await self._freshness.wait()
         index = self._index
         upto, generation = index.newest, index.generation
