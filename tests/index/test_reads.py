@@ -412,6 +412,31 @@ def test_the_newest_event_of_an_id(store: Store, reads: Reads) -> None:
     assert reads.by_id("id", Scope()) is None
 
 
+def test_of_one_id_a_reader_gets_its_own_event(store: Store, reads: Reads) -> None:
+    """Ids are an agent's own: who shares an event under the id of another's takes nothing away."""
+    accept(
+        store,
+        own(1, agent="alice", id="same")._replace(event_id="same"),
+        own(2, agent="bob", id="same", visibility="public")._replace(event_id="same"),
+    )
+    authors = {}
+    for reader in ("alice", "bob", "carol"):
+        found = reads.by_id("same", Scope(reader=reader))
+        authors[reader] = found.agent if found else ""
+    assert authors == {"alice": "alice", "bob": "bob", "carol": "bob"}
+
+
+def test_a_place_is_in_one_account(store: Store, reads: Reads) -> None:
+    """Streams of one name in two accounts have sequences of their own."""
+    other = S._replace(account="alice")
+    read_stream(store, foreign(1, seq=1), foreign(2, seq=2))
+    read_stream(store, foreign(3, seq=1), foreign(4, seq=5), stream=other)
+    for stream, places in ((S, {1: "id-1", 2: "id-2"}), (other, {1: "id-3", 5: "id-4"})):
+        found = {seq: reads.by_place(stream, seq, Scope()) for seq in range(9)}
+        assert {seq: entry.event_id for seq, entry in found.items() if entry} == places
+        assert ids(reads.in_stream(stream, Filter(), after=0, upto=9, limit=9)) == list(places.values())
+
+
 def test_by_numbers(store: Store, reads: Reads) -> None:
     """Those that are there; their bodies too, any number of them."""
     accept(store, *map(own, range(1, 4)))

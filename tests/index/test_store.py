@@ -160,6 +160,28 @@ def test_a_stream_that_replaced_one_of_its_name(store: Store) -> None:
     assert store.stream(S, "c1").position == 2
 
 
+def test_streams_of_one_name_in_two_accounts(store: Store) -> None:
+    """Each has its own positions, and takes nothing from the other: neither what it holds nor what waits."""
+    accept(store, own(9))
+    other = S._replace(account="alice")
+    assert read_stream(store, foreign(1), foreign(2)) == 2
+    assert read_stream(store, foreign(1), foreign(2), foreign(9), stream=other, created="c2") == 3
+    assert store.count == 6
+    assert (store.stream(S, "c1").position, store.stream(other, "c2").position) == (2, 9)
+    store.place_runs(1, store.stream(S, "c1").number, [Placed(9, 9, 1, 3)], 9, 0)
+    assert sorted(rows(store)) == [
+        ("id-1", "S", 1, None), ("id-1", "S", 1, None), ("id-2", "S", 2, None), ("id-2", "S", 2, None),
+        ("id-9", "S", 3, 9), ("id-9", "S", 9, None),
+    ]  # fmt: skip
+
+
+def test_the_same_stream_under_another_account(store: Store) -> None:
+    """As after a change of the configuration that tells logins apart otherwise: nothing is there twice."""
+    read_stream(store, foreign(1), foreign(2))
+    assert read_stream(store, foreign(1), foreign(2), foreign(3), stream=S._replace(account="alice")) == 1
+    assert places(store) == {"id-1": 1, "id-2": 2, "id-3": 3}
+
+
 def test_a_stream_of_another_name_has_its_own_copies(store: Store) -> None:
     """An event that stands in two streams is in the index twice, once in each."""
     read_stream(store, foreign(1), stream=S)
