@@ -217,7 +217,13 @@ def test_what_was_there_before_an_agent_got_its_account_stays_its_own(place: Pla
     )
     wait_all_indexed(place.daemon, *place.streams.values())
     with connect("bob", socket=place.daemon.socket) as client:
-        assert {"from long ago", "from very long ago", "bob 0"} <= set(facts(client))
+        before, since = ["from long ago", "from very long ago"], [f"bob {n}" for n in range(5)]
+        assert facts(client) == [*since, *before]
+        for types in ((), ("memory.*",)):  # the stream itself, and the index of it
+            own = client.tail(stream=STREAM, agent="bob", types=types)
+            assert [fact_of(event.body) for event in own] == since
+            default = client.tail(stream=STREAM, types=types)
+            assert [fact_of(event.body) for event in default] == before
 
 
 def test_public_events_reach_agents_of_other_accounts(place: Place) -> None:
