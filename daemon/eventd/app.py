@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from eventd_ipc.backoff import Backoff
@@ -22,6 +23,7 @@ from eventd_ipc.messages import DeadLetters, Result, Status
 from eventd_ipc.paths import server_socket
 
 from . import __version__
+from .access.gate import Gate
 from .config.settings import Config
 from .deadletters import dead_letters_handler
 from .embedded.server import EmbeddedServer
@@ -54,6 +56,7 @@ logger = logging.getLogger(__name__)
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 EMBEDDED_RETRY_FIRST = 1.0  # seconds until an embedded server that could not be run is tried again
 EMBEDDED_RETRY_LONGEST = 20.0  # seconds
+TOKENS_INTERVAL = 1.0  # seconds between two looks at the files with tokens; a revoked one ends connections
 SWITCH_INTERVAL = 0.001  # seconds for which the loop or the outbox may keep the interpreter from the other
 GC_THRESHOLD = 50_000  # new objects between collections: events are many objects that die at once
 
@@ -132,7 +135,7 @@ class Daemon:
             hello_timeout=config.socket.hello_timeout,
         )
         numbers = await register_routes(outbox, config.routes)
-        admission = Admission(config.routes, numbers, settings.limits)
+        admission = Admission(config.routes, numbers, settings.limits, config.rates)
         limits = Limits(limits_file(config.data_dir))
         for number, size in limits.items():
             admission.set_max_payload(number, size)
@@ -143,16 +146,18 @@ class Daemon:
 
         fleet = Fleet(config.routes, numbers, outbox, self._resolve, on_limit)
 
-        listener = Listener.bind(self._socket)
+        gate = Gate(config.access, config.data_dir)
+        await anyio.to_thread.run_sync(gate.prepare)
+        listener = Listener.bind(self._socket, config.socket.mode, config.socket.group)
         stats = ServerStats()
         operations = Operations()
-        context = Context(settings, admission, outbox, operations, stats, f"eventd {__version__}")
+        context = Context(settings, gate, admission, outbox, operations, stats, f"eventd {__version__}")
         indexer = Indexer(
             index, outbox, fleet, config.routes, config.index, waiting=lambda: context.in_flight.size
         )
         report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded)
-        operations.add(Status, _status_handler(report))
-        operations.add(DeadLetters, dead_letters_handler(outbox))
+        operations.add(Status, _status_handler(report), admin=True)
+        operations.add(DeadLetters, dead_letters_handler(outbox), admin=True)
         self._reading(outbox, index, indexer, fleet).add_to(operations)
         server = Server(listener, context)
         served = anyio.Event()
@@ -164,6 +169,7 @@ class Daemon:
         tasks.start_soon(fleet.run, name="shipping")
         tasks.start_soon(indexer.run, name="index")
         tasks.start_soon(serve, name="server")
+        tasks.start_soon(_watch_tokens, gate, server, name="tokens")
         logger.info(
             "eventd %s takes events on %s", __version__, self._socket,
             extra={"action": "ready", "socket": str(self._socket)},
@@ -249,6 +255,14 @@ def _status_handler(report: StatusReport) -> Callable[[Status, Responder], Await
         await responder.send(Result(request.id, await report.document()))
 
     return status
+
+
+async def _watch_tokens(gate: Gate, server: Server) -> None:
+    """Dismiss who has been let in by a token that is not good any more."""
+    while True:
+        await anyio.sleep(TOKENS_INTERVAL)
+        if await anyio.to_thread.run_sync(gate.look):
+            await server.recheck()
 
 
 async def _first_signal() -> None:

@@ -75,6 +75,16 @@ def limits_file(data: Path) -> Path:
     return data / "limits.json"
 
 
+def token_folder(data: Path) -> Path:
+    """Return the folder in a data folder with the hashes of agents' tokens."""
+    return data / "tokens"
+
+
+def admin_token_file(data: Path) -> Path:
+    """Return the file in a data folder with the administrator's token."""
+    return data / "admin.token"
+
+
 def embedded_folder(data: Path) -> Path:
     """Return the default folder of the embedded server's streams in a data folder."""
     return data / "embedded"

@@ -74,8 +74,7 @@ class Route:
         name: The agent's name, or `DEFAULT_ROUTE`.
         enabled: Whether new events are taken; what was accepted before is shipped either way.
         shared_account: Whether other agents log in to the same NATS account. There a login can make the
-            server put an answer under another agent's subject, so only messages that name their stream are
-            believed.
+            server put an answer under another agent's subject, so only messages that name their stream count.
     """
 
     name: str

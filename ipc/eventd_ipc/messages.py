@@ -254,14 +254,22 @@ Request = (
 
 
 class Welcome(msgspec.Struct, tag="welcome", tag_field="op"):
-    """Answer to hello: the connection may be used."""
+    """Answer to hello: the connection may be used.
+
+    Attributes:
+        can: Names of the requests that are answered on this connection.
+        admin: Whether it may read everything, write as everybody, and look after the daemon.
+        proof: How the server knows who speaks: `open` (no rules, so it does not), `token`, `peer` (the user
+            of the process), `unlisted` (an agent without a rule where others have one), `admin`.
+    """
 
     protocol: int
     server: str
     limits: Limits
     agent: str
     can: list[str]
-    """Names of the requests that this server answers."""
+    admin: bool = True
+    proof: str = "open"
 
 
 class Ack(msgspec.Struct, tag="ack", tag_field="op"):

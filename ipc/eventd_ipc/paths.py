@@ -76,9 +76,10 @@ def prepare_folder(folder: Path) -> None:
 def check_folder(folder: Path) -> None:
     """Check that only this user and root could have put the socket into its folder.
 
-    The folder and those above it belong to this user or root (`SYSTEM_FOLDER`: to whom root gave it), and no
-    others can write there. A folder of ours in one that all can write, such as /tmp, is fine where the
-    sticky bit keeps others from moving it away; the socket itself never lies in such a one.
+    The folder and those above it belong to this user or root, and no others can write there. The folder
+    itself may belong to somebody else where root gave it to them, as systemd gives `SYSTEM_FOLDER` to the
+    service's user: the one above it is root's alone. A folder of ours in one that all can write, such as
+    /tmp, is fine where the sticky bit keeps others from moving it away; the socket itself never lies in one.
 
     Raises:
         UnsafeSocket: Naming the folder and what is wrong with it.
@@ -94,7 +95,7 @@ def check_folder(folder: Path) -> None:
 
 def _check(folder: Path, *, is_parent: bool) -> None:
     found = folder.lstat()
-    if found.st_uid not in {0, os.geteuid()} and folder != SYSTEM_FOLDER:
+    if found.st_uid not in {0, os.geteuid()} and (is_parent or not _is_given_by_root(folder)):
         raise UnsafeSocket(f"the folder {folder} belongs to another user (uid {found.st_uid})")
     if stat.S_ISLNK(found.st_mode):
         return  # has no mode; what it points to is looked at as well
@@ -105,6 +106,11 @@ def _check(folder: Path, *, is_parent: bool) -> None:
             f"others can write to the folder {folder} (mode {stat.S_IMODE(found.st_mode):04o})",
             hint=f"chmod go-w {folder}, or set {SOCKET_VARIABLE} to a socket in a folder of your own",
         )
+
+
+def _is_given_by_root(folder: Path) -> bool:
+    above = folder.parent.lstat()
+    return above.st_uid == 0 and not above.st_mode & _OTHERS_WRITE
 
 
 def _named(socket: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path | None:

@@ -10,6 +10,8 @@ import pytest
 
 from eventd.config.load import default_config, load_file, load_text
 from eventd.config.schema import (
+    AdminSection,
+    AgentSection,
     EmbeddedSection,
     EventStore,
     LogSection,
@@ -32,8 +34,15 @@ GROUPS = [  # settings that stand together are switched on together
 ]
 URL = next(number for number, line in enumerate(LINES) if "#url:" in line)
 NEED_URL = ("user", "natsToken", "credsFile", "nkeySeed", "caFile", "certFile", "serverName", "jsDomain")
-NO_DEFAULT = (*NEED_URL, "keyFile", "password", "assistant-one", "serverPath", "storeDir", "path", "dataDir")
-ENVIRON = dict.fromkeys(("NATS_PASSWORD", "NATS_TOKEN", "NATS_NKEY_SEED", "ASSISTANT_ONE_PASSWORD"), "secret")
+NO_DEFAULT = (
+    *NEED_URL,
+    *("keyFile", "password", "serverPath", "storeDir", "path", "dataDir", "mode"),
+    *("assistant-one", "assistant-two", "maxEventsPerSecond", "allowUids"),
+)
+ENVIRON = dict.fromkeys(
+    ("NATS_PASSWORD", "NATS_TOKEN", "NATS_NKEY_SEED", "ASSISTANT_ONE_PASSWORD", "ASSISTANT_TWO_TOKEN"),
+    "secret",
+)
 
 
 @pytest.fixture
@@ -79,6 +88,8 @@ def test_it_knows_every_setting() -> None:
     """A setting that is not in the file is one that nobody finds."""
     sections = (
         EventStore,
+        AgentSection,
+        AdminSection,
         TlsSection,
         StreamSection,
         OutboxSection,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventd.events.types import Kind
-from eventd.index.conditions import Whose, beginning, bound, parts_of
+from eventd.index.conditions import SHARED, Whose, beginning, bound, parts_of
 from eventd.index.model import Filter, Scope
 from eventd.index.reads import Reads
 from index.support import S, accept, foreign, in_memory, opened, own, read_stream, reading
@@ -113,8 +113,8 @@ MEMORIES = "USING INDEX events_memories (agent=?"
         (lambda reads: reads.kept_before(Filter(), before=(9, 9), upto=9, limit=9), [STORED]),
         (lambda reads: reads.marks("main", since=1, limit=9), [AUTHOR]),
         (lambda reads: reads.marks("main", since=None, limit=9, kinds=[Kind.MESSAGE_IN]), [AUTHOR]),
-        (lambda reads: reads.memories("main", others=False, limit=9), [MEMORIES]),
-        (lambda reads: reads.memories("main", others=True, limit=9), [PUBLIC_MEMORIES]),
+        (lambda reads: reads.memories("main", limit=9), [MEMORIES]),
+        (lambda reads: reads.memories_of_others("main", ["other"], limit=9), [PUBLIC_MEMORIES, MEMORIES]),
         (lambda reads: reads.by_numbers([1, 2]), [NUMBER]),
     ],
 )
@@ -190,6 +190,7 @@ def test_what_the_writer_walks(name: str, walked: str) -> None:
 
 
 NUMBERS = {"": 1, "main": 2, "other": 3}
+PUBLIC_ONLY = ("public",)
 
 
 @pytest.mark.parametrize(
@@ -199,13 +200,22 @@ NUMBERS = {"": 1, "main": 2, "other": 3}
         (Scope(author="main"), [Whose(agent=2)]),
         (Scope(author="ghost"), [Whose(agent=0)]),
         (Scope(author=""), [Whose(agent=1)]),
-        (Scope(reader="main"), [Whose(agent=2), Whose(but=2, public=True)]),
-        (Scope(reader="ghost"), [Whose(agent=0), Whose(but=0, public=True)]),
-        (Scope(reader=""), [Whose(agent=0), Whose(but=0, public=True)]),
+        (Scope(reader="main"), [Whose(agent=2), Whose(but=2, visibility=PUBLIC_ONLY)]),
+        (Scope(reader="ghost"), [Whose(agent=0), Whose(but=0, visibility=PUBLIC_ONLY)]),
+        (Scope(reader=""), [Whose(agent=0), Whose(but=0, visibility=PUBLIC_ONLY)]),
         (Scope(author="main", reader="main"), [Whose(agent=2)]),
-        (Scope(author="other", reader="main"), [Whose(agent=3, public=True)]),
-        (Scope(author="other", reader="ghost"), [Whose(agent=3, public=True)]),
-        (Scope(author="", reader=""), [Whose(agent=1, public=True)]),
+        (Scope(author="other", reader="main"), [Whose(agent=3, visibility=PUBLIC_ONLY)]),
+        (Scope(author="other", reader="ghost"), [Whose(agent=3, visibility=PUBLIC_ONLY)]),
+        (
+            Scope(reader="main", granted=frozenset({"other", "main", "ghost"})),
+            [Whose(agent=2), Whose(but=2, visibility=PUBLIC_ONLY), Whose(agent=3, visibility=("internal",))],
+        ),
+        (
+            Scope(author="other", reader="main", granted=frozenset({"other"})),
+            [Whose(agent=3, visibility=("public", "internal"))],
+        ),
+        (Scope(author="", reader="main", granted=frozenset({""})), [Whose(agent=0, visibility=SHARED)]),
+        (Scope(author="", reader=""), [Whose(agent=0)]),
     ],
 )
 def test_parts_of_a_scope(scope: Scope, parts: list[Whose]) -> None:

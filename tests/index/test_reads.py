@@ -230,7 +230,7 @@ def test_every_read_keeps_to_the_scope(store: Store, reads: Reads) -> None:
         shown = {entry.event_id for hit in hits for entry in (hit.entry, *hit.around)}
         assert shown == {"id-1", "id-3"}
     assert [event.n for event in reads.shown(wanted, limit=9)] == [3, 1]
-    assert ids(reads.memories("alice", others=True, limit=9)) == []
+    assert ids(reads.memories_of_others("alice", (), limit=9)) == []
     assert [row[0] for row in reads.marks("alice", since=None, limit=9)] == [1]
 
 
@@ -481,10 +481,24 @@ def test_memories(store: Store, reads: Reads) -> None:
         own(5),
         own(6, type="memory.fact", visibility="public"),
     )
-    assert ids(reads.memories("main", others=False, limit=9)) == ["id-6", "id-1"]
-    assert ids(reads.memories("main", others=True, limit=9)) == ["id-3", "id-2"]
-    assert ids(reads.memories("ghost", others=True, limit=2)) == ["id-6", "id-3"]
-    assert ids(reads.memories("ghost", others=False, limit=2)) == []
+    assert ids(reads.memories("main", limit=9)) == ["id-6", "id-1"]
+    assert ids(reads.memories_of_others("main", (), limit=9)) == ["id-3", "id-2"]
+    assert ids(reads.memories_of_others("ghost", (), limit=2)) == ["id-6", "id-3"]
+    assert ids(reads.memories("ghost", limit=2)) == []
+
+
+def test_memories_of_others_hold_internal_ones_of_those_who_granted_it(store: Store, reads: Reads) -> None:
+    """Never their confidential and secret ones, and none of anybody else."""
+    accept(
+        store,
+        own(1, type="memory.fact", agent="other"),
+        own(2, type="memory.fact", agent="other", visibility="public"),
+        own(3, type="memory.fact", agent="other", visibility="confidential"),
+        own(4, type="memory.fact", agent="other", visibility="secret"),
+        own(5, type="memory.fact", agent="third"),
+        own(6, type="memory.fact"),
+    )
+    assert ids(reads.memories_of_others("main", {"other", "main"}, limit=9)) == ["id-2", "id-1"]
 
 
 def test_new_names_are_seen(store: Store, reads: Reads) -> None:

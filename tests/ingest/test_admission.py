@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from eventd.access.identity import Identity, Proof
+from eventd.config.settings import Rate, RateSettings
 from eventd.ingest.admission import HEADER_ROOM, MAX_SHRINKING, Admission
 from eventd.outbox.model import NewRow, Submission
 from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
 from eventd_ipc.messages import Emit, Error, Limits
+from support.identities import speaker
 
 NOW = 1_763_800_000_000
 SERVER = Server(("nats://127.0.0.1:4222",))
@@ -35,7 +38,7 @@ def emit(*events: Any) -> Emit:
 
 
 def rows_of(admission: Admission, *events: Any, hello: str = "hello-agent") -> list[NewRow]:
-    verdict = admission.admit(emit(*events), hello)
+    verdict = admission.admit(emit(*events), speaker(hello))
     assert isinstance(verdict, Submission), verdict
     return list(verdict.rows)
 
@@ -46,7 +49,7 @@ def row_of(event: dict[str, Any], hello: str = "hello-agent", admission: Admissi
 
 
 def refusal_of(*events: Any, admission: Admission | None = None) -> Error:
-    verdict = (admission or make()).admit(emit(*events), "hello-agent")
+    verdict = (admission or make()).admit(emit(*events), speaker("hello-agent"))
     assert isinstance(verdict, Error), verdict
     assert verdict.id == 5
     return verdict
@@ -259,18 +262,50 @@ def test_a_disabled_store_takes_nothing() -> None:
     assert "silent" in error.message
 
 
-def test_who_may_write_as_whom_is_asked_at_one_place() -> None:
-    """A refusal of `authorise` is `forbidden`; a connection may always write as itself."""
+def test_an_agent_writes_as_itself_and_as_whom_it_may() -> None:
+    """What counts is whom an event ends up with: by its own word, by its session key, or by hello."""
+    alice = Identity("alice", admin=False, proof=Proof.TOKEN, can_write_as=frozenset({"bob"}))
+    admission = make()
 
-    class Strict(Admission):
-        def authorise(self, hello_agent: str, agent: str) -> bool:
-            return False
+    def owner(event: dict[str, Any]) -> str:
+        verdict = admission.admit(emit({"type": "custom"}, {"type": "custom"} | event), alice)
+        if isinstance(verdict, Error):
+            assert (verdict.code, verdict.index) == ("forbidden", 1)
+            return ""
+        return verdict.rows[1].agent
 
-    routes = Routes(Route(DEFAULT_ROUTE, SERVER, "s", "p"))
-    admission = Strict(routes, NUMBERS, Limits(1 << 20, 1 << 16, 4, 1 << 20))
-    assert row_of({"type": "custom"}, admission=admission).agent == "hello-agent"
-    error = refusal_of({"type": "custom"}, {"type": "custom", "session": "agent:main:x"}, admission=admission)
-    assert (error.code, error.index) == ("forbidden", 1)
+    assert owner({}) == owner({"agent": "alice"}) == owner({"session": "agent:alice:x"}) == "alice"
+    assert (
+        owner({"agent": "bob"}) == owner({"session": "agent:bob:x"}) == owner({"session": "bob:x"}) == "bob"
+    )
+    assert owner({"agent": "alice", "session": "agent:eve:x"}) == "alice"
+    assert owner({"agent": "eve"}) == owner({"session": "agent:eve:x"}) == owner({"session": "main"}) == ""
+    assert owner({"agent": "bob", "session": "agent:eve:x"}) == "bob"
+    assert (
+        owner({"agent": "Alice"}) == owner({"agent": "аlice"}) == owner({"agent": "alice "[:5] + "."}) == ""
+    )
+
+
+def test_what_may_be_written_is_not_kept_over_a_change_of_rights() -> None:
+    """Two connections of one agent with different rights do not share a decision."""
+    admission = make()
+    event = {"type": "custom", "agent": "bob"}
+    for can_write_as in (frozenset({"bob"}), frozenset[str](), frozenset({"bob"})):
+        alice = Identity("alice", admin=False, proof=Proof.TOKEN, can_write_as=can_write_as)
+        assert isinstance(admission.admit(emit(event), alice), Submission if can_write_as else Error)
+
+
+def test_an_agent_beyond_its_limit_is_told_how_long_to_wait() -> None:
+    """Other agents are not concerned; nothing of a refused emit counts."""
+    admission = make(rates=RateSettings(agents={"fast": Rate(0.001, 3)}))
+    event = {"type": "custom"}
+    assert len(rows_of(admission, event, event, hello="fast")) == 2
+    assert len(rows_of(admission, event, event, hello="fast")) == 2  # into debt
+    refused = admission.admit(emit(event), speaker("fast"))
+    assert isinstance(refused, Error)
+    assert (refused.code, refused.retryable) == ("slow_down", True)
+    assert 1_900_000 < (refused.retry_after_ms or 0) <= 2_000_000
+    assert len(rows_of(admission, event, hello="other")) == 1
 
 
 def test_an_emit_is_admitted_whole_or_not() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from eventd.access.identity import Identity
+from eventd.access.scopes import Forbidden
 from eventd.config.settings import ContextSettings, IndexSettings
 from eventd.indexing.indexer import Indexer
 from eventd.reading.freshness import Freshness
@@ -17,6 +19,7 @@ from eventd.reading.streams import StreamReads
 from eventd.server.operations import RequestRefused
 from eventd_ipc.messages import Get, StoredEvent, Tail
 from indexing.support import STREAM, Site, routes_to, site_at
+from support.identities import agent, speaker
 from support.nats import NatsServer
 
 pytestmark = pytest.mark.anyio
@@ -25,8 +28,8 @@ pytestmark = pytest.mark.anyio
 class Asker:
     """Who asks, and what they were sent."""
 
-    def __init__(self, agent: str) -> None:
-        self.agent = agent
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
         self.taken: list[StoredEvent] = []
 
     async def send(self, reply: StoredEvent) -> None:
@@ -47,7 +50,7 @@ class Place:
 
     async def get(self, reader: str, agent: str | None = None, seq: int | None = None) -> str:
         """Return what the event that a reader gets says; "" where there is none for it."""
-        asker = Asker(reader)
+        asker = Asker(speaker(reader))
         request = Get(1, event=None if seq else "same", seq=seq, agent=agent)
         try:
             await self.reading._get(request, asker)  # type: ignore[arg-type]
@@ -58,7 +61,7 @@ class Place:
 
     async def tail(self, reader: str, agent: str | None = None) -> list[int]:
         """Return the sequences that a reader sees in the stream."""
-        asker = Asker(reader)
+        asker = Asker(speaker(reader))
         await self.reading._tail(Tail(1, stream=STREAM, agent=agent), asker)  # type: ignore[arg-type]
         return [event.seq for event in asker.taken]
 
@@ -90,6 +93,18 @@ async def test_of_several_events_with_one_id_a_reader_gets_its_own(place: Place)
     assert [await place.get(reader) for reader in ("ann", "bob", "dave")] == ["ann's", "bob's", "shared"]
     assert await place.get("dave", "ann") == "ann's"
     assert await place.get("dave", "dave") == ""
+
+
+async def test_what_is_not_theirs_is_refused(place: Place) -> None:
+    """To an agent that has proved its name; as long as there is nothing else with the id that it may read."""
+    await place.write("bob", "bob's")
+    ann = Asker(agent("ann"))
+    for request in (Get(1, event="same"), Get(1, seq=1)):
+        with pytest.raises(Forbidden):
+            await place.reading._get(request, ann)  # type: ignore[arg-type]
+    await place.write("ann", "ann's")
+    await place.reading._get(Get(1, event="same"), ann)  # type: ignore[arg-type]
+    assert [event.seq for event in ann.taken] == [2]
 
 
 async def test_nobody_gets_what_is_not_theirs(place: Place) -> None:

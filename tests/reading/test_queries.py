@@ -10,6 +10,7 @@ from eventd.index.index import Index
 from eventd.reading.queries import Queries
 from eventd_ipc.messages import Query, StoredEvent
 from index.support import S, own
+from support.identities import speaker
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +32,7 @@ class Answers:
     """Takes the place of a `StreamResponder`."""
 
     def __init__(self) -> None:
-        self.agent = "main"
+        self.identity = speaker("main")
         self.cursor: str | None = None
         self.incomplete = False
         self.events: list[StoredEvent] = []

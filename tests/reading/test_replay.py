@@ -16,6 +16,7 @@ from eventd.reading.streams import StreamReads
 from eventd.server.operations import RequestRefused
 from eventd_ipc.messages import Replay, StoredEvent
 from indexing.support import PATIENCE, STREAM, Site, routes_to, site_at
+from support.identities import speaker
 from support.nats import NatsServer
 from support.waiting import wait_until_async
 
@@ -28,7 +29,7 @@ class Taker:
     """Who is sent the events; takes so many of them and no more until it is told to."""
 
     def __init__(self, credit: int = 10**6, agent: str = "bob") -> None:
-        self.agent = agent
+        self.identity = speaker(agent)
         self.taken: list[StoredEvent] = []
         self.credit = credit
         self.cursor: str | None = None

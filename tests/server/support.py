@@ -9,6 +9,8 @@ import anyio
 import msgspec
 from anyio.abc import SocketStream
 
+from eventd.access.gate import Gate
+from eventd.config.settings import AccessSettings, RateSettings
 from eventd.ingest.admission import Admission
 from eventd.outbox.model import Done, Submission
 from eventd.outbox.outbox import Outbox
@@ -133,18 +135,30 @@ class Running:
         return client
 
 
+EVERYBODY = AccessSettings()
+NO_LIMITS = RateSettings()
+
+
 @asynccontextmanager
 async def serving(
-    folder: Path, operations: Operations | None = None, **settings: Any
+    folder: Path,
+    operations: Operations | None = None,
+    *,
+    access: AccessSettings = EVERYBODY,
+    rates: RateSettings = NO_LIMITS,
+    **settings: Any,
 ) -> AsyncIterator[Running]:
     """Serve on a socket in `folder`, with an outbox there, until the block ends."""
     bounds = ServerSettings(**settings)
     route = Route(DEFAULT_ROUTE, NatsServer(("nats://127.0.0.1:1",)), "openclaw-events", "openclaw.events")
     async with Outbox.open(folder / "outbox.db") as outbox:
         number = await outbox.register_route(route.name, route.stream, route.prefix)
-        admission = Admission(Routes(route), {route.name: number}, bounds.limits)
+        admission = Admission(Routes(route), {route.name: number}, bounds.limits, rates)
         dam = Dam(outbox)
-        context = Context(bounds, admission, dam, operations or Operations(), ServerStats(), "eventd test")
+        gate = Gate(access, folder)
+        context = Context(
+            bounds, gate, admission, dam, operations or Operations(), ServerStats(), "eventd test"
+        )
         path = folder / "s"
         running = Running(Server(Listener.bind(path), context), path, dam)
         async with anyio.create_task_group() as tasks:

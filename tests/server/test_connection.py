@@ -9,6 +9,7 @@ import anyio
 import msgspec
 import pytest
 
+from eventd.access.identity import Identity
 from eventd.server.connection import LARGE, ROW_COST
 from eventd_ipc.messages import Ack, Emit, Error, Hello, Ping, Pong, Status, Welcome
 from server.support import PATIENCE, Client, emit, event, framed, ids_of, serving, settled
@@ -236,11 +237,11 @@ async def test_a_large_frame_does_not_keep_others_waiting(
         admission = running.server.context.admission
         real = admission.admit
 
-        def admit(request: Emit, agent: str) -> Any:
+        def admit(request: Emit, identity: Identity) -> Any:
             if request.id == 2:
                 begun.set()
                 assert go_on.wait(PATIENCE)
-            return real(request, agent)
+            return real(request, identity)
 
         monkeypatch.setattr(admission, "admit", admit)
         await client.send(emit(1), Emit(2, [large]), emit(3), Ping(4))
@@ -406,10 +407,10 @@ async def test_a_bug_in_admission_costs_one_emit(
         admission = running.server.context.admission
         real = admission.admit
 
-        def admit(request: Emit, agent: str) -> Any:
+        def admit(request: Emit, identity: Identity) -> Any:
             if request.id == 2:
                 raise ZeroDivisionError("bug")
-            return real(request, agent)
+            return real(request, identity)
 
         monkeypatch.setattr(admission, "admit", admit)
         await client.send(emit(1), emit(2), emit(3))

@@ -162,4 +162,4 @@ async def test_the_peer_is_known(short_tmp: Path) -> None:
         async with await Client.connect(short_tmp / "s"):
             stream, peer = await listener.accept()
             stream.close()
-    assert peer == Peer(os.getpid(), os.geteuid(), os.getegid())
+    assert peer == Peer(os.getpid(), os.geteuid(), frozenset({os.getegid(), *os.getgroups()}))

@@ -74,7 +74,7 @@ def operations(**handlers: Any) -> Operations:
 
 
 async def echo(request: Status, responder: Responder) -> None:
-    await responder.send(Result(request.id, {"agent": responder.agent}))
+    await responder.send(Result(request.id, {"agent": responder.identity.agent}))
 
 
 async def test_a_handler_answers_by_the_request_s_id(short_tmp: Path) -> None:

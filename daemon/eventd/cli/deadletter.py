@@ -57,7 +57,7 @@ def command() -> None:
 def list_letters(place: Place, limit: int, as_json: bool) -> None:
     """List dead letters, the oldest first. With --json also the events themselves."""
     shown = 0
-    with place.connect() as client:
+    with place.connect(admin=True) as client:
         after = 0
         while shown < limit:
             letters = client.dead_letters(after=after, limit=min(PAGE, limit - shown)).get("letters", [])
@@ -110,7 +110,7 @@ def _act(
     place: Place, action: Literal["retry", "drop"], numbers: tuple[int, ...], everything: bool, as_json: bool
 ) -> None:
     _check(numbers, everything)
-    with place.connect() as client:
+    with place.connect(admin=True) as client:
         done = client.dead_letters(action, numbers, all_of_them=everything)["count"]
     if as_json:
         print_json({"action": action, "count": done})

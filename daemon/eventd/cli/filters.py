@@ -3,7 +3,7 @@
 Their parameters have the names of the protocol's keys, so that a command hands them on as they are.
 """
 
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -11,15 +11,16 @@ from eventd_ipc.events import Visibility
 
 from .options import Time, option
 
+if TYPE_CHECKING:
+    from eventd_ipc.blocking import Client
+
 EVERYBODY = "*"
-"""Stands for all agents: a person who looks at the store wants to see all of it."""
+"""Stands for all agents."""
 
 agent_option = option(
     "--agent",
-    default=EVERYBODY,
-    show_default=True,
     metavar="NAME",
-    help="Only events of this agent; * for those of all.",
+    help="Only events of this agent; * for those of all.  [default: all that may be read]",
 )
 session_option = option(
     "--session", metavar="KEY", help="Only this session; agent:main:* for all that begin so."
@@ -43,3 +44,8 @@ since_option = option(
 until_option = option("--until", type=Time(), metavar="TIME", help="Before this time.")
 run_option = option("--run", metavar="ID", help="Only this run.")
 text_option = option("--text", metavar="WORDS", help="Only events with all of these words.")
+
+
+def whose(client: "Client", agent: str | None) -> str | None:
+    """Return what is asked for as `agent`: a person who looks at the store wants to see all that they may."""
+    return EVERYBODY if agent is None and client.welcome.admin else agent

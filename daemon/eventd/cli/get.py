@@ -2,7 +2,7 @@
 
 import click
 
-from .filters import EVERYBODY
+from .filters import whose
 from .options import json_option, option
 from .output import print_bytes, print_json, print_line
 from .place import Place
@@ -23,10 +23,8 @@ Examples:
 )
 @option(
     "--agent",
-    default=EVERYBODY,
-    show_default=True,
     metavar="NAME",
-    help="Whose event it is; * for anybody's.",
+    help="Whose event it is; * for anybody's.  [default: anybody's that may be read]",
 )
 @json_option
 @option("--raw", is_flag=True, help="Print the stored bytes and nothing else.")
@@ -43,9 +41,12 @@ def command(
     if as_json and raw:
         raise click.UsageError("--json and --raw exclude each other")
     is_seq = target.isascii() and target.isdigit() and not is_id
-    with place.connect() as client:
+    with place.connect(admin=True) as client:
         stored = client.get(
-            None if is_seq else target, seq=int(target) if is_seq else None, stream=stream, agent=agent
+            None if is_seq else target,
+            seq=int(target) if is_seq else None,
+            stream=stream,
+            agent=whose(client, agent),
         )
     if raw:
         print_bytes(stored.body + b"\n")

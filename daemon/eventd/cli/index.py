@@ -60,7 +60,7 @@ def command() -> None:
 @click.pass_obj
 def status(place: Place, as_json: bool) -> None:
     """Show how the index is."""
-    with place.connect() as client:
+    with place.connect(admin=True) as client:
         document = client.index()
     _show(document, as_json)
 
@@ -75,7 +75,7 @@ def rebuild(place: Place, no_wait: bool, as_json: bool) -> None:
     Nothing is lost, and eventd goes on answering from what the index has so far. Ctrl-C ends the waiting, not
     the building.
     """
-    with place.connect() as client:
+    with place.connect(admin=True) as client:
         document = client.index("rebuild")
         if not no_wait:
             document = _wait(client, document)

@@ -40,29 +40,74 @@ class Place:
 
         return load_config(self.config)
 
-    def connect(self, agent: str | None = None) -> "Client":
+    def connect(self, agent: str | None = None, *, admin: bool = False, token: str | None = None) -> "Client":
         """Connect to the daemon. Does not wait for one that is not there.
 
-        Clients in other languages do not read the config file, and reading it takes longer than all the rest.
-        So it is only read where it was named, or where nobody answers at the usual places.
+        Where `$EVENTD_TOKEN` has no token and the daemon asks for one, the administrator's is shown, if this
+        user can read it. Finding it takes time, so it is only looked for then.
 
         Args:
             agent: Who speaks; `$EVENTD_AGENT`, else `main`, when absent.
+            admin: Show it also where the daemon lets us in as an agent.
+            token: Show this one, and no other.
 
         Raises:
             EventdClientError: It cannot be reached.
         """
+        from eventd_ipc.errors import Unauthorised
+        from eventd_ipc.session import TOKEN_VARIABLE
+
+        if token is not None or os.environ.get(TOKEN_VARIABLE):
+            return self._reach(agent, token)
+        try:
+            client = self._reach(agent, None)
+            if client.welcome.admin or not admin or (token := self._admin_token()) is None:
+                return client
+            client.close()
+        except Unauthorised:
+            if (token := self._admin_token()) is None:
+                raise
+        return self._reach(agent, token)
+
+    def _reach(self, agent: str | None, token: str | None) -> "Client":
+        """Connect where the daemon is found.
+
+        Clients in other languages do not read the config file, and reading it takes longer than all the rest.
+        So it is only read where it was named, or where nobody answers at the usual places.
+        """
         from eventd_ipc.errors import NotRunning
 
         if self.socket is None and self.config is not None:
-            return _connect(agent, self.load_config().socket.path)
+            return _connect(agent, token, self.load_config().socket.path)
         try:
-            return _connect(agent, self.socket)
+            return _connect(agent, token, self.socket)
         except NotRunning:
             socket = None if self.socket is not None else self._configured_socket()
             if socket is None:
                 raise
-        return _connect(agent, socket)
+        return _connect(agent, token, socket)
+
+    def _admin_token(self) -> str | None:
+        """Return the administrator's token, if it can be read and the daemon that is there has made it.
+
+        Who listens on another user's socket must not get to know it.
+        """
+        from eventd_ipc.paths import client_sockets
+
+        from ..access.tokens import AdminToken
+        from ..errors import EventdError
+        from ..paths import admin_token_file
+
+        try:
+            config = self.load_config()
+            file = admin_token_file(config.data_dir)
+            sockets = client_sockets(self.socket or config.socket.path)
+            found = next((socket.stat() for socket in sockets if socket.exists()), None)
+            if found is None or found.st_uid != file.stat().st_uid:
+                return None
+            return next(iter(AdminToken(file).lines()), None)
+        except (EventdError, OSError):
+            return None
 
     def _configured_socket(self) -> Path | None:
         from ..errors import ConfigError
@@ -72,8 +117,8 @@ class Place:
         return None
 
 
-def _connect(agent: str | None, socket: Path | None) -> "Client":
+def _connect(agent: str | None, token: str | None, socket: Path | None) -> "Client":
     from eventd_ipc.blocking import connect
 
     name = agent or os.environ.get(AGENT_VARIABLE) or DEFAULT_AGENT
-    return connect(name, socket=socket, client=f"eventd-cli/{__version__}", patience=0.0)
+    return connect(name, socket=socket, token=token, client=f"eventd-cli/{__version__}", patience=0.0)

@@ -14,6 +14,7 @@ from .filters import (
     type_option,
     until_option,
     visibility_option,
+    whose,
 )
 from .options import json_option, option
 from .output import notice, printable
@@ -65,6 +66,7 @@ def command(
     limit: int | None,
     everything: bool,
     cursor: str | None,
+    agent: str | None,
     as_json: bool,
     raw: bool,
     **conditions: Any,
@@ -78,9 +80,13 @@ def command(
         raise click.UsageError("--all and --limit exclude each other")
     most = None if everything else limit or LIMIT
     with (
-        place.connect() as client,
+        place.connect(admin=True) as client,
         client.query(
-            **conditions, order="newest" if newest else "oldest", limit=most, cursor=cursor
+            **conditions,
+            agent=whose(client, agent),
+            order="newest" if newest else "oldest",
+            limit=most,
+            cursor=cursor,
         ) as found,
     ):
         for stored in found:

@@ -63,7 +63,8 @@ def command(
     text = " ".join(words)
     if not text.strip():
         raise click.UsageError("give some words to look for")
-    with place.connect(None if agent == EVERYBODY else agent) as client:
+    everybody = agent == EVERYBODY
+    with place.connect(None if everybody else agent, admin=everybody) as client:
         answer = client.recall(text, agent=agent, **conditions)
     hits = answer.get("hits", [])
     show = None if as_json else _Page(text)

@@ -18,6 +18,7 @@ from .filters import (
     type_option,
     until_option,
     visibility_option,
+    whose,
 )
 from .options import Speed, json_option, option
 from .output import OutputClosed, is_terminal, neutral, notice
@@ -66,7 +67,14 @@ Ctrl-C standard error says with which --first to go on.
 @raw_option
 @click.pass_obj
 def command(
-    place: Place, /, speed: float, to: str | None, as_json: bool, raw: bool, **conditions: Any
+    place: Place,
+    /,
+    speed: float,
+    to: str | None,
+    agent: str | None,
+    as_json: bool,
+    raw: bool,
+    **conditions: Any,
 ) -> None:
     """Show the events of a stream once more, in its order.
 
@@ -74,8 +82,8 @@ def command(
     """
     show = event_printer(as_json=as_json, raw=raw)
     with (
-        place.connect() as client,
-        client.replay(**conditions, speed=speed or None, to=to) as events,
+        place.connect(admin=True) as client,
+        client.replay(**conditions, agent=whose(client, agent), speed=speed or None, to=to) as events,
         _Journey(client, conditions["first"], conditions["last"], to) as journey,
     ):
         for stored in events:

@@ -39,7 +39,7 @@ def command(place: Place, watch: bool, interval: float, as_json: bool) -> None:
     the first line, and in `health.state` of --json.
     """
     if not watch:
-        with place.connect() as client:
+        with place.connect(admin=True) as client:
             _show(client.status(), as_json)
     elif as_json or not is_terminal(sys.stdout):
         _watch_lines(place, interval, as_json)
@@ -50,7 +50,7 @@ def command(place: Place, watch: bool, interval: float, as_json: bool) -> None:
 
 
 def _document(place: Place) -> dict[str, Any]:
-    with place.connect() as client:
+    with place.connect(admin=True) as client:
         document: dict[str, Any] = client.status()
     return document
 

@@ -9,7 +9,15 @@ import click
 
 from eventd_ipc.errors import ConnectionLost, NotRunning, Refused, TimedOut
 
-from .filters import agent_option, run_option, session_option, text_option, type_option, visibility_option
+from .filters import (
+    agent_option,
+    run_option,
+    session_option,
+    text_option,
+    type_option,
+    visibility_option,
+    whose,
+)
 from .options import Time, json_option, option
 from .output import notice
 from .place import Place
@@ -60,6 +68,7 @@ def command(
     follow: bool,
     last: int | None,
     since: int | None,
+    agent: str | None,
     as_json: bool,
     raw: bool,
     **conditions: Any,
@@ -74,7 +83,7 @@ def command(
         raise click.UsageError("--last and --since exclude each other")
     if last is None and since is None:
         last = LAST
-    for stored in Reading(place, last, since, follow, conditions).events():
+    for stored in Reading(place, last, since, follow, agent, conditions).events():
         show(stored)
 
 
@@ -84,16 +93,24 @@ class Reading:
     Args:
         last: Begin this many events before the end.
         since: Begin at this Unix time in milliseconds.
+        agent: Whose events; all that may be read when absent.
         conditions: Which events, as `Client.tail` takes them.
     """
 
     def __init__(
-        self, place: Place, last: int | None, since: int | None, follow: bool, conditions: dict[str, Any]
+        self,
+        place: Place,
+        last: int | None,
+        since: int | None,
+        follow: bool,
+        agent: str | None,
+        conditions: dict[str, Any],
     ) -> None:
         self._place = place
         self._last = last
         self._since = since
         self._follow = follow
+        self._agent = agent
         self._conditions = conditions
         self._reached = False
         self._began: int | None = None
@@ -127,7 +144,7 @@ class Reading:
     def _read(self) -> Iterator["StoredEvent"]:
         """Read until the connection or the stream ends, from where the last reading was."""
         last, since = self._last, self._since
-        with self._place.connect() as client:
+        with self._place.connect(admin=True) as client:
             self._reached = True
             if (shown := self._shown.resume()) is not None:
                 last, since = None, shown
@@ -135,7 +152,10 @@ class Reading:
                 last, since = None, self._began if self._since is None else self._since
             else:
                 self._began = time.time_ns() // 1_000_000
-            for stored in client.tail(last=last, since=since, follow=self._follow, **self._conditions):
+            agent = whose(client, self._agent)
+            for stored in client.tail(
+                last=last, since=since, follow=self._follow, agent=agent, **self._conditions
+            ):
                 self._tell("")
                 if self._shown.add(stored):
                     yield stored

@@ -4,6 +4,7 @@ The schema is the only list of keys: this module walks it and knows no setting b
 """
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from .document import TAG, describe, entries, is_null
 from .expand import expand
 from .problems import ROOT, KeyPath, Report, dotted
 from .schema import EventStore
+from .unix import parse_group, parse_mode, parse_user
 
 ALIKE = 0.6  # difflib's ratio from which a name is offered in place of an unknown one
 
@@ -31,6 +33,15 @@ _UNUSABLE = re.compile(
     "[\0\ud800-\udfff]"
 )  # YAML's escapes can write them, and variables of the environment hold them
 _TOP_KEYS = {field.encode_name for field in msgspec.structs.fields(EventStore)}
+
+PARSERS: Final[Mapping[str, Callable[[str], float]]] = {
+    "duration": parse_duration,
+    "size": parse_size,
+    "user": parse_user,
+    "group": parse_group,
+    "mode": parse_mode,
+}
+"""How the text of a value with a unit becomes a number."""
 
 _BAD: Final = object()
 """Stands for a value that has been reported."""
@@ -59,6 +70,8 @@ class _Reader:
             return self.section(node, kind, path)
         if isinstance(kind, kinds.DictType):
             return self._agents(node, kind, path)
+        if isinstance(kind, kinds.ListType):
+            return self._list(node, kind, path)
         try:
             return self._scalar(node, kind, unit)
         except ValueError as error:
@@ -87,6 +100,12 @@ class _Reader:
                 self._report.problem((*path, name), fault)
             agents[name] = self._value(value, kind.value_type, (*path, name))
         return agents
+
+    def _list(self, node: yaml.Node, kind: kinds.ListType, path: KeyPath) -> list[Any]:
+        """Read a list; a single value stands for a list of one."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        values = [self._value(item, kind.item_type, path) for item in nodes]
+        return [value for value in values if value is not _BAD]
 
     def _mapping(self, node: yaml.Node, path: KeyPath) -> list[tuple[str, yaml.Node]]:
         if isinstance(node, yaml.MappingNode):
@@ -117,7 +136,9 @@ class _Reader:
         refusal = ValueError(f"has to be {wanted}" + (f", but is {found}" if found != wanted else ""))
         match kind:
             case kinds.FloatType() | kinds.IntType() if unit is not None:
-                return _within(parse_duration(text) if unit == "duration" else parse_size(text), kind, unit)
+                return _within(PARSERS[unit](text), kind, unit)
+            case kinds.FloatType():
+                return _within(_decimal(text), kind, unit)
             case kinds.IntType():
                 if tag != TAG + "int":
                     raise refusal
@@ -136,6 +157,8 @@ class _Reader:
             raise ValueError("is empty")
         if _UNUSABLE.search(text):
             raise ValueError(UNUSABLE)
+        if unit == "agent" and (fault := agent_fault(text)) is not None:
+            raise ValueError(fault)
         if isinstance(kind, kinds.CustomType):
             return Secret(text) if kind.cls is Secret else Path(text)
         return text
@@ -145,6 +168,8 @@ def _name_of(kind: kinds.Type, unit: str | None) -> str:
     match kind:
         case kinds.FloatType() | kinds.IntType() if unit is not None:
             return f"a {unit}"
+        case kinds.FloatType():
+            return "a number"
         case kinds.IntType():
             return "a whole number"
         case kinds.BoolType():
@@ -159,6 +184,16 @@ def _tag_of(text: str) -> str:
     """Return the tag that YAML gives to a plain text, e.g. that of a whole number for `4222`."""
     resolve: Callable[..., str] = Resolver().resolve
     return resolve(yaml.ScalarNode, text, (True, False))
+
+
+def _decimal(text: str) -> float:
+    try:
+        value = float(text.replace("_", ""))
+    except ValueError:
+        raise ValueError("has to be a number") from None
+    if not math.isfinite(value):
+        raise ValueError("has to be a number")
+    return value
 
 
 def _whole(text: str) -> int:

@@ -21,7 +21,7 @@ from .schema import (
     StreamSection,
     TlsSection,
 )
-from .settings import Config, ContextSettings
+from .settings import AgentAccess, Config, ContextSettings, Rate
 
 Tree = dict[str, Any]
 
@@ -36,11 +36,15 @@ def render(config: Config) -> str:
 
 def effective(config: Config) -> Tree:
     """Return the configuration as plain data, for JSON; in the form of the config file."""
-    node = _route(config.routes.default, config.context) | {
+    access = config.access
+    node = _route(config.routes.default, config.context, config.rates.default) | {
         "agents": {
-            name: _route(route, config.contexts.get(name, config.context))
+            name: _route(route, config.contexts.get(name, config.context), config.rates.of(name))
+            | _rule(access.agents.get(name, AgentAccess()))
             for name, route in config.routes.by_agent.items()
         },
+        "allowUnlisted": access.allow_unlisted,
+        "admin": _given({"allowUids": sorted(access.admin_uids), "allowGids": sorted(access.admin_gids)}),
         "outbox": _section(config.outbox, OutboxSection),
         "index": _section(config.index, IndexSection),
         "embedded": _section(config.embedded, EmbeddedSection) | {"storeDir": str(config.embedded_store)},
@@ -54,7 +58,7 @@ def effective(config: Config) -> Tree:
     return node
 
 
-def _route(route: Route, context: ContextSettings) -> Tree:
+def _route(route: Route, context: ContextSettings, rate: Rate | None) -> Tree:
     server, login = route.server, route.server.credentials
     tree: Tree = {
         "enabled": route.enabled,
@@ -72,8 +76,27 @@ def _route(route: Route, context: ContextSettings) -> Tree:
         "manageStream": route.settings.manage,
         "stream": _section(route.settings, StreamSection),
         "context": _section(context, ContextSection),
+        "maxEventsPerSecond": rate and rate.per_second,
+        "burst": rate and rate.burst,
     }
     return {key: value for key, value in tree.items() if value is not None}
+
+
+def _rule(rule: AgentAccess) -> Tree:
+    return _given(
+        {
+            **_secret("token", rule.token),
+            "allowUids": sorted(rule.uids),
+            "allowGids": sorted(rule.gids),
+            "canRead": sorted(rule.can_read),
+            "canWriteAs": sorted(rule.can_write_as),
+        }
+    )
+
+
+def _given(tree: Tree) -> Tree:
+    """Leave out what is empty, which could not be loaded again."""
+    return {key: value for key, value in tree.items() if value}
 
 
 def _secret(key: str, secret: Secret | None) -> Tree:
@@ -103,6 +126,8 @@ def _unit(kind: kinds.Type) -> str | None:
 def _plain(value: Any, unit: str | None) -> Any:
     if unit == "duration":
         return format_duration(value)
+    if unit == "mode":
+        return f"{value:04o}"
     if unit == "size":
         return format_size(max(value, 0))  # JetStream's -1 is "without limit", in the file 0
     return str(value) if isinstance(value, Path) else value

@@ -13,6 +13,7 @@ from dataclasses import replace
 from .. import paths
 from ..routes import DEFAULT_ROUTE, EMBEDDED, Route, Routes, Server, StreamSettings, same_account
 from ..subjects import agent_prefix
+from .access import Access
 from .files import Files
 from .merge import filled, given
 from .names import domain_fault, prefix_fault, stream_fault
@@ -42,9 +43,11 @@ DEFAULT = Route(DEFAULT_ROUTE, Server((EMBEDDED,)), STREAM_NAME, SUBJECT_PREFIX)
 def resolve(node: EventStore, report: Report, environ: Mapping[str, str]) -> Config:
     """Return the configuration; what is wrong goes into the report, which the caller checks."""
     files = Files(report)
-    routes = _RouteMaker(report, files).routes(node)
+    servers = Servers(report, files)
+    routes = _RouteMaker(report, servers).routes(node)
     embedded = filled(EmbeddedSettings(), node.embedded)
     socket = filled(SocketSettings(), node.socket)
+    access = Access(report, servers)
     context = filled(ContextSettings(), node.context)
     server_path = files.program(embedded.server_path, (*ROOT, "embedded", "serverPath"))
     return Config(
@@ -56,6 +59,8 @@ def resolve(node: EventStore, report: Report, environ: Mapping[str, str]) -> Con
         contexts={name: filled(context, entry.context) for name, entry in (node.agents or {}).items()},
         embedded=replace(embedded, server_path=server_path, store_dir=files.path(embedded.store_dir)),
         socket=replace(socket, path=files.path(socket.path)),
+        access=access.access(node, socket),
+        rates=access.rates(node),
         log=filled(LogSettings(), node.log),
         shutdown_timeout=given(node.shutdown_timeout, SHUTDOWN_TIMEOUT),
         source=report.source,
@@ -64,9 +69,9 @@ def resolve(node: EventStore, report: Report, environ: Mapping[str, str]) -> Con
 
 
 class _RouteMaker:
-    def __init__(self, report: Report, files: Files) -> None:
+    def __init__(self, report: Report, servers: Servers) -> None:
         self._report = report
-        self._servers = Servers(report, files)
+        self._servers = servers
 
     def routes(self, node: EventStore) -> Routes:
         default = self._route(node, ROOT, DEFAULT)

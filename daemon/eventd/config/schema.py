@@ -25,10 +25,15 @@ MAX_CONTEXT_EVENTS = 20_000  # they are looked at one by one, each time a sessio
 MAX_RECALLED = 100
 MAX_PAYLOAD = 64 * MIB  # nats-server refuses more
 MAX_FRAME = 256 * MIB  # a frame is held in memory, once per connection that sends one
+MIN_RATE = 0.001  # events a second; a limit of nothing at all is `enabled: false`
 JETSTREAM_MOMENT = 0.1  # seconds; JetStream takes no shorter age or window
 
 Duration = Annotated[float, Meta(extra={"unit": "duration"})]
 Size = Annotated[int, Meta(extra={"unit": "size"})]
+User = Annotated[int, Meta(extra={"unit": "user"})]
+Group = Annotated[int, Meta(extra={"unit": "group"})]
+Mode = Annotated[int, Meta(extra={"unit": "mode"})]
+Agent = Annotated[str, Meta(extra={"unit": "agent"})]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -90,6 +95,26 @@ class RouteSection(Section, frozen=True):
     manage_stream: bool | None = None
     stream: StreamSection | None = None
     context: ContextSection | None = None
+    max_events_per_second: Annotated[float, Meta(ge=MIN_RATE)] | None = None
+    burst: Annotated[int, Meta(ge=1)] | None = None
+
+
+class AgentSection(RouteSection, frozen=True):
+    """An agent's entry: where its events go, who may speak as it, and what it may."""
+
+    token: Secret | None = None
+    token_file: Path | None = None
+    allow_uids: list[User] | None = None
+    allow_gids: list[Group] | None = None
+    can_read: list[Agent] | None = None
+    can_write_as: list[Agent] | None = None
+
+
+class AdminSection(Section, frozen=True):
+    """Who looks after eventd without the administrator's token."""
+
+    allow_uids: list[User] | None = None
+    allow_gids: list[Group] | None = None
 
 
 class OutboxSection(Section, frozen=True):
@@ -123,6 +148,8 @@ class SocketSection(Section, frozen=True):
     """The Unix socket that agents write to, and what one agent may ask of it."""
 
     path: Path | None = None
+    mode: Mode | None = None
+    group: Group | None = None
     max_connections: Annotated[int, Meta(ge=1)] | None = None
     max_frame: Annotated[Size, Meta(ge=KIB, le=MAX_FRAME)] | None = None
     max_events: Annotated[int, Meta(ge=1, le=MAX_EVENTS)] | None = None
@@ -140,7 +167,9 @@ class LogSection(Section, frozen=True):
 class EventStore(RouteSection, frozen=True):
     """The node itself."""
 
-    agents: dict[str, RouteSection] | None = None
+    agents: dict[str, AgentSection] | None = None
+    allow_unlisted: bool | None = None
+    admin: AdminSection | None = None
     outbox: OutboxSection | None = None
     index: IndexSection | None = None
     embedded: EmbeddedSection | None = None

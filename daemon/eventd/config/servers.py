@@ -65,9 +65,9 @@ class Servers:
         return parsed.urls, parsed.credentials
 
     def _credentials(self, section: RouteSection, path: KeyPath) -> Credentials:
-        password = self._secret(section.password, section.password_file, (*path, "password"))
-        token = self._secret(section.nats_token, section.nats_token_file, (*path, "natsToken"))
-        seed = self._secret(section.nkey_seed, section.nkey_seed_file, (*path, "nkeySeed"))
+        password = self.secret(section.password, section.password_file, (*path, "password"))
+        token = self.secret(section.nats_token, section.nats_token_file, (*path, "natsToken"))
+        seed = self.secret(section.nkey_seed, section.nkey_seed_file, (*path, "nkeySeed"))
         creds = self._files.existing(section.creds_file, (*path, "credsFile"), secret=True)
         ways = {
             "user": section.user is not None or password is not None,
@@ -101,7 +101,7 @@ class Servers:
             self._report.problem(path, "certFile and keyFile belong together")
         return tls if tls != Tls() else None
 
-    def _secret(self, value: Secret | None, file: Path | None, path: KeyPath) -> Secret | None:
+    def secret(self, value: Secret | None, file: Path | None, path: KeyPath) -> Secret | None:
         """Return a secret given by value or, under the same key with `File`, in a file of its own."""
         file_path = _with_file(path)
         if value is not None:

@@ -1,11 +1,13 @@
 """The configuration as the daemon uses it: plain data with its defaults. Times in seconds, sizes in bytes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from .. import paths
 from ..routes import Routes
+from ..secret import Secret
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 MINUTE, DAY = 60.0, 86_400.0
@@ -112,6 +114,8 @@ class SocketSettings:
 
     Attributes:
         path: None is the place where clients look by themselves.
+        mode: Permissions of the socket; None is 0600, or 0660 with a group.
+        group: Unix group that it belongs to; None is the daemon's own.
         max_frame: Largest frame.
         max_events: Most events in one emit.
         max_in_flight: Emits of one connection without an ack; above it the connection is not read.
@@ -119,11 +123,87 @@ class SocketSettings:
     """
 
     path: Path | None = None
+    mode: int | None = None
+    group: int | None = None
     max_connections: int = 1024
     max_frame: int = 8 * MIB
     max_events: int = 1000
     max_in_flight: int = 4 * MIB
     hello_timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAccess:
+    """Who may speak as an agent, and what it may beside what is its own.
+
+    Attributes:
+        token: What it has to show; a file may hold several, a line each, plain or hashed.
+        uids, gids: Unix users and groups, one of which its process has to have.
+        can_read: Agents whose internal events it may read, too.
+        can_write_as: Agents as whom it may write.
+    """
+
+    token: Secret | None = None
+    uids: frozenset[int] = frozenset()
+    gids: frozenset[int] = frozenset()
+    can_read: frozenset[str] = frozenset()
+    can_write_as: frozenset[str] = frozenset()
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether a name has to be proved."""
+        return self.token is not None or bool(self.uids or self.gids)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """Who may do what on the socket.
+
+    Attributes:
+        agents: By name.
+        allow_unlisted: Whether agents without a rule are let in where others have one.
+        admin_uids, admin_gids: Unix users and groups that are administrators without a token.
+    """
+
+    agents: Mapping[str, AgentAccess] = field(default_factory=dict)
+    allow_unlisted: bool = False
+    admin_uids: frozenset[int] = frozenset()
+    admin_gids: frozenset[int] = frozenset()
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether anybody has to prove anything, as far as the configuration goes."""
+        return bool(self.admin_uids or self.admin_gids) or any(rule.has_rule for rule in self.agents.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many events an agent may send.
+
+    Attributes:
+        per_second: On average.
+        burst: At once, after a pause.
+    """
+
+    per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """Limits of agents; None is without a limit.
+
+    Attributes:
+        default: Of agents without an entry.
+        agents: By name.
+    """
+
+    default: Rate | None = None
+    agents: Mapping[str, Rate | None] = field(default_factory=dict)
+
+    def of(self, agent: str) -> Rate | None:
+        """Return the limit of an agent."""
+        return self.agents.get(agent, self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +235,8 @@ class Config:
     contexts: dict[str, ContextSettings] = field(default_factory=dict)
     embedded: EmbeddedSettings = field(default_factory=EmbeddedSettings)
     socket: SocketSettings = field(default_factory=SocketSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
+    rates: RateSettings = field(default_factory=RateSettings)
     log: LogSettings = field(default_factory=LogSettings)
     shutdown_timeout: float = SHUTDOWN_TIMEOUT
     source: Path | None = None

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ..access.scopes import readable
 from ..config.settings import ContextSettings
 from ..events.types import MESSAGES, TOOLS
-from ..index.model import Entry, Hit
+from ..index.model import Entry, Hit, Scope
 from . import conversation, earlier, memory, rows
 from .block import NAMES, Block, Item, Section, count, heading, size_of
 from .cutting import shares
@@ -190,8 +191,8 @@ class _Build:
 
     def _readable(self, entries: Sequence[Entry]) -> list[Entry]:
         """The index keeps to the scope; should it ever fail to, nothing of others gets out through here."""
-        agent = self.request.agent
-        allowed = [e for e in entries if e.agent == agent or (e.visibility == "public" and e.agent)]
+        scope = Scope(reader=self.request.agent, granted=self.request.granted)
+        allowed = [entry for entry in entries if readable(scope, entry.agent, entry.visibility)]
         self.left_out["out_of_scope"] += len(entries) - len(allowed)
         return allowed
 

@@ -63,14 +63,13 @@ class Source(Protocol):
     def memories(self, agent: str, *, others: bool, limit: int) -> Sequence[Entry]:
         """Return events of kind `MEMORY` (types `memory.*` and `migration.*`), newest first by (time, n).
 
-        Index: `events_by_type (type, time)` backwards for each such type in `names` (there are few), merged.
-        Own events are those of `agent`. With `others`: the public ones of all other agents instead
-        (`events_public (time)` or the same by type).
+        Own events are those of `agent`. With `others`: the public ones of all other agents instead, and the
+        internal ones of those that the agent may read.
         """
         ...
 
     def recall(self, query: str, agent: str, *, limit: int) -> Sequence[Hit]:
-        """Return the passages that match a text, best first: own events, and public ones of others.
+        """Return the passages that match a text, best first: of all events that the agent may read.
 
         The same as the `recall` request, without neighbours.
         """

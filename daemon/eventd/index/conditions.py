@@ -20,6 +20,9 @@ Number = Callable[[str], int | None]
 ANY = "*"
 BELOW = ".*"
 NEVER = "0"
+PUBLIC, INTERNAL = "public", "internal"
+SHARED = (PUBLIC, INTERNAL)
+"""What an agent reads of those that `canRead` names."""
 BEGINS = "SELECT number FROM names WHERE text >= ? AND text < ?"
 """Numbers of the names that begin with a text; its bindings are from `beginning`."""
 MAX_TABLES = 250  # full-text tables that one SELECT looks into; SQLite joins up to 500
@@ -44,17 +47,17 @@ class Walk(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Part of a scope that one index holds: the events of one agent, the public ones of others, or all.
+    """Part of a scope that one index holds: events of one agent, the public ones of others, or all.
 
     Attributes:
         agent: Number of the author; None for any.
         but: Number of an agent whose events are in another part.
-        public: Only public ones.
+        visibility: Only these; all when empty.
     """
 
     agent: int | None = None
     but: int | None = None
-    public: bool = False
+    visibility: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,26 @@ UNKNOWN = 0
 def parts_of(scope: Scope, number: Number) -> list[Whose]:
     """Return what a scope holds, in parts that do not overlap.
 
-    This is where SQL says who may read what; the rule in words is `access.readable`.
+    This is where SQL says who may read what; the rule in words is `access.scopes.readable`.
     """
-    author = None if scope.author is None else number(scope.author) or UNKNOWN
+
+    def known(name: str) -> int:
+        return (number(name) if name else None) or UNKNOWN  # nobody's events are not those of nobody
+
     if scope.reader is None:
+        return [Whose(agent=None if scope.author is None else number(scope.author) or UNKNOWN)]
+    reader = known(scope.reader)
+    if scope.author is None:
+        granted = sorted({known(name) for name in scope.granted} - {reader, UNKNOWN})
+        return [
+            Whose(agent=reader),
+            Whose(but=reader, visibility=(PUBLIC,)),
+            *(Whose(agent=agent, visibility=(INTERNAL,)) for agent in granted),
+        ]
+    author = known(scope.author)
+    if author == reader:
         return [Whose(agent=author)]
-    reader = UNKNOWN if scope.reader == "" else number(scope.reader) or UNKNOWN  # nobody's are not of nobody
-    if author is None:
-        return [Whose(agent=reader), Whose(but=reader, public=True)]
-    return [Whose(agent=author, public=author != reader)]
+    return [Whose(agent=author, visibility=SHARED if scope.author in scope.granted else (PUBLIC,))]
 
 
 def walk_of(wanted: Filter) -> Walk:
@@ -105,10 +119,10 @@ def of_authors(parts: Sequence[Whose], walk: Walk) -> Condition:
         if part.agent is not None:
             here.append(f"{walk.column('agent')} = ?")
             values.append(part.agent)
-        if part.public:
+        if part.visibility:
             # The index on public events is only for those of anybody.
             column = walk.column("visibility") if part.agent is None else "+e.visibility"
-            here.append(f"{column} = {VISIBILITIES.index('public')}")
+            here.append(_is_one_of(column, part.visibility))
         if part.but is not None:
             here.append("+e.agent <> ?")
             values.append(part.but)
@@ -154,8 +168,7 @@ def condition(
     if wanted.types:
         add(*_types(wanted.types, walk, number))
     if wanted.visibility:
-        numbers = ", ".join(str(VISIBILITIES.index(name)) for name in wanted.visibility)
-        add(f"+e.visibility IN ({numbers})")
+        add(_is_one_of("+e.visibility", wanted.visibility))
     if wanted.since is not None:
         add(f"{walk.column('time')} >= ?", bound(wanted.since))
     if wanted.until is not None:
@@ -182,6 +195,11 @@ def beginning(text: str) -> tuple[str, str | bytes]:
         if following <= MAX_CHARACTER:
             return text, text[:i] + chr(AFTER_SURROGATES if following == FIRST_SURROGATE else following)
     return text, b""
+
+
+def _is_one_of(column: str, visibility: Sequence[str]) -> str:
+    numbers = [str(VISIBILITIES.index(name)) for name in visibility]
+    return f"{column} = {numbers[0]}" if len(numbers) == 1 else f"{column} IN ({', '.join(numbers)})"
 
 
 def _types(types: tuple[str, ...], walk: Walk, number: Number) -> tuple[Any, ...]:

@@ -101,12 +101,13 @@ class Scope:
 
     Attributes:
         author: Only events of this agent.
-        reader: Only what this agent may read: its own events, and public ones of others. None is the
-            operator, who may read all of them.
+        reader: Only what this agent may read: its own events, public ones of others, and internal ones of
+            those in `granted`. None is an administrator, who may read all of them.
     """
 
     author: str | None = None
     reader: str | None = None
+    granted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Everything that is read from the index, on one reading connection. Synchronous; one thread at a time."""
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -12,7 +12,18 @@ from ..events.normal import VISIBILITIES
 from ..events.types import Kind
 from ..routes import StreamKey
 from ..sql import Statements
-from .conditions import Condition, Walk, Whose, bound, condition, of_authors, parts_of, walk_of
+from .conditions import (
+    INTERNAL,
+    PUBLIC,
+    Condition,
+    Walk,
+    Whose,
+    bound,
+    condition,
+    of_authors,
+    parts_of,
+    walk_of,
+)
 from .connection import QUERIES
 from .entries import id_of
 from .model import Entry, Filter, Hit, Scope, Seen, Shown
@@ -212,8 +223,9 @@ class Reads(Statements):
 
         Ids are an agent's own, so anybody may share an event under the id of somebody else's.
         """
-        for part in parts_of(scope, self.number):  # the reader's own come first
-            whose = of_authors([part], Walk.NUMBER)
+        own, *others = parts_of(scope, self.number)
+        for parts in filter(None, ([own], others)):
+            whose = of_authors(parts, Walk.NUMBER)
             sql = f"WHERE e.event_id = ? AND e.event_id <> '' AND {whose.sql} ORDER BY e.n DESC LIMIT 1"
             if found := self._entries(sql, id_of(event_id), *whose.values):
                 return found[0]
@@ -307,15 +319,35 @@ class Reads(Statements):
             found.update(self.db.execute(sql, tuple(some)))
         return found
 
-    def memories(self, agent: str, *, others: bool, limit: int) -> list[Entry]:
-        """Return memories of an agent, or the public ones of all others, newest first, up to `PAGE_BYTES`."""
-        whose = "e.agent = ? AND e.kind = 8"
-        if others:
-            whose = f"e.visibility = {VISIBILITIES.index('public')} AND +e.agent <> ? AND e.kind = 8"
-        index = "events_public_memories" if others else "events_memories"
-        agent_number = self.number(agent) or 0
+    def memories(self, agent: str, *, limit: int) -> list[Entry]:
+        """Return memories of an agent, newest first."""
+        return self._memories("events_memories", "e.agent = ?", limit, self.number(agent) or 0)
+
+    def memories_of_others(self, agent: str, granted: Iterable[str], *, limit: int) -> list[Entry]:
+        """Return public memories of all but an agent, and internal ones of some, newest first.
+
+        Args:
+            granted: Whose internal ones.
+        """
+        public, internal = VISIBILITIES.index(PUBLIC), VISIBILITIES.index(INTERNAL)
+        runs = [
+            self._memories(
+                "events_public_memories",
+                f"e.visibility = {public} AND +e.agent <> ?",
+                limit,
+                self.number(agent) or 0,
+            )
+        ]
+        for other in sorted(set(granted) - {agent}):
+            where = f"e.agent = ? AND +e.visibility = {internal}"
+            runs.append(self._memories("events_memories", where, limit, self.number(other) or 0))
+        return _first(limit, *runs, key=place, reverse=True)
+
+    def _memories(self, index: str, where: str, limit: int, agent: int) -> list[Entry]:
         return self._entries(
-            f"INDEXED BY {index} WHERE {whose} ORDER BY e.time DESC, e.n DESC LIMIT ?", agent_number, limit
+            f"INDEXED BY {index} WHERE {where} AND e.kind = 8 ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            agent,
+            limit,
         )
 
     # Names and tables
@@ -326,7 +358,7 @@ class Reads(Statements):
         public = names.pop(0, None)
         found: list[str | None] = []
         for part in parts:
-            if part.public:
+            if part.visibility == (PUBLIC,):
                 found.append(public)
             elif part.agent is not None:
                 found.append(names.get(part.agent))

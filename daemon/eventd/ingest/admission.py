@@ -4,6 +4,7 @@ Synchronous, without I/O, and on the path of every event; the figure to keep is 
 20. So all events of an emit are decoded together, and what labels have in common is found once (`_Plan`).
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,10 +19,13 @@ from eventd_ipc.events import Event
 from eventd_ipc.messages import Emit, Error, Limits
 from eventd_ipc.strict import SoundEvent, agent_fault, check_labels, decode_event, decode_together
 
+from ..access.identity import Identity
+from ..config.settings import RateSettings
 from ..events.identity import agent_of_session
 from ..outbox.model import NewRow, Submission
 from ..routes import Route, Routes
 from ..subjects import subject_of
+from .rates import Rates
 from .refusal import refusal
 
 if sys.version_info >= (3, 14):
@@ -33,6 +37,7 @@ CACHED_PLANS = 8192  # one per type, agent and session in use
 MAX_SHRINKING = 3  # times its limit as JSON that an event's msgpack may have: a float's nine bytes can be 0.0
 HEADER_ROOM = 1024  # bytes of a NATS message that its headers may take: ids, batch and expiry headers
 NEVER_EXPIRE = ("memory.", "migration.")  # types that outlive the stream's max_age
+UNLIMITED = RateSettings()
 VISIBILITY = "internal"  # where the agent says nothing
 
 Clock = Callable[[], int]
@@ -51,13 +56,20 @@ class Admission:
         routes: Where agents' events go.
         route_numbers: The outbox's number of each route, by the route's name.
         limits: What one emit may hold.
+        rates: How much agents may send.
         clock: Gives the timestamps that are stamped.
     """
 
     def __init__(
-        self, routes: Routes, route_numbers: Mapping[str, int], limits: Limits, clock: Clock = unix_ms
+        self,
+        routes: Routes,
+        route_numbers: Mapping[str, int],
+        limits: Limits,
+        rates: RateSettings = UNLIMITED,
+        clock: Clock = unix_ms,
     ) -> None:
         self._limits = limits
+        self._rates = Rates(rates)
         self._max_raw = MAX_SHRINKING * limits.max_event
         self._clock = clock
         self._gates = {
@@ -77,11 +89,11 @@ class Admission:
             if gate.number == route:
                 gate.room = min(self._limits.max_event, max(0, size - HEADER_ROOM))
 
-    def admit(self, emit: Emit, hello_agent: str) -> Submission | Error:
+    def admit(self, emit: Emit, identity: Identity) -> Submission | Error:
         """Turn an emit into rows, or into the reply that refuses it; never a part of it.
 
         Args:
-            hello_agent: The name that the connection gave; owns the events that name nobody.
+            identity: Who sends it; owns the events that name nobody.
         """
         if len(emit.events) > self._limits.max_events:
             return refusal(
@@ -90,22 +102,24 @@ class Admission:
                 hint="send them in several emits",
                 request=emit.id,
             )
+        wait = self._rates.take(identity.agent, len(emit.events), time.monotonic())
+        if wait:
+            return refusal(
+                "slow_down",
+                f"agent {identity.agent!r} sends more events than its limit allows",
+                hint=f"wait {wait:.3f} s, or raise maxEventsPerSecond in config.yml",
+                request=emit.id,
+                retry_after_ms=math.ceil(wait * 1000),
+            )
         rows: list[NewRow] = []
         try:
             for event in self._decode(emit.events):
-                rows.append(self._row(event, hello_agent))  # noqa: PERF401 - its length is the spoiler's index
+                rows.append(self._row(event, identity))  # noqa: PERF401 - its length is the spoiler's index
         except MalformedEvent as error:
             return refusal("malformed", str(error), request=emit.id, index=len(rows))
         except _NotAdmitted as error:
             return refusal(error.code, str(error), hint=error.hint, request=emit.id, index=len(rows))
         return Submission(rows)
-
-    def authorise(self, hello_agent: str, agent: str) -> bool:
-        """Whether a connection may write as an agent: the one place that decides it, once for each pair.
-
-        The socket belongs to one user, who may act as each of their agents.
-        """
-        return True
 
     def _decode(self, raws: Sequence[msgspec.Raw]) -> Iterable[Event | SoundEvent]:
         """Return the events, in one go if they are sound; else one by one, each when it is its turn."""
@@ -122,8 +136,8 @@ class Admission:
             )
         return decode_event(raw)
 
-    def _row(self, event: Event | SoundEvent, hello_agent: str) -> NewRow:
-        gate, agent, subject, never_expires = self._plan(event.type, event.agent, event.session, hello_agent)
+    def _row(self, event: Event | SoundEvent, identity: Identity) -> NewRow:
+        gate, agent, subject, never_expires = self._plan(event.type, event.agent, event.session, identity)
         event_id = event.id or str(uuid7())
         timestamp = event.timestamp
         content = body = self._encode(
@@ -152,7 +166,7 @@ class Admission:
         return NewRow(gate.number, agent, event_id, subject, never_expires, digest, body)
 
     def _make_plan(
-        self, event_type: str, named: str | None, session: str | None, hello_agent: str
+        self, event_type: str, named: str | None, session: str | None, identity: Identity
     ) -> "_Plan":
         """Decide what depends on labels only. A refusal is not kept, so it is found again each time.
 
@@ -162,12 +176,17 @@ class Admission:
         check_labels(event_type, named, session)
         agent = named
         if agent is None:
-            agent = (agent_of_session(session) if session else None) or hello_agent
+            agent = (agent_of_session(session) if session else None) or identity.agent
             # The event's own agent was checked with the event, hello's with hello; a session's was not.
             if (fault := agent_fault(agent)) is not None:
                 raise MalformedEvent("$.session", fault)
-        if agent != hello_agent and not self.authorise(hello_agent, agent):
-            raise _NotAdmitted("forbidden", f"{hello_agent!r} may not write as {agent!r}")
+        if not identity.may_write_as(agent):
+            raise _NotAdmitted(
+                "forbidden",
+                f"{identity.agent!r} may not write as {agent!r}",
+                hint=f"`agents.{identity.agent}.canWriteAs` in config.yml allows it; "
+                "an event that names no agent belongs to the one in its session key",
+            )
         gate = self._gates[self._routes.of(agent).name]
         if not gate.enabled:
             raise _NotAdmitted("disabled", f"the event store is not enabled for agent {agent!r}")

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from eventd_ipc.strict import agent_fault
 
-from ..access import EVERYBODY
+from ..access.scopes import EVERYBODY
 from ..events.normal import VISIBILITIES
 from ..events.types import canonical
 from ..index.model import Filter, Scope

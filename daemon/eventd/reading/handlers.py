@@ -1,11 +1,11 @@
 """Answers the requests of the socket that are about stored events."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from eventd_ipc.messages import Context, Get, Index, Query, Recall, Replay, Result, StoredEvent, Tail
 
-from ..access import EVERYBODY, scope_of
+from ..access.scopes import EVERYBODY, Forbidden, scope_of
 from ..errors import IndexUnusable, NatsError
 from ..index.model import Filter, Scope
 from ..indexing.indexer import Indexer
@@ -56,25 +56,30 @@ class Reading:
         operations.add(Replay, self._replay, stream=True)
         operations.add(Recall, self._remembering.recall)
         operations.add(Context, self._remembering.context)
-        operations.add(Index, self._index)
+        operations.add(Index, self._index, admin=True)
 
     async def _get(self, request: Get, responder: Responder) -> None:
         check_agent(request.agent)
         if (request.seq is None) == (request.event is None):
             raise bad("get takes either an event id or a sequence")
+        scope = scope_of(responder.identity, request.agent)
         agent = None if request.agent == EVERYBODY else request.agent
         try:
             stream, session = self._streams.locate(request.stream, agent)
-            entry = await self._queries.find(request, responder.agent, stream)
+            entry = await self._queries.find(request, scope, stream)
             if entry is not None:
                 await responder.send(stored(request.id, entry))
                 return
+            if not responder.identity.admin and await self._queries.find(request, Scope(), stream):
+                raise _not_theirs(request, responder)
             if session is None and not self._indexer.complete:
                 raise NatsError(
                     "the event is not in the index, which is not complete, and NATS cannot be asked",
                     hint="see `eventd status`",
                 )
-            found = await self._from_stream(request, responder, agent) if session is not None else None
+            found = None
+            if session is not None:
+                found = await self._from_stream(request, scope, agent, responder)
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
         if found is None:
@@ -82,23 +87,38 @@ class Reading:
         await responder.send(_stored(request.id, *found))
 
     async def _from_stream(
-        self, request: Get, responder: Responder, agent: str | None
+        self, request: Get, scope: Scope, agent: str | None, responder: Responder
     ) -> tuple[StreamKey, Message] | None:
-        """Return what may be read; of several with an id one of the reader's own, if there is one."""
+        """Return what may be read; of several with an id one of the reader's own, if there is one.
+
+        Raises:
+            Forbidden: What is there is not theirs.
+        """
         owners = self._owners(request.stream, agent)
-        scope = scope_of(responder.agent, request.agent)
-        if request.seq is not None:
-            at_place = await self._streams.by_sequence(request.seq, request.stream, agent)
-            return at_place if at_place is not None and _may_read(scope, owners, at_place[1]) else None
-        shared: tuple[StreamKey, Message] | None = None
         own = Scope(author=scope.reader)
+        readable: tuple[StreamKey, Message] | None = None
+        hidden = False
+        async with aclosing(self._meant(request, agent)) as found:
+            async for event in found:
+                if not _may_read(scope, owners, event[1]):
+                    hidden = True
+                elif _may_read(own, owners, event[1]):
+                    return event
+                else:
+                    readable = readable or event
+        if readable is None and hidden and not responder.identity.admin:
+            raise _not_theirs(request, responder)
+        return readable
+
+    async def _meant(self, request: Get, agent: str | None) -> AsyncGenerator[tuple[StreamKey, Message]]:
+        """Yield what a stream has at the place, or with the id."""
+        if request.seq is not None:
+            if event := await self._streams.by_sequence(request.seq, request.stream, agent):
+                yield event
+            return
         async with aclosing(self._streams.by_id(request.event or "", request.stream, agent)) as found:
             async for event in found:
-                if _may_read(scope, owners, event[1]):
-                    if _may_read(own, owners, event[1]):
-                        return event
-                    shared = shared or event
-        return shared
+                yield event
 
     def _owners(self, stream: str | None, agent: str | None) -> Owners:
         return self._ownership.of(self._streams.locate(stream, agent)[0])
@@ -107,15 +127,15 @@ class Reading:
         check_agent(request.agent)
         if request.last is not None and request.last < 0:
             raise bad("last is a number of events, from 0")
+        scope = scope_of(responder.identity, request.agent, request.visibility)
         filtered = request.session or request.types or request.visibility or request.run or request.text
         agent = None if request.agent == EVERYBODY else request.agent
         if request.stream is None or filtered:
             account = self._account(request.stream, agent)
-            async with aclosing(self._queries.tail(request, responder.agent, account)) as entries:
+            async with aclosing(self._queries.tail(request, responder.identity, account)) as entries:
                 async for entry in entries:
                     await responder.send(stored(request.id, entry))
             return
-        scope = scope_of(responder.agent, request.agent)
         try:
             owners = self._owners(request.stream, agent)
             async with aclosing(
@@ -161,6 +181,14 @@ class Reading:
 
 def _may_read(scope: Scope, owners: Owners, message: Message) -> bool:
     return matches(Filter(scope=scope), owners.origin(message), message.body, message.time)
+
+
+def _not_theirs(request: Get, responder: Responder) -> Forbidden:
+    what = f"event {request.event}" if request.event is not None else f"what is at {request.seq}"
+    return Forbidden(
+        f"{responder.identity.agent!r} may not read {what}",
+        hint="it is another agent's and not public; `canRead` in config.yml allows more",
+    )
 
 
 def _stored(request: int, stream: StreamKey, message: Message) -> StoredEvent:

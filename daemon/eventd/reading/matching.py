@@ -1,6 +1,6 @@
 """Whether an event that comes from a stream is one that is wanted: the same as the index's SQL, in Python."""
 
-from ..access import readable
+from ..access.scopes import readable
 from ..events.attribution import Origin, attribute
 from ..events.normal import normalise
 from ..index.entries import id_of
@@ -21,7 +21,7 @@ def matches(wanted: Filter, origin: Origin, body: bytes, stored: int) -> bool:
     visibility = event.visibility if event else "internal"
     if scope.author is not None and scope.author != agent:
         return False
-    if not readable(scope.reader, agent, visibility):
+    if not readable(scope, agent, visibility):
         return False
     if wanted.visibility and visibility not in wanted.visibility:
         return False

@@ -4,12 +4,15 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
+from xxhash import xxh32_hexdigest
+
 from eventd_ipc.messages import Get, Query, StoredEvent, Tail
 
-from ..access import scope_of
+from ..access.identity import Identity
+from ..access.scopes import scope_of
 from ..index.conditions import LAST_INTEGER, bound
 from ..index.index import Index
-from ..index.model import Entry, Filter, Seen, Shown
+from ..index.model import Entry, Filter, Scope, Seen, Shown
 from ..index.reads import Key, is_cut, place
 from ..routes import StreamKey
 from ..server.operations import StreamResponder
@@ -34,16 +37,17 @@ class Queries:
         check_agent(request.agent)
         if request.limit is not None and request.limit < 1:
             raise bad("limit is a number of events, from 1")
+        scope = scope_of(responder.identity, request.agent, request.visibility)
         wanted = filter_of(
             request,
-            scope_of(responder.agent, request.agent),
+            scope,
             since=request.since,
             until=request.until,
             text=request.text,
             stream=request.stream,
         )
         newest = request.order == "newest"
-        after = None if request.cursor is None else read_cursor(request.cursor, newest=newest)
+        after = None if request.cursor is None else read_cursor(request.cursor, scope, newest=newest)
         responder.incomplete = not await self._freshness.wait_for_own()
         left = request.limit
         while left is None or left > 0:
@@ -58,27 +62,26 @@ class Queries:
             after = place(page[-1])
             left = None if left is None else left - len(page)
         if after is not None:
-            responder.cursor = write_cursor(after, newest=newest)
+            responder.cursor = write_cursor(after, scope, newest=newest)
 
     async def _page(self, wanted: Filter, newest: bool, limit: int, after: Key | None) -> list[Shown]:
         return await self._index.read(
             lambda reads: reads.shown(wanted, newest=newest, limit=limit, after=after)
         )
 
-    async def find(self, request: Get, hello_agent: str, stream: StreamKey) -> Entry | None:
-        """Return the event that is meant, if it is in the index.
+    async def find(self, request: Get, scope: Scope, stream: StreamKey) -> Entry | None:
+        """Return the event that is meant, if it is in the index and in scope.
 
         Args:
             stream: The one whose sequence is meant.
         """
         await self._freshness.wait()
-        scope = scope_of(hello_agent, request.agent)
         if request.event is not None:
             return await self._index.read(lambda reads: reads.by_id(request.event or "", scope))
         return await self._index.read(lambda reads: reads.by_place(stream, request.seq or 0, scope))
 
     async def tail(
-        self, request: Tail, hello_agent: str, account: str | None = None
+        self, request: Tail, identity: Identity, account: str | None = None
     ) -> AsyncGenerator[Entry]:
         """Yield the last events in the order in which they were stored, and with `follow` new ones too.
 
@@ -88,7 +91,7 @@ class Queries:
         Args:
             account: Whose stream of that name is meant; None for all of them.
         """
-        scope = scope_of(hello_agent, request.agent)
+        scope = scope_of(identity, request.agent, request.visibility)
         wanted = replace(filter_of(request, scope, text=request.text, stream=request.stream), account=account)
         await self._freshness.wait()
         index = self._index
@@ -147,27 +150,34 @@ def stored(request: int, entry: Entry | Shown) -> StoredEvent:
     return StoredEvent(request, entry.stream, entry.seq, entry.subject, entry.stored, entry.body)
 
 
-def write_cursor(key: Key, *, newest: bool) -> str:
-    """Return a place in the order of time as text."""
-    return f"{'n' if newest else 'o'}{key[0]}.{key[1]}"
+def write_cursor(key: Key, scope: Scope, *, newest: bool) -> str:
+    """Return a place in the order of time as text, good for queries of the same scope."""
+    return f"{'n' if newest else 'o'}{key[0]}.{key[1]}.{_mark(scope)}"
 
 
-def read_cursor(text: str, *, newest: bool) -> Key:
+def read_cursor(text: str, scope: Scope, *, newest: bool) -> Key:
     """Return the place that `write_cursor` wrote.
 
     Raises:
-        RequestRefused: It is no cursor, or one of the other order.
+        RequestRefused: It is no cursor, or one of another order, or of another agent.
     """
-    order, (time, _, number) = text[:1], text[1:].partition(".")
-    if order != ("n" if newest else "o"):
+    order, numbers = text[:1], text[1:].split(".")
+    if order != ("n" if newest else "o") or len(numbers) != 3:
         raise bad("the cursor is of no query with this order")
     try:
-        key = int(time), int(number)
+        key = int(numbers[0]), int(numbers[1])
     except ValueError:
         raise bad("the cursor is none that a query has ended with") from None
     if max(map(abs, key)) >= 2**63:
         raise bad("the cursor is none that a query has ended with")
+    if numbers[2] != _mark(scope):
+        raise bad("the cursor is of a query about other agents")
     return key
+
+
+def _mark(scope: Scope) -> str:
+    """Return what tells scopes apart. A cursor opens nothing, so this need not be secret."""
+    return xxh32_hexdigest(repr((scope.author, scope.reader)).encode())
 
 
 def _now() -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from eventd_ipc.messages import Context, Recall, Result
 
-from ..access import EVERYBODY, memory_of
+from ..access.scopes import EVERYBODY, memory_of
 from ..config.settings import ContextSettings
 from ..context.builder import build
 from ..context.request import ContextRequest
@@ -58,7 +58,7 @@ class Remembering:
         if not 0 <= request.around <= MAX_AROUND:
             raise bad(f"around is a number of events, from 0 to {MAX_AROUND}")
         wanted = Filter(
-            scope=memory_of(responder.agent, request.agent),
+            scope=memory_of(responder.identity, request.agent),
             session=short("session", request.session),
             types=types_of(request.types),
             since=request.since,
@@ -73,11 +73,13 @@ class Remembering:
         check_agent(request.agent)
         if request.agent == EVERYBODY:
             raise bad("a context is that of one agent")
-        agent = request.agent or responder.agent
-        asked = ContextRequest(agent, short("session", request.session) or None, request.query or None)
+        agent = request.agent or responder.identity.agent
+        granted = memory_of(responder.identity, agent).granted
+        session = short("session", request.session) or None
+        asked = ContextRequest(agent, session, request.query or None, granted)
         settings = self._settings_for(request, agent)
         complete = await self._freshness.wait()
-        block = await self._index.read(lambda reads: build(IndexSource(reads), asked, settings))
+        block = await self._index.read(lambda reads: build(IndexSource(reads, granted), asked, settings))
         document = {"text": block.text, "complete": complete, **block.document}
         await responder.send(Result(request.id, document))
 

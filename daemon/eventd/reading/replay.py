@@ -9,7 +9,7 @@ import anyio
 
 from eventd_ipc.messages import Replay, StoredEvent
 
-from ..access import scope_of
+from ..access.scopes import Forbidden, scope_of
 from ..errors import NatsError
 from ..index.index import Index
 from ..index.model import Filter
@@ -54,7 +54,9 @@ class Replays:
         """Send the stretch that is wanted."""
         check_agent(request.agent)
         self._check(request)
-        wanted = filter_of(request, scope_of(responder.agent, request.agent))
+        if request.to is not None and not responder.identity.admin:
+            raise Forbidden("only administrators may publish what is replayed", hint="leave `to` out")
+        wanted = filter_of(request, scope_of(responder.identity, request.agent, request.visibility))
         agent = wanted.scope.author
         stream, session = self._reads.locate(request.stream, agent)
         if request.to is not None and session is None:

@@ -9,10 +9,15 @@ from ..index.reads import Reads
 
 
 class IndexSource:
-    """A `context.source.Source` over one read of the index."""
+    """A `context.source.Source` over one read of the index.
 
-    def __init__(self, reads: Reads) -> None:
+    Args:
+        granted: Other agents whose internal events may be read.
+    """
+
+    def __init__(self, reads: Reads, granted: frozenset[str] = frozenset()) -> None:
         self._reads = reads
+        self._granted = granted
 
     def newest(
         self, agent: str, *, since: int | None, limit: int, kinds: Sequence[Kind] = ()
@@ -25,9 +30,12 @@ class IndexSource:
         return self._reads.bodies(numbers)
 
     def memories(self, agent: str, *, others: bool, limit: int) -> Sequence[Entry]:
-        """Return memories of the agent, or the public ones of others, newest first."""
-        return self._reads.memories(agent, others=others, limit=limit)
+        """Return memories of the agent, or those of others that it may read, newest first."""
+        if others:
+            return self._reads.memories_of_others(agent, self._granted, limit=limit)
+        return self._reads.memories(agent, limit=limit)
 
     def recall(self, query: str, agent: str, *, limit: int) -> Sequence[Hit]:
         """Return the passages that match a text, best first."""
-        return self._reads.recall(query, Filter(scope=Scope(reader=agent)), limit=limit)
+        scope = Scope(reader=agent, granted=self._granted)
+        return self._reads.recall(query, Filter(scope=scope), limit=limit)

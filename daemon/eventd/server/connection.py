@@ -32,8 +32,12 @@ from eventd_ipc.messages import (
 )
 from eventd_ipc.strict import agent_fault
 
+from ..access.gate import NotAdmitted
+from ..access.identity import Identity
+from ..access.tokens import digest_of
 from ..ingest.refusal import refusal
 from ..outbox.model import Refusal, Submission
+from .audit import Audit
 from .changes import Changes
 from .context import Context
 from .outgoing import Outgoing
@@ -43,12 +47,14 @@ from .stream import PeerStalled, Stream
 
 logger = logging.getLogger(__name__)
 
+CHANGED = "connect again: tokens or rules are not what they were"
 RECEIVE = 64 * 1024  # bytes asked from the socket at once; more keeps others waiting and is not faster
 MAX_HELLO = 16 * 1024  # bytes of the first frame, from somebody who has not said who they are
 SLICE = 0.01  # seconds for which one client's frames may keep all others waiting
 LARGE = 32 * 1024  # bytes of a frame that may take longer than that, at the worst
 PLACE_COST = 128  # bytes that an emit without an ack counts by itself; a refused one also those of its frame
 ROW_COST = 400  # bytes that each of its events counts beside the stored JSON: objects on their way to disk
+LONGEST_REST = 1.0  # seconds for which one that sends too fast is not read; it was told how long to wait
 FAREWELL_TIMEOUT = 1.0  # seconds for a client to read why it is closed
 
 
@@ -78,13 +84,17 @@ class Connection:
         self._stream = stream
         self._peer = peer
         self._agent = ""
+        self._token: str | None = None  # SHA-256 of the one in hello
+        self._audit = Audit(self._facts)
         self.number = number
         self.phase = Phase.GREETING
         self._decoder = FrameDecoder(MAX_HELLO)
         self._changes = Changes()
         self._outgoing = Outgoing(self._settings.max_outgoing, self._settings.stall_timeout, self._changes)
         self._in_flight = 0  # bytes of emits without an ack
+        self._resting_until = 0.0  # perf_counter(); one that sends too fast is not read until then
         self._reading = anyio.CancelScope()
+        self._last_word: Error | None = None  # what the client is told when reading was cancelled
         self._drain_timeout = self._settings.drain_timeout
 
     def __repr__(self) -> str:
@@ -103,7 +113,9 @@ class Connection:
         try:
             with self._stream:
                 async with anyio.create_task_group() as tasks:
-                    self._requests = Requests(self._context, tasks, self._outgoing, self._changes)
+                    self._requests = Requests(
+                        self._context, tasks, self._outgoing, self._changes, self._audit
+                    )
                     tasks.start_soon(self._send_replies, tasks.cancel_scope, name=f"{self.number} replies")
                     await self._part(farewell or await self._converse())
                     tasks.cancel_scope.cancel()
@@ -115,6 +127,19 @@ class Connection:
     def stop(self, drain_timeout: float) -> None:
         """Read nothing more, let what is under way end within `drain_timeout` seconds, and close."""
         self._drain_timeout = drain_timeout
+        self._reading.cancel()
+
+    async def recheck(self) -> None:
+        """Dismiss the client if it would not be let in any more, or as somebody else."""
+        if self.phase is not Phase.OPEN:
+            return
+        try:
+            if await self._admit() is self._requests.identity:
+                return
+            self._last_word = refusal("unauthorised", "what this client may do has changed", hint=CHANGED)
+        except NotAdmitted as error:
+            self._last_word = refusal("unauthorised", str(error), hint=error.hint)
+        self._audit.denied("hello", self._last_word.message)
         self._reading.cancel()
 
     # Greeting.
@@ -131,18 +156,33 @@ class Connection:
                 return refusal(error.code, str(error))
             except _Dismissed as dismissed:
                 return dismissed.farewell
-        return refusal("shutting_down", "eventd is stopping")
+        return self._last_word or refusal("shutting_down", "eventd is stopping")
 
     async def _greet(self) -> None:
         with anyio.move_on_after(self._settings.hello_timeout):
             while (frame := self._decoder.next_frame()) is NEED_DATA:
                 await self._receive()
-            self._welcome(_read_hello(frame))
+            hello = _read_hello(frame)
+            self._agent = hello.agent
+            self._token = digest_of(hello.token) if hello.token else None
+            gate, changes = self._context.gate, None
+            try:
+                while changes != gate.changes:  # once more where a token has changed meanwhile
+                    changes = gate.changes
+                    self._requests.identity = await self._admit()
+            except NotAdmitted as error:
+                if self._token is not None:  # who shows none may just not know that one is needed
+                    self._audit.denied("hello", str(error))
+                raise _Dismissed("unauthorised", str(error), error.hint) from error
+            self._welcome(hello, self._requests.identity)
             return
         raise _Dismissed("hello_timeout", f"no hello within {self._settings.hello_timeout:g} s")
 
-    def _welcome(self, hello: Hello) -> None:
-        self._agent = hello.agent
+    async def _admit(self) -> Identity:
+        gate = self._context.gate
+        return await anyio.to_thread.run_sync(gate.admit, self._agent, self._token, self._peer)
+
+    def _welcome(self, hello: Hello, identity: Identity) -> None:
         self._decoder.max_frame = self._settings.max_frame
         self.phase = Phase.OPEN
         self._stats.frames += 1
@@ -153,7 +193,9 @@ class Connection:
                     server=self._context.name,
                     limits=self._settings.limits,
                     agent=hello.agent,
-                    can=self._context.operations.names,
+                    can=self._context.operations.names(identity),
+                    admin=identity.admin,
+                    proof=identity.proof.value,
                 )
             )
         )
@@ -164,6 +206,9 @@ class Connection:
 
     async def _read(self) -> None:
         while True:
+            if self._resting_until:
+                await anyio.sleep(self._resting_until - perf_counter())
+                self._resting_until = 0.0
             await self._context.in_flight.until_room()
             await self._changes.until(self._may_read)
             rest = self._take_frames()
@@ -209,6 +254,8 @@ class Connection:
                     place: Any = taken.context
                     batch.append(taken)
                     cost += place.size
+                    if self._resting_until:
+                        break
                 else:
                     self._dispatch(taken)
                     if not self._may_read():
@@ -245,10 +292,14 @@ class Connection:
         if type(request) is not Emit:
             return request
         try:
-            verdict = self._context.admission.admit(request, self._agent)
+            verdict = self._context.admission.admit(request, self._requests.identity)
         except Exception as error:
             verdict = internal_error(error, request.id, "emit")
         if isinstance(verdict, Error):
+            if verdict.code == "forbidden":
+                self._audit.denied("emit", verdict.message)
+            elif verdict.retry_after_ms is not None:
+                self._resting_until = perf_counter() + min(verdict.retry_after_ms / 1000, LONGEST_REST)
             return _refused(verdict, frame)
         size = PLACE_COST + ROW_COST * len(verdict.rows) + verdict.size
         verdict.context = _Place(request.id, size)
@@ -293,7 +344,7 @@ class Connection:
             case Hello():
                 raise _Dismissed("hello_required", "a second hello on the same connection")
             case _:
-                self._requests.start(request, self._agent)
+                self._requests.start(request)
 
     # Parting.
 
@@ -358,9 +409,9 @@ def _refused(error: Error, frame: bytes) -> Submission:
 class _Dismissed(Exception):
     """The client broke a rule after which nothing more is read from it."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.farewell = refusal(code, message)
+        self.farewell = refusal(code, message, hint=hint)
 
 
 def _read_hello(frame: bytes) -> Hello:

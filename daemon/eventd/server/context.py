@@ -5,6 +5,7 @@ from typing import Protocol
 
 from anyio import CapacityLimiter
 
+from ..access.gate import Gate
 from ..ingest.admission import Admission
 from ..outbox.model import Done, Submission
 from .inflight import InFlight
@@ -25,6 +26,7 @@ class Context:
     """What all connections of a server share.
 
     Attributes:
+        gate: Decides who a client is.
         admission: That of today's configuration; looked up anew for each batch.
         name: Name and version of the server, for welcome.
         in_flight: Emits of all connections that have no reply yet.
@@ -32,6 +34,7 @@ class Context:
     """
 
     settings: ServerSettings
+    gate: Gate
     admission: Admission
     outbox: Accepts
     operations: Operations

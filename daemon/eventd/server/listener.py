@@ -25,6 +25,7 @@ from .stream import Stream
 logger = logging.getLogger(__name__)
 
 MODE = 0o600  # of the socket
+GROUP_MODE = 0o660  # of one that is shared with a group
 BACKLOG = 1024  # connections that wait for accept; the kernel lowers it to its own maximum
 MAX_PATH = 107 if sys.platform == "linux" else 103  # bytes of sun_path without its final NUL
 SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -51,11 +52,13 @@ class Listener:
         self._socket = bound
 
     @classmethod
-    def bind(cls, path: Path, mode: int = MODE) -> Self:
+    def bind(cls, path: Path, mode: int | None = None, group: int | None = None) -> Self:
         """Make the socket, and its folder where that is missing.
 
         Args:
-            mode: Permissions of the socket; the folder's are checked, not changed.
+            mode: Permissions of the socket; None is `MODE`, or `GROUP_MODE` with a group. A folder that is
+                made here lets the same people through; one that is there is checked, not changed.
+            group: Unix group of the socket; None is the daemon's own.
 
         Raises:
             AlreadyRunning: Somebody answers there; the message names the process.
@@ -66,11 +69,16 @@ class Listener:
                 f"the path of the socket is longer than the {MAX_PATH} bytes that the system allows: {path}",
                 hint="choose a shorter one with --socket or EVENTD_SOCKET",
             )
+        mode = mode or (MODE if group is None else GROUP_MODE)
         try:
+            is_new = not path.parent.exists()
             prepare_folder(path.parent)
+            if is_new:
+                _let_through(path.parent, mode, group)
             with _locked(path.parent):
                 _remove_stale(path)
-                bound, inode = _bind(path, mode)
+                bound, inode = _bind(path, mode, group)
+            _warn_of_closed_folders(path, mode)
         except UnsafeSocket as error:
             raise ListenError(error.args[0], hint=error.hint) from error
         except OSError as error:
@@ -163,11 +171,31 @@ def _remove_stale(path: Path) -> None:
     logger.info("removed the socket that a daemon left behind", extra={"action": "stale_socket_removed"})
 
 
-def _bind(path: Path, mode: int) -> tuple[socket.socket, tuple[int, int]]:
+def _let_through(folder: Path, mode: int, group: int | None) -> None:
+    """Let those who may use the socket pass through its folder, and do nothing else there."""
+    if group is not None:
+        os.chown(folder, -1, group)
+    folder.chmod(0o700 | (mode & 0o060 and 0o010) | (mode & 0o006 and 0o001))
+
+
+def _warn_of_closed_folders(path: Path, mode: int) -> None:
+    """Tell when a folder keeps out those whom the socket would let in."""
+    passing = (stat.S_IXGRP if mode & 0o060 else 0) | (stat.S_IXOTH if mode & 0o006 else 0)
+    for folder in path.absolute().parents:
+        if passing and not folder.stat().st_mode & passing:
+            logger.warning(
+                "other users cannot reach the socket: they may not pass through the folder %s", folder,
+                extra={"action": "socket_out_of_reach", "hint": f"chmod g+x {folder}, or o+x"},
+            )  # fmt: skip
+
+
+def _bind(path: Path, mode: int, group: int | None) -> tuple[socket.socket, tuple[int, int]]:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(os.fspath(path))
         # Nobody can connect before listen(), so the mode that the umask left does not matter.
+        if group is not None:
+            os.chown(path, -1, group)
         path.chmod(mode)
         bound.listen(BACKLOG)
         return bound, _inode(path)

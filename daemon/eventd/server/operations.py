@@ -9,6 +9,7 @@ import anyio
 from eventd_ipc.codec import encode
 from eventd_ipc.messages import End, Reply, Request, StoredEvent
 
+from ..access.identity import Identity
 from ..errors import EventdError
 from .changes import Changes
 from .outgoing import Outgoing
@@ -35,13 +36,13 @@ class Responder:
 
     Attributes:
         request: Its id, which every reply carries.
-        agent: The name in the connection's hello.
+        identity: Who asks, and what that lets them do.
         answered: Whether a reply was given.
     """
 
-    def __init__(self, request: int, agent: str, outgoing: Outgoing) -> None:
+    def __init__(self, request: int, identity: Identity, outgoing: Outgoing) -> None:
         self.request = request
-        self.agent = agent
+        self.identity = identity
         self.answered = False
         self._outgoing = outgoing
 
@@ -63,8 +64,8 @@ class StreamResponder(Responder):
         incomplete: Whether something may be missing, for `end`.
     """
 
-    def __init__(self, request: int, agent: str, outgoing: Outgoing, credit: int) -> None:
-        super().__init__(request, agent, outgoing)
+    def __init__(self, request: int, identity: Identity, outgoing: Outgoing, credit: int) -> None:
+        super().__init__(request, identity, outgoing)
         self.scope = anyio.CancelScope()
         self.last_word: Reply = End(request, cancelled=True)
         self.cursor: str | None = None
@@ -112,11 +113,13 @@ class Operation:
 
     Attributes:
         stream: Whether the answer is a stream; its request has a `credit`.
+        admin: Whether only administrators may ask.
     """
 
     name: str
     handler: Handler
     stream: bool
+    admin: bool
 
 
 class Operations:
@@ -125,11 +128,14 @@ class Operations:
     def __init__(self) -> None:
         self._by_type: dict[type[Request], Operation] = {}
 
-    def add(self, request: type[Request], handler: Handler, *, stream: bool = False) -> None:
+    def add(
+        self, request: type[Request], handler: Handler, *, stream: bool = False, admin: bool = False
+    ) -> None:
         """Let a handler answer a kind of request.
 
         Args:
             stream: The handler gets a `StreamResponder` rather than a `Responder`.
+            admin: Nobody else than administrators may ask.
 
         Raises:
             ValueError: Another one does already.
@@ -137,16 +143,16 @@ class Operations:
         name = str(request.__struct_config__.tag)
         if request in self._by_type:
             raise ValueError(f"the request {name!r} has a handler already")
-        self._by_type[request] = Operation(name, handler, stream)
+        self._by_type[request] = Operation(name, handler, stream, admin)
 
     def find(self, request: Request) -> Operation | None:
         """Return who answers a request."""
         return self._by_type.get(type(request))
 
-    @property
-    def names(self) -> list[str]:
-        """The requests that are answered, for `can` in welcome."""
-        names = {operation.name for operation in self._by_type.values()} | {"emit", "ping"}
-        if any(operation.stream for operation in self._by_type.values()):
+    def names(self, identity: Identity) -> list[str]:
+        """Return the requests that are answered to somebody, for `can` in welcome."""
+        open_to = [found for found in self._by_type.values() if identity.admin or not found.admin]
+        names = {operation.name for operation in open_to} | {"emit", "ping"}
+        if any(operation.stream for operation in open_to):
             names |= {"credit", "cancel"}
         return sorted(names)

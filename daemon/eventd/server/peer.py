@@ -1,10 +1,13 @@
 """Who is at the other end of a Unix socket, as the kernel says it."""
 
+import errno
 import socket
 import struct
 import sys
 from dataclasses import dataclass
 
+_PEERGROUPS = 59  # Linux: SO_PEERGROUPS of <asm-generic/socket.h>, since 4.13; Python has no name for it
+_MAX_GROUPS = 65_536  # Linux: NGROUPS_MAX
 _UCRED = struct.Struct("=iII")  # Linux: struct ucred {pid, uid, gid}
 _SOL_LOCAL = 0  # macOS: <sys/un.h>
 _LOCAL_PEERCRED = 0x001
@@ -15,11 +18,15 @@ _PID = struct.Struct("=i")
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process and its user, as they were when the connection was made (or the socket began to listen)."""
+    """A process and its user, as they were when the connection was made (or the socket began to listen).
+
+    Attributes:
+        gids: All its groups, the supplementary ones too.
+    """
 
     pid: int
     uid: int
-    gid: int
+    gids: frozenset[int]
 
     def __str__(self) -> str:
         return f"pid {self.pid} (uid {self.uid})"
@@ -33,7 +40,19 @@ if sys.platform == "linux":
         Raises:
             OSError: The kernel does not say.
         """
-        return Peer(*_UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)))
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        pid, uid, gid = _UCRED.unpack(credentials)
+        return Peer(pid, uid, frozenset((gid, *_groups(connection))))
+
+    def _groups(connection: socket.socket) -> tuple[int, ...]:
+        """Return the supplementary groups; none where the kernel is too old to say."""
+        try:
+            data = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, 4 * 32)
+        except OSError as error:
+            if error.errno != errno.ERANGE:
+                return ()
+            data = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, 4 * _MAX_GROUPS)
+        return struct.unpack(f"={len(data) // 4}I", data)
 
 else:
 
@@ -45,4 +64,4 @@ else:
         """
         credentials = _XUCRED.unpack(connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size))
         (pid,) = _PID.unpack(connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID, _PID.size))
-        return Peer(pid, uid=credentials[1], gid=credentials[3])
+        return Peer(pid, credentials[1], frozenset(credentials[3 : 3 + credentials[2]]))

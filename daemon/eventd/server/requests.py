@@ -8,8 +8,11 @@ from anyio.abc import TaskGroup
 from eventd_ipc.codec import encode
 from eventd_ipc.messages import Cancel, Credit, End, Error
 
+from ..access.identity import Identity
+from ..access.scopes import Forbidden
 from ..errors import IndexUnusable, NatsError
 from ..ingest.refusal import refusal
+from .audit import Audit
 from .changes import Changes
 from .context import Context
 from .operations import Operation, RequestRefused, Responder, StreamResponder
@@ -27,13 +30,20 @@ class Requests:
         tasks: Where handlers run.
         outgoing: Where replies go.
         changes: Notified when a request has ended.
+        audit: Told what was not allowed.
 
     Attributes:
+        identity: Who asks; set once that is known, before the first request.
         running: Handlers under way, streams not counted.
     """
 
-    def __init__(self, context: Context, tasks: TaskGroup, outgoing: Outgoing, changes: Changes) -> None:
+    identity: Identity
+
+    def __init__(
+        self, context: Context, tasks: TaskGroup, outgoing: Outgoing, changes: Changes, audit: Audit
+    ) -> None:
         self.running = 0
+        self._audit = audit
         self._operations = context.operations
         self._settings = context.settings
         self._stats = context.stats
@@ -51,14 +61,24 @@ class Requests:
         """Whether another request may be started."""
         return self.running < self._settings.max_requests
 
-    def start(self, request: Any, agent: str) -> None:
-        """Let a handler answer the request of an agent; one that cannot be started is refused."""
+    def start(self, request: Any) -> None:
+        """Let a handler answer a request; one that cannot be started is refused."""
         operation = self._operations.find(request)
         if operation is None:
             name = request.__struct_config__.tag
             self.refuse(refusal("unknown_op", f"this eventd does not answer {name!r}", request=request.id))
+        elif operation.admin and not self.identity.admin:
+            self._audit.denied(operation.name, f"{self.identity.agent!r} is no administrator")
+            self.refuse(
+                refusal(
+                    "forbidden",
+                    f"{operation.name!r} is for administrators",
+                    hint="show the token in dataDir/admin.token, or see `admin.allowUids` in config.yml",
+                    request=request.id,
+                )
+            )
         elif not operation.stream:
-            responder = Responder(request.id, agent, self._outgoing)
+            responder = Responder(request.id, self.identity, self._outgoing)
             self.running += 1
             self._tasks.start_soon(self._answer, operation, request, responder, name=operation.name)
         elif request.id in self._streams:
@@ -76,7 +96,7 @@ class Requests:
                 )
             )
         else:
-            stream = StreamResponder(request.id, agent, self._outgoing, request.credit)
+            stream = StreamResponder(request.id, self.identity, self._outgoing, request.credit)
             self._streams[request.id] = stream
             self._stats.streams += 1
             self._tasks.start_soon(self._answer_stream, operation, request, stream, name=operation.name)
@@ -109,7 +129,7 @@ class Requests:
             if not responder.answered:
                 raise AssertionError("the handler returned without a reply")
         except Exception as error:
-            self.refuse(_refusal_for(error, request.id, operation))
+            self.refuse(self._refusal_for(error, request.id, operation))
         finally:
             self.running -= 1
             self._changes.notify()
@@ -123,25 +143,27 @@ class Requests:
             else:
                 await stream.send(End(request.id, cursor=stream.cursor, incomplete=stream.incomplete))
         except Exception as error:
-            self.refuse(_refusal_for(error, request.id, operation))
+            self.refuse(self._refusal_for(error, request.id, operation))
         finally:
             del self._streams[request.id]
             self._stats.streams -= 1
             self._changes.notify()
 
-
-def _refusal_for(error: Exception, request: int, operation: Operation) -> Error:
-    """Turn what a handler raised into the reply; what it did not mean to raise is logged as the bug it is."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    match error:
-        case RequestRefused():
-            after = None if error.retry_after is None else round(error.retry_after * 1000)
-            return refusal(error.code, str(error), hint=error.hint, request=request, retry_after_ms=after)
-        case NatsError() | IndexUnusable():
-            return refusal("unavailable", str(error), hint=error.hint, request=request)
-        case _:
-            return internal_error(error, request, operation.name)
+    def _refusal_for(self, error: Exception, request: int, operation: Operation) -> Error:
+        """Turn what a handler raised into the reply; what it did not mean to is logged as the bug it is."""
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        match error:
+            case RequestRefused():
+                after = None if error.retry_after is None else round(error.retry_after * 1000)
+                return refusal(error.code, str(error), hint=error.hint, request=request, retry_after_ms=after)
+            case Forbidden():
+                self._audit.denied(operation.name, str(error))
+                return refusal("forbidden", str(error), hint=error.hint, request=request)
+            case NatsError() | IndexUnusable():
+                return refusal("unavailable", str(error), hint=error.hint, request=request)
+            case _:
+                return internal_error(error, request, operation.name)
 
 
 def internal_error(error: Exception, request: int, what: str) -> Error:

@@ -65,6 +65,11 @@ class Server:
         for connection in self._connections:
             connection.stop(drain_timeout)
 
+    async def recheck(self) -> None:
+        """Dismiss the clients that would not be let in any more as who they are."""
+        for connection in list(self._connections):
+            await connection.recheck()
+
     def _begin(self, tasks: TaskGroup, stream: Stream, peer: Peer | None) -> None:
         stats = self.context.stats
         stats.accepted += 1

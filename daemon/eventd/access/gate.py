@@ -1,0 +1,199 @@
+"""The gate: decides at hello who a client is. Where any rule exists, who cannot prove a name is refused.
+
+Rules are those of config.yml (`token`, `tokenFile`, `allowUids`, `allowGids` of an agent, `admin`) and the
+tokens that `eventd token` has made. Without any, the socket's file mode is all there is: whoever may open the
+socket is the one user of all agents.
+"""
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from ..config.settings import AccessSettings, AgentAccess
+from ..errors import ConfigError, EventdError
+from ..paths import admin_token_file, token_folder
+from .identity import NOBODY, Identity, Proof
+from .tokens import AdminToken, TokenFolder, TokensUnusable, is_known, lines_of
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")
+"""Names that `allowUnlisted` lets in: none that looks like another one's in other letters."""
+
+
+class NotAdmitted(EventdError):
+    """A client may not speak as the agent that it names."""
+
+
+class Process(Protocol):
+    """Who is at the other end of the socket, as the kernel says it."""
+
+    @property
+    def uid(self) -> int:
+        """Its user."""
+
+    @property
+    def gids(self) -> frozenset[int]:
+        """All its groups."""
+
+
+class Gate:
+    """Decides who may speak as whom. It reads small files, so it is asked in a worker thread.
+
+    Args:
+        settings: The rules of the configuration.
+        data_dir: Where the tokens are that eventd has made.
+
+    Attributes:
+        changes: Counts how often `look` has seen other files than before.
+    """
+
+    def __init__(self, settings: AccessSettings, data_dir: Path) -> None:
+        self._settings = settings
+        self._tokens = TokenFolder(token_folder(data_dir))
+        self._admin_token = AdminToken(admin_token_file(data_dir))
+        self._identities: dict[tuple[str, Proof], Identity] = {}
+        self._grants = {name: rule.can_read for name, rule in settings.agents.items() if rule.can_read}
+        self._seen = self._signature()
+        self.changes = 0
+
+    def prepare(self) -> None:
+        """Make the administrator's token, where there is none.
+
+        Raises:
+            TokensUnusable: It cannot be made.
+        """
+        self._admin_token.ensure()
+        self._seen = self._signature()
+
+    def admit(self, agent: str, digest: str | None, peer: Process | None) -> Identity:
+        """Return who a client is; the same object as long as nothing has changed.
+
+        Args:
+            agent: The name in its hello; a sound one.
+            digest: SHA-256 of the token that it shows.
+            peer: Its process, where the kernel says it.
+
+        Raises:
+            NotAdmitted: It may not speak as that agent.
+        """
+        listed = self._made()
+        if not self._settings.has_rules and not listed:
+            return self._identity(agent, Proof.OPEN)
+        if self._is_admin(digest, peer):
+            return self._identity(agent, Proof.ADMIN)
+        rule = self._settings.agents.get(agent)
+        if not (agent in listed or (rule is not None and rule.has_rule)):
+            return self._unlisted(agent, {*listed, *self._settings.agents})
+        return self._identity(agent, self._prove(agent, rule or AgentAccess(), digest, peer))
+
+    def look(self) -> bool:
+        """Return whether a file with tokens is not what it was at the last look."""
+        seen = self._signature()
+        changed = seen != self._seen
+        self._seen = seen
+        self.changes += changed
+        return changed
+
+    def _prove(self, agent: str, rule: AgentAccess, digest: str | None, peer: Process | None) -> Proof:
+        """Return how the agent is proved; every kind of rule that it has must be met."""
+        proof = Proof.PEER
+        if (tokens := self._tokens_of(agent, rule)) is not None:
+            if digest is None:
+                raise NotAdmitted(
+                    f"agent {agent!r} has to show its token",
+                    hint="set EVENTD_TOKEN; `eventd token new` makes one",
+                )
+            if not is_known(digest, tokens):
+                raise NotAdmitted(
+                    f"the token is not one of agent {agent!r}",
+                    hint="check EVENTD_TOKEN; it may have been revoked",
+                )
+            proof = Proof.TOKEN
+        if (rule.uids or rule.gids) and not _is_among(peer, rule.uids, rule.gids):
+            who = f"user {peer.uid}" if peer is not None else "this process"
+            raise NotAdmitted(
+                f"{who} may not speak as agent {agent!r}",
+                hint=f"add it to `agents.{agent}.allowUids` or `allowGids` in config.yml",
+            )
+        return proof
+
+    def _tokens_of(self, agent: str, rule: AgentAccess) -> list[str] | None:
+        """Return what is good as a token of an agent; None where it needs none."""
+        try:
+            made = self._tokens.lines(agent)
+            configured = None if rule.token is None else lines_of(rule.token.reveal())
+        except (TokensUnusable, ConfigError) as error:
+            raise NotAdmitted(f"the token of agent {agent!r} cannot be checked: {error}") from error
+        if made is None and configured is None:
+            return None
+        return [*(made or ()), *(configured or ())]
+
+    def _is_admin(self, digest: str | None, peer: Process | None) -> bool:
+        """Look at the token where one is shown: an agent of an administrator's user is only that agent."""
+        if digest is None:
+            return _is_among(peer, self._settings.admin_uids, self._settings.admin_gids)
+        try:
+            return is_known(digest, self._admin_token.lines())
+        except TokensUnusable:
+            return False  # nobody is an administrator by a file that cannot be read
+
+    def _unlisted(self, agent: str, names: Iterable[str]) -> Identity:
+        if not self._settings.allow_unlisted:
+            raise NotAdmitted(
+                f"no rule lets anybody speak as agent {agent!r}",
+                hint=f"`eventd token new {agent}` makes one; `allowUnlisted: true` lets in agents without",
+            )
+        others = (name.casefold() for name in names if name != agent)
+        if not PLAIN_NAME.fullmatch(agent) or agent.casefold() in others:
+            raise NotAdmitted(
+                f"the name {agent!r} could be taken for another agent's",
+                hint="an agent without a rule has a name of plain letters, digits, '.', '_' and '-', "
+                "which is no listed one in other letters",
+            )
+        return self._identity(agent, Proof.UNLISTED)
+
+    def _made(self) -> set[str]:
+        try:
+            return self._tokens.agents()
+        except TokensUnusable as error:
+            raise NotAdmitted(f"nobody can be let in: {error}", hint=error.hint) from error
+
+    def _identity(self, agent: str, proof: Proof) -> Identity:
+        if (known := self._identities.get((agent, proof))) is not None:
+            return known
+        admin = proof in (Proof.OPEN, Proof.ADMIN)
+        rule = self._settings.agents.get(agent)
+        grants = self._grants
+        if not admin:
+            proved = rule is not None and proof is not Proof.UNLISTED
+            grants = {agent: self._grants[agent]} if proved and agent in self._grants else {}
+        identity = Identity(
+            agent,
+            admin=admin,
+            proof=proof,
+            grants=grants,
+            can_write_as=NOBODY if rule is None or proof is Proof.UNLISTED else rule.can_write_as,
+        )
+        return self._identities.setdefault((agent, proof), identity)
+
+    def _signature(self) -> tuple[object, ...]:
+        """Return what changes with the files that hold tokens."""
+        files = [self._admin_token.path, self._tokens.path]
+        with suppress(OSError):
+            files += sorted(self._tokens.path.iterdir())
+        tokens = (rule.token for rule in self._settings.agents.values())
+        files += [token.path for token in tokens if token is not None and token.path is not None]
+        return tuple(map(_stamp, files))
+
+
+def _is_among(peer: Process | None, uids: frozenset[int], gids: frozenset[int]) -> bool:
+    return peer is not None and (peer.uid in uids or not gids.isdisjoint(peer.gids))
+
+
+def _stamp(path: Path) -> tuple[object, ...]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return (path, error.errno)
+    return (path, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)

@@ -1,0 +1,235 @@
+"""Tokens: made, kept as hashes, compared in constant time; and the file that holds the administrator's.
+
+A token that eventd makes has 256 random bits, so a plain SHA-256 of it cannot be turned back by guessing.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import EventdError
+from ..subjects import decode_token, encode_token
+
+TOKEN_BYTES = 32
+TOKEN_PREFIX = "evt_"  # noqa: S105 - so that people and secret scanners know one when they see it
+HASHED = "sha256:"
+"""Begins a line of a token file that holds a token's SHA-256 in hex, rather than the token itself."""
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+class TokensUnusable(EventdError):
+    """A file with tokens cannot be read or written. Who needs it to prove a name is refused."""
+
+
+def new_token() -> str:
+    """Return a fresh random token."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def digest_of(token: str) -> str:
+    """Return a token's SHA-256 in hex."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_known(digest: str, lines: Iterable[str]) -> bool:
+    """Whether a token is one of those in the lines of a file, each plain or hashed; all are compared."""
+    known = False
+    for line in lines:
+        expected = line.removeprefix(HASHED).lower() if line.startswith(HASHED) else digest_of(line)
+        known |= hmac.compare_digest(digest.encode(), expected.encode())
+    return known
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the tokens in the text of a file: a line each, without comments and empty lines."""
+    lines = map(str.strip, text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An agent that has to show a token made here.
+
+    Attributes:
+        tokens: How many are good for it; with none it is locked out.
+        changed: When that was last changed, Unix seconds.
+    """
+
+    agent: str
+    tokens: int
+    changed: float
+
+
+class TokenFolder:
+    """Hashes of the tokens that `eventd token` has made: a file for each agent, read afresh at each hello.
+
+    An agent with a file needs one of its tokens, also when the file is empty or unreadable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def agents(self) -> set[str]:
+        """Return the agents that have a file; the names of other files are passed over.
+
+        Raises:
+            TokensUnusable: The folder is there and cannot be read.
+        """
+        try:
+            names = [file.name for file in self.path.iterdir()]
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise _unusable("read", self.path, error) from error
+        return {agent for name in names if (agent := _agent_of(name)) is not None}
+
+    def lines(self, agent: str) -> list[str] | None:
+        """Return the hashes for an agent; None where it has no file.
+
+        Raises:
+            TokensUnusable: The file cannot be read.
+        """
+        try:
+            return lines_of(self._file(agent).read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unusable("read", self._file(agent), error) from error
+
+    def entries(self) -> list[Entry]:
+        """Return what is known of each agent, by name.
+
+        Raises:
+            TokensUnusable: A file cannot be read.
+        """
+        found: list[Entry] = []
+        for agent in sorted(self.agents()):
+            lines = self.lines(agent)
+            if lines is not None:
+                found.append(Entry(agent, len(lines), self._file(agent).stat().st_mtime))
+        return found
+
+    def make(self, agent: str, *, keep: bool = False) -> str:
+        """Make a token for an agent and return it; only its hash is kept.
+
+        Args:
+            keep: Whether the tokens it has stay good, so that a program can change over.
+
+        Raises:
+            TokensUnusable: The file cannot be written.
+        """
+        token = new_token()
+        self._write(agent, [*((self.lines(agent) or []) if keep else []), HASHED + digest_of(token)])
+        return token
+
+    def revoke(self, agent: str) -> None:
+        """Take all tokens of an agent away; it stays locked out until it gets a new one.
+
+        Raises:
+            TokensUnusable: The file cannot be written.
+        """
+        self._write(agent, [])
+
+    def drop(self, agent: str) -> bool:
+        """Forget that an agent needs a token from here; return whether it did.
+
+        Raises:
+            TokensUnusable: The file cannot be removed.
+        """
+        try:
+            self._file(agent).unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _unusable("remove", self._file(agent), error) from error
+        return True
+
+    def _write(self, agent: str, lines: list[str]) -> None:
+        try:
+            if not self.path.is_dir():
+                self.path.mkdir(FOLDER_MODE)
+                _give_to_owner(self.path)
+            made = datetime.now(UTC).isoformat(timespec="seconds")
+            write_private(self._file(agent), "\n".join([f"# {agent}, changed {made}", *lines, ""]))
+        except OSError as error:
+            raise _unusable("write", self._file(agent), error) from error
+
+    def _file(self, agent: str) -> Path:
+        return self.path / encode_token(agent)
+
+
+class AdminToken:
+    """The token that makes an administrator of who shows it, in a file for the daemon's user only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def ensure(self) -> None:
+        """Make it, unless it is there.
+
+        Raises:
+            TokensUnusable: It can be neither read nor made.
+        """
+        try:
+            if not self.path.exists():
+                write_private(self.path, f"{new_token()}\n")
+        except OSError as error:
+            raise _unusable("write", self.path, error) from error
+
+    def lines(self) -> list[str]:
+        """Return the tokens that are good now; none where there is no file.
+
+        Raises:
+            TokensUnusable: The file cannot be read.
+        """
+        try:
+            return lines_of(self.path.read_text())
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unusable("read", self.path, error) from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file for its owner only, as a whole or not at all."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _give_to_owner(new)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _give_to_owner(path: Path) -> None:
+    """Let root write for the daemon: what is made belongs to the owner of the folder that it is in."""
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _agent_of(name: str) -> str | None:
+    try:
+        return decode_token(name)
+    except ValueError:
+        return None
+
+
+def _unusable(what: str, path: Path, error: Exception) -> TokensUnusable:
+    reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it is no text"
+    return TokensUnusable(
+        f"cannot {what} {path}: {reason}",
+        hint="only the daemon's user and root can; check its owner and mode",
+    )

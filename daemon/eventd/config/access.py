@@ -1,0 +1,72 @@
+"""From the sections of a file to who may do what on the socket, and how much."""
+
+from .merge import given
+from .problems import ROOT, KeyPath, Report
+from .schema import AgentSection, EventStore, RouteSection
+from .servers import Servers
+from .settings import AccessSettings, AgentAccess, Rate, RateSettings, SocketSettings
+
+BY_ALL = 0o006  # permissions with which everybody on the machine can use a socket
+
+
+class Access:
+    """Makes the settings; what is wrong goes into the report."""
+
+    def __init__(self, report: Report, servers: Servers) -> None:
+        self._report = report
+        self._servers = servers
+
+    def access(self, node: EventStore, socket: SocketSettings) -> AccessSettings:
+        """Return who may do what."""
+        agents = {name: self._agent(name, entry) for name, entry in (node.agents or {}).items()}
+        admin = node.admin
+        settings = AccessSettings(
+            agents=agents,
+            allow_unlisted=given(node.allow_unlisted, False),
+            admin_uids=frozenset((admin and admin.allow_uids) or ()),
+            admin_gids=frozenset((admin and admin.allow_gids) or ()),
+        )
+        if ((socket.mode or 0) & BY_ALL) and not settings.has_rules:
+            self._report.warning(
+                (*ROOT, "socket", "mode"),
+                "everybody on this machine can read and write as every agent; "
+                "give the agents tokens or allowUids",
+            )
+        return settings
+
+    def rates(self, node: EventStore) -> RateSettings:
+        """Return how much agents may send."""
+        default = self._rate(node, ROOT, None)
+        entries = (node.agents or {}).items()
+        return RateSettings(
+            default, {name: self._rate(entry, (*ROOT, "agents", name), default) for name, entry in entries}
+        )
+
+    def _agent(self, name: str, entry: AgentSection) -> AgentAccess:
+        path = (*ROOT, "agents", name)
+        for key, others in (("canRead", entry.can_read), ("canWriteAs", entry.can_write_as)):
+            if name in (others or ()):
+                self._report.warning((*path, key), f"{name} may do that anyway, as itself")
+        return AgentAccess(
+            token=self._servers.secret(entry.token, entry.token_file, (*path, "token")),
+            uids=self._some(entry.allow_uids, (*path, "allowUids")),
+            gids=self._some(entry.allow_gids, (*path, "allowGids")),
+            can_read=frozenset(entry.can_read or ()) - {name},
+            can_write_as=frozenset(entry.can_write_as or ()) - {name},
+        )
+
+    def _some(self, numbers: list[int] | None, path: KeyPath) -> frozenset[int]:
+        if numbers is not None and not numbers:
+            self._report.problem(path, "names nobody; take the line out, or name those who are let in")
+        return frozenset(numbers or ())
+
+    def _rate(self, section: RouteSection, path: KeyPath, parent: Rate | None) -> Rate | None:
+        if section.max_events_per_second is not None:
+            per_second = section.max_events_per_second
+            return Rate(per_second, given(section.burst, max(1, round(per_second))))
+        if section.burst is None:
+            return parent
+        if parent is None:
+            self._report.problem((*path, "burst"), "is the burst of a limit; add maxEventsPerSecond")
+            return None
+        return Rate(parent.per_second, section.burst)
