@@ -30,7 +30,6 @@ from .embedded.server import EmbeddedServer
 from .errors import EmbeddedServerError, EventdError
 from .index.index import Index
 from .indexing.indexer import Indexer
-from .indexing.owners import Owners
 from .ingest.admission import Admission
 from .jetstream.endpoint import Endpoint, Resolve, fixed
 from .outbox.outbox import Outbox
@@ -186,10 +185,10 @@ class Daemon:
         return Reading(
             streams,
             Queries(index, freshness),
-            Replays(config.routes, streams, index),
+            Replays(config.routes, streams, index, indexer.ownership),
             Remembering(index, freshness, config.context, config.contexts),
             indexer,
-            Owners(config.routes),
+            indexer.ownership,
             fleet.all_connected,
         )
 

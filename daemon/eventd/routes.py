@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from .secret import Secret
 
@@ -85,6 +86,32 @@ class Route:
     shared_account: bool = False
 
 
+def same_account(route: Route, other: Route) -> bool:
+    """Whether two routes log in to one account, as far as the configuration says.
+
+    Two logins at one server are two accounts unless both routes say `shared_account`: what a server tells
+    about it is no proof, since an agent may own the account, or the server.
+    """
+    server, others = route.server, other.server
+    return (
+        not set(server.urls).isdisjoint(others.urls)
+        and server.js_domain == others.js_domain
+        and (server.credentials == others.credentials or (route.shared_account and other.shared_account))
+    )
+
+
+class StreamKey(NamedTuple):
+    """A stream, told from those of the same name in other accounts.
+
+    Attributes:
+        account: From `Routes.account_of`.
+        name: JetStream's own name of it.
+    """
+
+    account: str
+    name: str
+
+
 DEFAULT_ROUTE = "*"
 """Name of the route of agents without an entry; no agent can be called that."""
 
@@ -103,6 +130,13 @@ class Routes:
     def all(self) -> list[Route]:
         """Return every route, the default first."""
         return [self.default, *self.by_agent.values()]
+
+    def account_of(self, route: Route) -> str:
+        """Return what we call the account of a route: the name of the first route that logs in to it.
+
+        A name that stays when passwords and addresses change: the index knows streams by it.
+        """
+        return next((first.name for first in self.all() if same_account(first, route)), route.name)
 
     def overlapping(self) -> bool:
         """Whether an agent's subjects lie below the default prefix on the same server.

@@ -18,6 +18,7 @@ from eventd.index.connection import open_writer
 from eventd.index.model import NewEvent
 from eventd.index.store import Store
 from eventd.paths import index_file
+from eventd.routes import DEFAULT_ROUTE, StreamKey
 from eventd_ipc.blocking import Client, connect
 from eventd_ipc.builders import Run, message_in, message_out, new_id
 from eventd_ipc.paths import SOCKET_VARIABLE
@@ -103,13 +104,13 @@ def _fill(sheet: Sheet, path: Path, events: int) -> None:
     path.parent.mkdir(parents=True)
     db, _ = open_writer(path)
     store = Store(db)
-    stream = store.stream(STREAM, "then").number
+    stream = store.stream(StreamKey(DEFAULT_ROUTE, STREAM), "then").number
     busy = 0.0
     began = time.time_ns() // 1_000_000 - events * STEP
     for first in range(0, events, BATCH):
         page = list(_page(began, first, min(BATCH, events - first)))
         start = time.perf_counter()
-        store.add_stored(stream, STREAM, page, first + len(page))
+        store.add_stored(stream, page, first + len(page))
         busy += time.perf_counter() - start
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     db.close()

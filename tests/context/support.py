@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from eventd.context.source import Mark
-from eventd.events.normal import attribute, normalise, searchable
+from eventd.events.normal import normalise, searchable
 from eventd.events.types import Kind
 from eventd.index.model import Entry, Hit
 
@@ -39,7 +39,7 @@ class MemorySource:
         else:
             time = normal.time or stored or START
             entry = Entry(
-                n, "s", n, "x", normal.agent or attribute(owner, normal) or owner, normal.session,
+                n, "s", n, "x", normal.agent or owner, normal.session,
                 normal.type, normal.kind, normal.visibility, time, max(time, stored or time), normal.run,
                 normal.call, normal.id, len(searchable(normal).split()), body,
             )  # fmt: skip

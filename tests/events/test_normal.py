@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventd.events.attribution import Origin, attribute
 from eventd.events.normal import (
     MAX_LEAVES,
     MAX_TEXT,
     VISIBILITIES,
     Normal,
-    attribute,
     gather,
     normalise,
     plain,
@@ -126,7 +126,6 @@ def test_session_sync() -> None:
         }
     )
     assert event.text == "previewed\ntext"
-    assert attribute("agent", event) == "main"
 
 
 @pytest.mark.parametrize(
@@ -195,44 +194,6 @@ def test_an_error_of_a_run_has_failed() -> None:
 def test_times(event: dict[str, Any], time: int | None) -> None:
     """Milliseconds under any of the names; what is none leaves the event without a time of its own."""
     assert normal({"type": "x"} | event).time == time
-
-
-# Whose an event is
-
-
-def claiming(agent: str = "", session: str = "") -> Normal:
-    return normal({"type": "x", "agent": agent, "session": session})
-
-
-@pytest.mark.parametrize(
-    ("owner", "agent", "session", "whose"),
-    [
-        ("main", "main", "", "main"),
-        ("main", "", "", "main"),
-        ("main", "", "agent:other:x", "main"),  # the session says nothing against the subject
-        ("main", "other", "", None),
-        ("main", "agent", "agent:main:x", None),
-        (None, "main", "agent:main:x", None),
-        ("agent", "agent", "agent:main:x", "main"),
-        ("agent", "", "agent:main:x", "main"),
-        ("agent", "main", "agent:main:x", "main"),
-        ("agent", "main", "main", "main"),
-        ("agent", "agent", "", "agent"),
-        ("agent", "agent", "0192f3c1", "agent"),
-        ("agent", "", "", "agent"),
-        ("agent", "other", "agent:main:x", None),
-        ("agent", "other", "", None),
-        # Names that nobody could ask for are no names.
-        ("agent", "agent", "agent:*:x", "agent"),
-        ("agent", "*", "agent:*:x", None),
-        ("agent", "agent", f"agent:{'x' * 65}:x", "agent"),
-        ("agent", "agent", "agent: main:x", "agent"),
-        ("agent", "agent", "agent:\0:x", "agent"),
-    ],
-)
-def test_whose_it_is(owner: str | None, agent: str, session: str, whose: str | None) -> None:
-    """The subject decides; only under upstream's one token for all does the session name the agent."""
-    assert attribute(owner, claiming(agent, session)) == whose
 
 
 # What is no event, or a hostile one
@@ -364,8 +325,8 @@ def test_wrong_types_everywhere(
     assert isinstance(found.data, dict)
     assert isinstance(found.meta, dict)
     assert len(found.text) <= MAX_TEXT
-    assert attribute("main", found) in ("main", None)
-    attribute("agent", found)
+    for by_session in (False, True):
+        assert isinstance(attribute(Origin("main", by_session), b"", found)[0], str)
 
 
 @pytest.mark.parametrize("levels", [10, 100, 990, 1010, 5000, 7000])

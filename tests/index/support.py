@@ -13,10 +13,12 @@ from eventd.index.index import Index
 from eventd.index.model import Filter, NewEvent, Scope
 from eventd.index.reads import Reads
 from eventd.index.store import Store
+from eventd.routes import DEFAULT_ROUTE, StreamKey
 from eventd.sql import read
 
 START = 1_795_374_000_000  # Unix ms
 ALL = 1_000_000  # more than any test has
+S, T = StreamKey(DEFAULT_ROUTE, "S"), StreamKey(DEFAULT_ROUTE, "T")
 
 
 def body_of(number: int, **fields: Any) -> bytes:
@@ -63,7 +65,7 @@ def foreign(number: int, *, seq: int | None = None, owner: str | None = None, **
     )
 
 
-def accept(store: Store, *events: NewEvent, route: int = 1, stream: str = "S") -> None:
+def accept(store: Store, *events: NewEvent, route: int = 1, stream: StreamKey = S) -> None:
     """Let the store take events in as the feed does."""
     number = store.stream(stream, "").number
     store.add_accepted(
@@ -71,10 +73,10 @@ def accept(store: Store, *events: NewEvent, route: int = 1, stream: str = "S") -
     )
 
 
-def read_stream(store: Store, *events: NewEvent, stream: str = "S", created: str = "c1") -> int:
+def read_stream(store: Store, *events: NewEvent, stream: StreamKey = S, created: str = "c1") -> int:
     """Let the store take in a page of a stream as the follower does; return how many were new."""
     number = store.stream(stream, created).number
-    return store.add_stored(number, stream, events, max((event.seq or 0 for event in events), default=0))
+    return store.add_stored(number, events, max((event.seq or 0 for event in events), default=0))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from eventd.events.types import Kind
 from eventd.index.conditions import SHARED, Whose, beginning, bound, parts_of
 from eventd.index.model import Filter, Scope
 from eventd.index.reads import Reads
-from index.support import accept, foreign, in_memory, opened, own, read_stream, reading
+from index.support import S, accept, foreign, in_memory, opened, own, read_stream, reading
 
 ME, OTHER = Scope(reader="main"), Scope(author="main")
 
@@ -103,8 +103,8 @@ MEMORIES = "USING INDEX events_memories (agent=?"
         (page(text="event", session="agent:main:s", types=("memory.fact",), scope=OTHER), [NUMBER]),
         (lambda reads: reads.by_id("id-1", Scope()), ["USING INDEX events_by_id (event_id=?"]),
         (lambda reads: reads.by_id("id-1", OTHER), ["USING INDEX events_by_id (event_id=?"]),
-        (lambda reads: reads.by_place("S", 4, ME), [PLACE]),
-        (lambda reads: reads.in_stream("S", Filter(scope=OTHER), after=0, upto=9, limit=9), [PLACE]),
+        (lambda reads: reads.by_place(S, 4, ME), [PLACE]),
+        (lambda reads: reads.in_stream(S, Filter(scope=OTHER), after=0, upto=9, limit=9), [PLACE]),
         (lambda reads: reads.arrived(Filter(scope=OTHER), after=1, upto=9, limit=9), [NUMBER]),
         (lambda reads: reads.arrived(Filter(session="agent:main:s"), after=1, upto=9, limit=9), [NUMBER]),
         (lambda reads: reads.kept(Filter(scope=OTHER), after=(1, 1), upto=9, limit=9), [STORED]),

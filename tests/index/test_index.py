@@ -19,7 +19,7 @@ from eventd.index import index as index_module
 from eventd.index.index import BegunAnew, Index
 from eventd.index.model import Filter, NewEvent, Placed
 from eventd.index.reads import Reads
-from index.support import START, everything, foreign, index_at, opened, own
+from index.support import START, S, everything, foreign, index_at, opened, own
 from support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def accept(index: Index, *events: NewEvent, generation: int | None = None) -> None:
-    stream = (await index.stream("S", "")).number
+    stream = (await index.stream(S, "")).number
     await index.add_accepted(
         [(stream, 1, event) for event in events], max(event.outbox or 0 for event in events),
         generation=generation,
@@ -272,17 +272,17 @@ async def test_rebuilding_while_readers_are_busy(path: Path) -> None:
 async def test_what_was_read_for_the_index_before_is_refused(path: Path) -> None:
     """Else the new one would believe that it has what comes before it, and lack that for ever."""
     async with index_at(path) as index:
-        stream = (await index.stream("S", "c")).number
+        stream = (await index.stream(S, "c")).number
         await accept(index, own(1), own(2))
         generation = index.generation
         await index.rebuild()
         writes: list[Callable[[], object]] = [
             lambda: accept(index, own(3), generation=generation),
-            lambda: index.add_stored(stream, "S", [foreign(9)], 9, generation=generation),
+            lambda: index.add_stored(stream, [foreign(9)], 9, generation=generation),
             lambda: index.set_position(stream, 9, generation=generation),
             lambda: index.unplace_beyond(stream, 9, generation=generation),
             lambda: index.place_runs(1, stream, [Placed(1, 2, 2, 1)], 2, 0, generation=generation),
-            lambda: index.stream("T", "c", generation=generation),
+            lambda: index.stream(S._replace(name="T"), "c", generation=generation),
         ]
         for write in writes:
             with pytest.raises(BegunAnew):
@@ -558,7 +558,7 @@ async def test_the_log_is_cut_although_reads_never_pause(
 
         for _ in range(2 * index_module.READERS):
             tasks.start_soon(read)
-        stream = (await index.stream("S", "")).number
+        stream = (await index.stream(S, "")).number
         for first in range(1, 20_000, 500):
             events = [(stream, 1, own(n)) for n in range(first, first + 500)]
             await index.add_accepted(events, first + 499)

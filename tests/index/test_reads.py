@@ -13,7 +13,7 @@ from eventd.index import reads as module
 from eventd.index.model import Entry, Filter, Placed, Scope, Seen
 from eventd.index.reads import Key, Reads, place
 from eventd.index.store import Store
-from index.support import ALL, START, accept, foreign, ids, in_memory, opened, own, read_stream, reading
+from index.support import ALL, START, S, T, accept, foreign, ids, in_memory, opened, own, read_stream, reading
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_filters(store: Store, reads: Reads) -> None:
         own(4, agent="other", session="", type="conversation.message.in", visibility="public"),
         own(5, type="my.type", visibility="secret"),
     )
-    read_stream(store, foreign(6, type="lifecycle.start", session="agent:main:a"), stream="T")
+    read_stream(store, foreign(6, type="lifecycle.start", session="agent:main:a"), stream=T)
     assert found(reads) == [f"id-{n}" for n in range(1, 7)]
     assert found(reads, session="agent:main:a") == ["id-1", "id-6"]
     assert found(reads, session="agent:main:*") == ["id-1", "id-2", "id-5", "id-6"]
@@ -71,6 +71,8 @@ def test_filters(store: Store, reads: Reads) -> None:
     assert found(reads, run="r") == []
     assert found(reads, run="") == []
     assert found(reads, stream="T") == ["id-6"]
+    assert found(reads, stream="T", account=T.account) == ["id-6"]
+    assert found(reads, stream="T", account="other") == []
     assert found(reads, stream="U") == []
     assert found(reads, since=START + 3) == ["id-3", "id-4", "id-5", "id-6"]
     assert found(reads, until=START + 3) == ["id-1", "id-2"]
@@ -87,8 +89,8 @@ def test_numbers_beyond_those_of_sqlite(store: Store, reads: Reads, number: int)
     accept(store, own(1))
     assert found(reads, since=number) == ([] if number > 0 else ["id-1"])
     assert found(reads, until=number) == (["id-1"] if number > 0 else [])
-    assert reads.by_place("S", number, Scope()) is None
-    assert ids(reads.in_stream("S", Filter(), after=number, upto=number, limit=9)) == []
+    assert reads.by_place(S, number, Scope()) is None
+    assert ids(reads.in_stream(S, Filter(), after=number, upto=number, limit=9)) == []
     assert ids(reads.kept(Filter(), after=(number, number), upto=9, limit=9)) == (
         [] if number > 0 else ["id-1"]
     )
@@ -220,9 +222,9 @@ def test_every_read_keeps_to_the_scope(store: Store, reads: Reads) -> None:
     assert ids(reads.arrived(wanted, after=0, upto=99, limit=9)) == ["id-1", "id-3"]
     assert ids(reads.kept(wanted, after=(0, 0), upto=99, limit=9)) == ["id-1", "id-3"]
     assert reads.kept_before(wanted, before=(2 * START, 0), upto=99, limit=1) == [(START + 3, 3)]
-    assert ids(reads.in_stream("S", wanted, after=0, upto=99, limit=9)) == ["id-1", "id-3"]
+    assert ids(reads.in_stream(S, wanted, after=0, upto=99, limit=9)) == ["id-1", "id-3"]
     assert [reads.by_id(f"id-{n}", mine) is not None for n in range(1, 5)] == [True, False, True, False]
-    assert [reads.by_place("S", n, mine) is not None for n in range(1, 5)] == [True, False, True, False]
+    assert [reads.by_place(S, n, mine) is not None for n in range(1, 5)] == [True, False, True, False]
     for around in (0, 5):
         hits = reads.recall("same words", wanted, limit=9, around=around)
         shown = {entry.event_id for hit in hits for entry in (hit.entry, *hit.around)}
@@ -343,13 +345,13 @@ def test_the_order_of_a_stream(store: Store, reads: Reads) -> None:
     read_stream(store, foreign(11, seq=1), created="c1")
     accept(store, own(1), own(2), own(3))
     read_stream(store, foreign(12, seq=1), foreign(13, seq=3), created="c2")
-    number = store.stream("S", "c2").number
+    number = store.stream(S, "c2").number
     store.place_runs(1, number, [Placed(1, 1, 1, 4), Placed(2, 2, 1, 2)], 2, 0)
-    assert ids(reads.in_stream("S", Filter(), after=0, upto=9, limit=9)) == ["id-12", "id-2", "id-13", "id-1"]
-    assert ids(reads.in_stream("S", Filter(), after=1, upto=3, limit=9)) == ["id-2", "id-13"]
-    assert ids(reads.in_stream("S", Filter(), after=1, upto=9, limit=1)) == ["id-2"]
-    assert reads.in_stream("U", Filter(), after=0, upto=9, limit=9) == []
-    first = reads.by_place("S", 1, Scope())
+    assert ids(reads.in_stream(S, Filter(), after=0, upto=9, limit=9)) == ["id-12", "id-2", "id-13", "id-1"]
+    assert ids(reads.in_stream(S, Filter(), after=1, upto=3, limit=9)) == ["id-2", "id-13"]
+    assert ids(reads.in_stream(S, Filter(), after=1, upto=9, limit=1)) == ["id-2"]
+    assert reads.in_stream(S._replace(name="U"), Filter(), after=0, upto=9, limit=9) == []
+    first = reads.by_place(S, 1, Scope())
     assert first is not None
     assert first.event_id == "id-12"
 
@@ -358,7 +360,7 @@ def test_a_stream_is_found_behind_rows_that_wait_for_it(store: Store, reads: Rea
     """An index that was built anew may have read the stream before the first row was accepted."""
     read_stream(store, foreign(1), foreign(2))
     accept(store, own(3))
-    assert ids(reads.in_stream("S", Filter(), after=0, upto=9, limit=9)) == ["id-1", "id-2"]
+    assert ids(reads.in_stream(S, Filter(), after=0, upto=9, limit=9)) == ["id-1", "id-2"]
 
 
 def test_a_page_of_large_events_ends_sooner(
@@ -408,6 +410,31 @@ def test_the_newest_event_of_an_id(store: Store, reads: Reads) -> None:
     assert newest.seq == 2
     assert reads.by_id("", Scope()) is None
     assert reads.by_id("id", Scope()) is None
+
+
+def test_of_one_id_a_reader_gets_its_own_event(store: Store, reads: Reads) -> None:
+    """Ids are an agent's own: who shares an event under the id of another's takes nothing away."""
+    accept(
+        store,
+        own(1, agent="alice", id="same")._replace(event_id="same"),
+        own(2, agent="bob", id="same", visibility="public")._replace(event_id="same"),
+    )
+    authors = {}
+    for reader in ("alice", "bob", "carol"):
+        found = reads.by_id("same", Scope(reader=reader))
+        authors[reader] = found.agent if found else ""
+    assert authors == {"alice": "alice", "bob": "bob", "carol": "bob"}
+
+
+def test_a_place_is_in_one_account(store: Store, reads: Reads) -> None:
+    """Streams of one name in two accounts have sequences of their own."""
+    other = S._replace(account="alice")
+    read_stream(store, foreign(1, seq=1), foreign(2, seq=2))
+    read_stream(store, foreign(3, seq=1), foreign(4, seq=5), stream=other)
+    for stream, places in ((S, {1: "id-1", 2: "id-2"}), (other, {1: "id-3", 5: "id-4"})):
+        found = {seq: reads.by_place(stream, seq, Scope()) for seq in range(9)}
+        assert {seq: entry.event_id for seq, entry in found.items() if entry} == places
+        assert ids(reads.in_stream(stream, Filter(), after=0, upto=9, limit=9)) == list(places.values())
 
 
 def test_by_numbers(store: Store, reads: Reads) -> None:

@@ -18,6 +18,8 @@ from eventd.index.store import REST, Store
 from eventd.index.words import Indexed, indexed
 from index.support import (
     START,
+    S,
+    T,
     accept,
     body_of,
     everything,
@@ -61,7 +63,7 @@ def test_accepted_events_are_there_with_their_number(store: Store, path: Path) -
 
 def test_taken_moves_over_rows_that_are_gone(store: Store) -> None:
     """Rows that the outbox gave up leave gaps in its numbers; `taken` goes beyond them."""
-    number = store.stream("S", "").number
+    number = store.stream(S, "").number
     store.add_accepted([], 7)
     store.add_accepted([(number, 1, own(9))], 12)
     assert (store.taken, store.count) == (12, 1)
@@ -74,12 +76,12 @@ def test_what_is_there_is_there_after_opening_again(path: Path) -> None:
         read_stream(store, foreign(10))
     with opened(path) as store:
         assert (store.taken, store.newest, store.count) == (3, 4, 4)
-        assert store.stream("S", "c1").position == 10
+        assert store.stream(S, "c1").position == 10
 
 
 def test_an_accepted_event_belongs_to_who_was_authorised(store: Store, path: Path) -> None:
     """Admission has decided whose an accepted event is; the body is not asked again."""
-    number = store.stream("S", "").number
+    number = store.stream(S, "").number
     store.add_accepted([(number, 1, own(1)._replace(agent="helper"))], 1)
     with reading(path) as reads:
         assert [entry.agent for entry in reads.page(Filter(), limit=9)] == ["helper"]
@@ -154,14 +156,36 @@ def test_a_stream_that_replaced_one_of_its_name(store: Store) -> None:
     read_stream(store, foreign(1), foreign(2), created="c1")
     assert read_stream(store, foreign(2, seq=1), foreign(3, seq=2), created="c2") == 1
     assert places(store) == {"id-1": 1, "id-2": 1, "id-3": 2}
-    assert store.stream("S", "c2").position == 2
-    assert store.stream("S", "c1").position == 2
+    assert store.stream(S, "c2").position == 2
+    assert store.stream(S, "c1").position == 2
+
+
+def test_streams_of_one_name_in_two_accounts(store: Store) -> None:
+    """Each has its own positions, and takes nothing from the other: neither what it holds nor what waits."""
+    accept(store, own(9))
+    other = S._replace(account="alice")
+    assert read_stream(store, foreign(1), foreign(2)) == 2
+    assert read_stream(store, foreign(1), foreign(2), foreign(9), stream=other, created="c2") == 3
+    assert store.count == 6
+    assert (store.stream(S, "c1").position, store.stream(other, "c2").position) == (2, 9)
+    store.place_runs(1, store.stream(S, "c1").number, [Placed(9, 9, 1, 3)], 9, 0)
+    assert sorted(rows(store)) == [
+        ("id-1", "S", 1, None), ("id-1", "S", 1, None), ("id-2", "S", 2, None), ("id-2", "S", 2, None),
+        ("id-9", "S", 3, 9), ("id-9", "S", 9, None),
+    ]  # fmt: skip
+
+
+def test_the_same_stream_under_another_account(store: Store) -> None:
+    """As after a change of the configuration that tells logins apart otherwise: nothing is there twice."""
+    read_stream(store, foreign(1), foreign(2))
+    assert read_stream(store, foreign(1), foreign(2), foreign(3), stream=S._replace(account="alice")) == 1
+    assert places(store) == {"id-1": 1, "id-2": 2, "id-3": 3}
 
 
 def test_a_stream_of_another_name_has_its_own_copies(store: Store) -> None:
     """An event that stands in two streams is in the index twice, once in each."""
-    read_stream(store, foreign(1), stream="S")
-    assert read_stream(store, foreign(1), stream="T") == 1
+    read_stream(store, foreign(1), stream=S)
+    assert read_stream(store, foreign(1), stream=T) == 1
     assert [(name, seq) for _, name, seq, _ in rows(store)] == [("S", 1), ("T", 1)]
 
 
@@ -180,7 +204,7 @@ def test_something_else_at_a_place(store: Store) -> None:
 def test_a_run_without_gaps(store: Store) -> None:
     """Rows that are without a gap in the outbox stand without one in the stream."""
     accept(store, *map(own, range(1, 6)))
-    assert not store.place_runs(1, store.stream("S", "c1").number, [Placed(2, 4, 3, 100)], 4, 0)
+    assert not store.place_runs(1, store.stream(S, "c1").number, [Placed(2, 4, 3, 100)], 4, 0)
     assert places(store) == {"id-1": 0, "id-2": 100, "id-3": 101, "id-4": 102, "id-5": 0}
     assert store.settled(1) == 4
     assert store.settled(2) == 0
@@ -188,17 +212,17 @@ def test_a_run_without_gaps(store: Store) -> None:
 
 def test_a_run_between_rows_of_another_route(store: Store) -> None:
     """Numbers of two routes mix in the outbox; each run counts its own rows."""
-    number = store.stream("S", "").number
+    number = store.stream(S, "").number
     store.add_accepted([(number, 1 + (n % 2), own(n)) for n in range(1, 7)], 6)
-    store.place_runs(2, store.stream("S", "c1").number, [Placed(1, 5, 3, 10)], 5, 0)
-    store.place_runs(1, store.stream("T", "c1").number, [Placed(2, 6, 3, 20)], 6, 0)
+    store.place_runs(2, store.stream(S, "c1").number, [Placed(1, 5, 3, 10)], 5, 0)
+    store.place_runs(1, store.stream(T, "c1").number, [Placed(2, 6, 3, 20)], 6, 0)
     assert places(store) == {"id-1": 10, "id-3": 11, "id-5": 12, "id-2": 20, "id-4": 21, "id-6": 22}
     assert [name for _, name, _, _ in rows(store)] == ["S", "T"] * 3
 
 
 def test_a_run_of_which_rows_are_missing_is_left_to_the_stream(store: Store) -> None:
     """With a gap in its numbers and fewer rows than it has, nobody knows which one is where."""
-    number = store.stream("S", "").number
+    number = store.stream(S, "").number
     store.add_accepted([(number, 1, own(1)), (number, 1, own(4))], 4)
     store.place_runs(1, number, [Placed(1, 4, 3, 10)], 4, 0)
     assert set(places(store).values()) == {0}
@@ -207,7 +231,7 @@ def test_a_run_of_which_rows_are_missing_is_left_to_the_stream(store: Store) -> 
 def test_a_growing_run(store: Store) -> None:
     """A run that has grown is placed as a whole again; what stood in it stays."""
     accept(store, *map(own, range(1, 7)))
-    number = store.stream("S", "c1").number
+    number = store.stream(S, "c1").number
     store.place_runs(1, number, [Placed(1, 3, 3, 10)], 3, 0)
     store.place_runs(1, number, [Placed(1, 6, 6, 10)], 6, 0)
     assert places(store) == {f"id-{n}": 9 + n for n in range(1, 7)}
@@ -216,7 +240,7 @@ def test_a_growing_run(store: Store) -> None:
 def test_rows_move_within_the_places_of_their_own_run(store: Store) -> None:
     """After a repair the same rows stand one further, each where its neighbour stood."""
     accept(store, *map(own, range(1, 4)))
-    number = store.stream("S", "c1").number
+    number = store.stream(S, "c1").number
     store.place_runs(1, number, [Placed(1, 3, 3, 10)], 3, 0)
     assert store.place_runs(1, number, [Placed(1, 3, 3, 11)], 3, 1)
     assert places(store) == {"id-1": 11, "id-2": 12, "id-3": 13}
@@ -226,7 +250,7 @@ def test_rows_move_within_the_places_of_their_own_run(store: Store) -> None:
 
 def test_rows_with_gaps_move_within_the_places_of_their_own_run(store: Store) -> None:
     """The same where another route's rows stand between."""
-    number = store.stream("S", "c1").number
+    number = store.stream(S, "c1").number
     store.add_accepted([(number, 1, own(n)) for n in (1, 3, 5)], 5)
     store.place_runs(1, number, [Placed(1, 5, 3, 10)], 5, 0)
     store.place_runs(1, number, [Placed(1, 5, 3, 11)], 5, 1)
@@ -237,14 +261,14 @@ def test_a_run_drives_away_what_was_taken_to_stand_there(store: Store) -> None:
     """Events of other writers, and of other routes, too: two cannot stand at one place."""
     read_stream(store, foreign(50, seq=10), foreign(51, seq=11), foreign(52, seq=12))
     accept(store, own(1), own(2))
-    store.place_runs(1, store.stream("S", "c1").number, [Placed(1, 2, 2, 11)], 2, 0)
+    store.place_runs(1, store.stream(S, "c1").number, [Placed(1, 2, 2, 11)], 2, 0)
     assert places(store) == {"id-50": 10, "id-51": 0, "id-52": 0, "id-1": 11, "id-2": 12}
 
 
 def test_a_route_that_was_moved_back(store: Store) -> None:
     """Rows above the watermark are sent again, so they stand nowhere until then."""
     accept(store, *map(own, range(1, 5)))
-    number = store.stream("S", "c1").number
+    number = store.stream(S, "c1").number
     store.place_runs(1, number, [Placed(1, 4, 4, 10)], 4, 0)
     assert store.place_runs(1, number, [], 2, 1)
     assert places(store) == {"id-1": 10, "id-2": 11, "id-3": 0, "id-4": 0}
@@ -254,7 +278,7 @@ def test_a_route_that_was_moved_back(store: Store) -> None:
 
 def test_moving_back_concerns_one_route(store: Store) -> None:
     """Other routes' rows stand where they stood."""
-    number = store.stream("S", "c1").number
+    number = store.stream(S, "c1").number
     store.add_accepted([(number, 1, own(1)), (number, 2, own(2))], 2)
     store.place_runs(1, number, [Placed(1, 1, 1, 10)], 1, 0)
     store.place_runs(2, number, [Placed(2, 2, 1, 11)], 2, 0)
@@ -267,10 +291,10 @@ def test_moving_back_concerns_one_route(store: Store) -> None:
 def test_places_follow_the_stream_through_anything(data: st.DataObject) -> None:
     """Placing, replacing, rewinding and reading in any order: no error, nothing lost, no place held twice."""
     store = in_memory()
-    number = store.stream("S", "").number
+    number = store.stream(S, "").number
     routes = data.draw(st.lists(st.integers(1, 2), min_size=12, max_size=12))
     store.add_accepted([(number, routes[n - 1], own(n)) for n in range(1, 13)], 12)
-    created = store.stream("S", "c").number
+    created = store.stream(S, "c").number
     rewinds = 0
     for _ in range(data.draw(st.integers(1, 6))):
         match data.draw(st.sampled_from(["place", "rewind", "read", "cut"])):
@@ -292,7 +316,6 @@ def test_places_follow_the_stream_through_anything(data: st.DataObject) -> None:
                 numbers = data.draw(st.permutations(range(1, 13)))
                 store.add_stored(
                     created,
-                    "S",
                     [foreign(n, seq=seq) for n, seq in zip(numbers, seqs, strict=False)],
                     seqs[-1],
                 )
@@ -306,7 +329,11 @@ def test_places_follow_the_stream_through_anything(data: st.DataObject) -> None:
 @pytest.mark.parametrize("owner", ["main", "agent"])
 def test_events_without_a_message_id_are_known_again(store: Store, owner: str) -> None:
     """By their own id and their bytes, when a stream of that name was made anew and filled again."""
-    events = [foreign(n, owner=owner, session="agent:main:s")._replace(event_id="") for n in (1, 2)]
+    upstream = owner == "agent"
+    events = [
+        foreign(n, owner=owner, session="agent:main:s")._replace(event_id="", by_session=upstream)
+        for n in (1, 2)
+    ]
     assert read_stream(store, *events) == 2
     assert read_stream(store, *events, created="c2") == 0
     assert places(store) == {"id-1": 1, "id-2": 2}
@@ -316,10 +343,10 @@ def test_events_without_a_message_id_are_known_again(store: Store, owner: str) -
 def test_a_stream_that_ends_earlier_than_before(store: Store) -> None:
     """What was behind its end has no place there, and is read again when the stream grows."""
     read_stream(store, *map(foreign, range(1, 5)))
-    number = store.stream("S", "c1").number
+    number = store.stream(S, "c1").number
     store.unplace_beyond(number, 2)
     assert places(store) == {"id-1": 1, "id-2": 2, "id-3": 0, "id-4": 0}
-    assert store.stream("S", "c1").position == 2
+    assert store.stream(S, "c1").position == 2
     assert read_stream(store, foreign(4, seq=3)) == 0
     assert places(store) == {"id-1": 1, "id-2": 2, "id-3": 0, "id-4": 3}
 
@@ -327,11 +354,11 @@ def test_a_stream_that_ends_earlier_than_before(store: Store) -> None:
 def test_the_outbox_begins_anew(store: Store) -> None:
     """Its numbers mean other rows then; the events that were there stay."""
     accept(store, own(1), own(2))
-    store.place_runs(1, store.stream("S", "c1").number, [Placed(1, 2, 2, 10)], 2, 3)
+    store.place_runs(1, store.stream(S, "c1").number, [Placed(1, 2, 2, 10)], 2, 3)
     store.begin_anew()
     assert (store.taken, store.settled(1), store.count) == (0, 0, 2)
     accept(store, own(7, outbox=1))
-    store.place_runs(1, store.stream("S", "c1").number, [Placed(1, 1, 1, 12)], 1, 0)
+    store.place_runs(1, store.stream(S, "c1").number, [Placed(1, 1, 1, 12)], 1, 0)
     assert places(store) == {"id-1": 10, "id-2": 11, "id-7": 12}
 
 
@@ -339,11 +366,11 @@ def test_what_a_salvaged_outbox_has_again_is_not_doubled(path: Path) -> None:
     """Rows that were saved from a damaged outbox come under new numbers; they are the same events."""
     with opened(path) as store:
         accept(store, own(1), own(2), own(3))
-        store.place_runs(1, store.stream("S", "c1").number, [Placed(1, 1, 1, 10)], 1, 0)
+        store.place_runs(1, store.stream(S, "c1").number, [Placed(1, 1, 1, 10)], 1, 0)
         store.begin_anew()
     with opened(path) as store:
         accept(store, own(1, outbox=1), own(3, outbox=2), own(4, outbox=3))
-        store.place_runs(1, store.stream("S", "c1").number, [Placed(2, 3, 2, 11)], 3, 0)
+        store.place_runs(1, store.stream(S, "c1").number, [Placed(2, 3, 2, 11)], 3, 0)
         assert places(store) == {"id-1": 10, "id-2": 0, "id-3": 11, "id-4": 12}
 
 
@@ -492,7 +519,7 @@ def test_nothing_is_left_of_a_write_that_failed(store: Store, path: Path, table:
     accept(store, own(1))
     fail_at(store, table)
     with pytest.raises(apsw.ConstraintError):
-        accept(store, own(2, agent="other", session="new", visibility="public"), stream="S")
+        accept(store, own(2, agent="other", session="new", visibility="public"), stream=S)
     with pytest.raises(apsw.ConstraintError):
         read_stream(store, foreign(3, agent="third", visibility="public"))
     assert (store.taken, store.count, store.db.get_autocommit()) == (1, 1, True)
@@ -525,11 +552,11 @@ def test_a_full_file_takes_nothing_and_then_goes_on(store: Store) -> None:
 
 def test_a_position_moves_only_with_its_events(store: Store) -> None:
     """A page that failed is read again, for the position has not moved either."""
-    number = store.stream("S", "c1").number
+    number = store.stream(S, "c1").number
     fail_at(store, "events")
     with pytest.raises(apsw.ConstraintError):
-        store.add_stored(number, "S", [foreign(1)], 1)
-    assert store.stream("S", "c1").position == 0
+        store.add_stored(number, [foreign(1)], 1)
+    assert store.stream(S, "c1").position == 0
 
 
 # What others write
@@ -589,7 +616,7 @@ def test_no_event_of_others_stops_the_index(events: list[tuple[str, str, int, by
     ]
     assert read_stream(store, *new) == len(new)
     assert read_stream(store, *new) == 0
-    accept(store, *(event._replace(seq=None, outbox=event.seq) for event in new), stream="T")
+    accept(store, *(event._replace(seq=None, outbox=event.seq) for event in new), stream=T)
     assert store.count == 2 * len(new)
 
 

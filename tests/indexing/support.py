@@ -12,13 +12,13 @@ from eventd.index.index import Index
 from eventd.index.model import Entry, Filter
 from eventd.indexing.feed import Feed
 from eventd.indexing.follower import Claims, Follower
-from eventd.indexing.owners import Owners
+from eventd.indexing.owners import Ownership
 from eventd.indexing.pace import Pace
 from eventd.jetstream.endpoint import fixed
 from eventd.outbox.model import NewRow
 from eventd.outbox.outbox import Outbox
 from eventd.outbox.settings import OutboxSettings
-from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
+from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server, StreamKey
 from eventd.shipping.fleet import Fleet, register_routes
 from eventd.shipping.shipper import Shipper
 from shipping.support import accept, new_row
@@ -26,6 +26,7 @@ from support.waiting import wait_until_async
 
 ALL = 1_000_000  # more than any test has
 STREAM = "openclaw-events"
+DEFAULT_STREAM = StreamKey(DEFAULT_ROUTE, STREAM)
 PATIENCE = 20.0  # seconds; a bound against hanging
 
 Place = tuple[int, str]
@@ -57,10 +58,11 @@ class Site:
         self.fleet = fleet
         self.numbers = numbers
         self.claims = Claims()
-        self.feed = Feed(outbox, index, Pace())
-        owners, pace = Owners(routes), Pace()
+        self.ownership = Ownership(routes, fleet)
+        pace = Pace()
+        self.feed = Feed(outbox, index, routes, pace)
         self.followers = {
-            shipper.route.name: Follower(shipper, outbox, index, owners, self.claims, pace)
+            shipper.route.name: Follower(shipper, fleet, outbox, index, self.ownership, self.claims, pace)
             for shipper in fleet.shippers.values()
         }
         self._tasks = tasks

@@ -15,6 +15,7 @@ from eventd.indexing.feed import Feed
 from eventd.indexing.pace import Pace
 from eventd.outbox.outbox import Outbox
 from index.support import everything
+from indexing.support import routes_to
 from outbox.support import event_id, outbox_at, rows, submit
 from support.waiting import wait_until_async
 
@@ -27,7 +28,7 @@ async def fed(folder: Path) -> AsyncIterator[tuple[Outbox, Index]]:
     async with outbox_at(folder / "data" / "outbox.db") as outbox:
         await outbox.register_route("*", "S", "p")
         async with Index.open(folder / "index.db") as index, anyio.create_task_group() as tasks:
-            tasks.start_soon(Feed(outbox, index, Pace()).run)
+            tasks.start_soon(Feed(outbox, index, routes_to("nats://unused"), Pace()).run)
             yield outbox, index
             tasks.cancel_scope.cancel()
 

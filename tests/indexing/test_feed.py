@@ -21,6 +21,7 @@ from eventd.indexing.feed import Feed
 from eventd.indexing.pace import Pace
 from eventd.outbox.outbox import Outbox
 from eventd.outbox.settings import OutboxSettings
+from indexing.support import routes_to
 from shipping.support import accept, new_row
 from support.waiting import wait_until_async
 
@@ -57,7 +58,7 @@ async def fed_at(folder: Path, *, running: bool = True) -> AsyncIterator[Fed]:
         anyio.create_task_group() as tasks,
     ):
         route = await outbox.register_route("*", "openclaw-events", "openclaw.events")
-        feed = Feed(outbox, index, Pace())
+        feed = Feed(outbox, index, routes_to("nats://unused"), Pace())
         if running:
             tasks.start_soon(feed.run)
         yield Fed(outbox, index, feed, route)

@@ -18,9 +18,9 @@ from eventd.indexing.follower import Claims
 from eventd.outbox.model import Run, Settlement
 from eventd.outbox.settings import OutboxSettings
 from eventd.outbox.store import Store
-from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
+from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server, StreamKey
 from eventd.subjects import subject_of
-from indexing.support import PATIENCE, STREAM, Site, default_route, routes_to, site_at
+from indexing.support import DEFAULT_STREAM, PATIENCE, STREAM, Site, default_route, routes_to, site_at
 from shipping.support import new_row
 from support.jetstream import JetStream
 from support.nats import NatsServer
@@ -169,10 +169,10 @@ async def test_a_message_that_nobody_can_read_stops_nothing(
     """It is left out, and said in the log; what comes behind it is read, and it is not tried again."""
     add_stored = site.index.add_stored
 
-    async def add(stream: int, name: str, events: Any, position: int, *, generation: int) -> int:
+    async def add(stream: int, events: Any, position: int, *, generation: int) -> int:
         if any(event.body == b"poison" for event in events):
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
-        return await add_stored(stream, name, events, position, generation=generation)
+        return await add_stored(stream, events, position, generation=generation)
 
     monkeypatch.setattr(site.index, "add_stored", add)
     await site.publish(SUBJECT, body(0), b"poison", body(1), b"poison")
@@ -302,10 +302,10 @@ async def test_rows_move_by_a_little(site: Site) -> None:
     await site.outbox.rewind(route, to=10, stream_seq=10)
     await site.outbox.settle(Settlement(route, 20, (Run(11, 20, 10, 14),)))
     created = (await site.outbox.settled(route, after=0)).created
-    number, position = await site.index.stream(STREAM, created)
+    number, position = await site.index.stream(DEFAULT_STREAM, created)
     _, moved_back = await site.follower._place(number, created, position)
     assert moved_back < position
-    assert (await site.index.stream(STREAM, created)).position == moved_back  # also after a crash
+    assert (await site.index.stream(DEFAULT_STREAM, created)).position == moved_back  # also after a crash
     expected = [*range(1, 11), *range(14, 24)]
     assert sorted(seq for seq, _ in await site.places()) == expected
 
@@ -371,7 +371,7 @@ async def test_an_own_row_in_another_stream_than_its_routes_is_known(pair: Site)
     """As in a wide stream that was there before the agent got one of its own: it is there once."""
     rows = [replace(new_row(pair.numbers["tim"], n, "tim"), body=own_body(n, "tim")) for n in (1, 2)]
     await pair.accept_rows(rows)
-    number, _ = await pair.index.stream("events-tim", "")
+    number, _ = await pair.index.stream(StreamKey(DEFAULT_ROUTE, "events-tim"), "")
     accepted = await pair.outbox.accepted(after=0, limit=10, max_bytes=10**6)
     await pair.index.add_accepted(
         [
@@ -434,12 +434,13 @@ async def test_another_follower_takes_over_without_a_connection(
 def test_a_claim_ends_with_the_next_one() -> None:
     """Whoever goes to another stream leaves the one before to others."""
     claims = Claims()
-    assert claims.take("wide", "1", "a")
-    assert not claims.take("wide", "1", "b")
-    assert claims.take("own", "2", "a")
-    assert claims.take("wide", "1", "b")
+    wide, own = StreamKey(DEFAULT_ROUTE, "wide"), StreamKey(DEFAULT_ROUTE, "own")
+    assert claims.take(wide, "1", "a")
+    assert not claims.take(wide, "1", "b")
+    assert claims.take(own, "2", "a")
+    assert claims.take(wide, "1", "b")
     for created in map(str, range(1000)):
-        assert claims.take("own", created, "a")
+        assert claims.take(own, created, "a")
     assert len(claims._of) == 2
     claims.release("a")
     claims.release("b")

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from eventd.config.settings import ContextSettings
 from eventd.context.builder import build
 from eventd.context.request import ContextRequest
+from eventd.events.attribution import Origin
 from eventd.events.types import canonical
 from eventd.index.model import Filter, NewEvent, Scope
 from eventd.index.reads import Reads
 from eventd.reading.matching import matches
 from eventd.reading.source import IndexSource
-from index.support import ALL, in_memory, read_stream
+from index.support import ALL, S, in_memory, read_stream
 
 AGENTS = ["main", "bob", "agent", ""]
 SESSIONS = [
@@ -53,6 +54,7 @@ class Written(NamedTuple):
     stored: int
     run: str
     word: str
+    by_session: bool
 
 
 class Seen(NamedTuple):
@@ -78,6 +80,7 @@ WRITTEN = st.builds(
     st.integers(1, 5),
     st.sampled_from(["", "r", "R", "r" * 400]),
     st.sampled_from(["apple", "pear"]),
+    st.booleans(),
 )
 GRANTED = st.frozensets(st.sampled_from([*AGENTS, "ghost"]), max_size=2)
 SOME = st.none() | st.integers(0, 6)
@@ -127,7 +130,7 @@ def seen(event: Written) -> Seen:
     named = {"main": "main", "agent:main:a": "main", "agent:main:b": "main"}.get(event.session, "")
     named = "bob" if event.session in ("agent:bob:a", "agent:bob:*") else named
     named = "bo_" if event.session == "agent:bo_:a" else named
-    if event.owner == "agent" and named and event.claimed in ("", "agent", named):
+    if event.owner and event.by_session and named and event.claimed in ("", event.owner, named):
         author = named
     elif event.owner and event.claimed in ("", event.owner):
         author = event.owner
@@ -163,7 +166,7 @@ def stored(events: list[Written]) -> Reads:
     read_stream(
         store,
         *(
-            NewEvent(n, None, event.owner, "s", event.stored, f"i{n}", body(event))
+            NewEvent(n, None, event.owner, "s", event.stored, f"i{n}", body(event), event.by_session)
             for n, event in enumerate(events, 1)
         ),
     )
@@ -181,7 +184,7 @@ def test_everybody_means_the_same(events: list[Written], filters: list[Filter], 
         twin = [
             n
             for n, event in enumerate(events, 1)
-            if matches(wanted, event.owner or None, body(event), event.stored)
+            if matches(wanted, Origin(event.owner, event.by_session), body(event), event.stored)
         ]
         assert sorted(n for _, n, _ in inside) == twin
         if wanted.text is not None:
@@ -191,7 +194,7 @@ def test_everybody_means_the_same(events: list[Written], filters: list[Filter], 
         assert [entry.n for entry in reads.shown(wanted, newest=newest, limit=2)] == expected[:2]
         arrived = reads.arrived(wanted, after=0, upto=ALL, limit=ALL)
         assert [entry.n for entry in arrived] == sorted(expected)
-        assert reads.in_stream("S", wanted, after=0, upto=ALL, limit=ALL) == arrived
+        assert reads.in_stream(S, wanted, after=0, upto=ALL, limit=ALL) == arrived
         for hit in reads.recall("apple", wanted, limit=ALL, around=3):
             for entry in (hit.entry, *hit.around):
                 assert may_read(wanted.scope, entry.agent, entry.visibility)
@@ -209,7 +212,7 @@ def test_nobody_reads_what_is_not_theirs(events: list[Written], reader: str, gra
     }
     assert {entry.n for entry in reads.page(Filter(scope=scope), limit=ALL)} == allowed
     assert {n for n in range(1, len(events) + 1) if reads.by_id(f"i{n}", scope)} == allowed
-    assert {n for n in range(1, len(events) + 1) if reads.by_place("S", n, scope)} == allowed
+    assert {n for n in range(1, len(events) + 1) if reads.by_place(S, n, scope)} == allowed
     if reader:
         memories = {n for n in allowed if seen(events[n - 1]).type.startswith("memory.")}
         own = {n for n in memories if seen(events[n - 1]).author == reader}

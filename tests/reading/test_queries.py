@@ -9,7 +9,7 @@ from eventd.index import reads as module
 from eventd.index.index import Index
 from eventd.reading.queries import Queries
 from eventd_ipc.messages import Query, StoredEvent
-from index.support import own
+from index.support import S, own
 from support.identities import speaker
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ async def test_large_events_come_in_small_pages(tmp_path: Path, monkeypatch: pyt
     """A client that takes its time does not hold hundreds of them in memory; limit and cursor count all."""
     monkeypatch.setattr(module, "PAGE_BYTES", 1000)
     async with Index.open(tmp_path / "index.db") as index:
-        stream = (await index.stream("S", "")).number
+        stream = (await index.stream(S, "")).number
         sizes = [10, 5000, 10, 10, 3000, 3000, 10, 900, 900, 900]
         events = [own(n, payload={"content": "x" * size}) for n, size in enumerate(sizes, 1)]
         await index.add_accepted([(stream, 1, event) for event in events], len(events))

@@ -14,7 +14,7 @@ from eventd.jetstream.endpoint import fixed
 from eventd.jetstream.session import Session
 from eventd.outbox.outbox import Outbox
 from eventd.reading.streams import NoSuchStream, StreamReads
-from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
+from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server, StreamKey
 from eventd.shipping.fleet import Fleet, register_routes
 from eventd_ipc.builders import new_id
 from support.nats import NatsServer
@@ -40,6 +40,11 @@ class Place:
         body = json.dumps({"id": event_id, "agent": agent}).encode()
         headers = {"Nats-Msg-Id": f"{agent}:{event_id}"} if header else None
         await self.session.request(f"openclaw.events.{agent}.custom", body, headers)
+
+    async def with_id(self, event_id: str, agent: str | None = None) -> list[int]:
+        """Return the sequences of the messages that have an id."""
+        async with aclosing(self.reads.by_id(event_id, None, agent)) as found:
+            return [message.seq async for _, message in found]
 
     async def ids(
         self,
@@ -72,7 +77,8 @@ async def test_an_event_is_found_by_its_sequence(place: Place) -> None:
     found = await place.reads.by_sequence(1, None, None)
     assert found is not None
     stream, message = found
-    assert (stream, message.seq, json.loads(message.body)["id"]) == ("openclaw-events", 1, "a")
+    assert stream == StreamKey(DEFAULT_ROUTE, "openclaw-events")
+    assert (message.seq, json.loads(message.body)["id"]) == (1, "a")
     assert await place.reads.by_sequence(2, None, None) is None
 
 
@@ -84,18 +90,16 @@ async def test_an_event_is_found_by_its_id_whoever_wrote_it(
     """Other writers' messages carry the id in the body only."""
     await place.write("other")
     await place.write(event_id, header=header)
-    found = await place.reads.by_id(event_id, None, None)
-    assert found is not None
-    assert found[1].seq == 2
-    assert await place.reads.by_id("missing", None, None) is None
+    assert await place.with_id(event_id) == [2]
+    assert await place.with_id("missing") == []
 
 
 async def test_an_id_belongs_to_its_agent(place: Place) -> None:
+    """Several may use the same one, so all that have it are shown to who decides."""
     await place.write("same", "tim")
     await place.write("same", "main")
-    found = await place.reads.by_id("same", None, "main")
-    assert found is not None
-    assert found[1].seq == 2
+    assert await place.with_id("same", "main") == [2]
+    assert await place.with_id("same") == [1, 2]
 
 
 async def test_the_last_events_are_shown_in_stream_order(place: Place) -> None:

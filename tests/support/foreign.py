@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import nats
 import nats.errors
@@ -23,11 +23,15 @@ Foreign = tuple[str, bytes, Mapping[str, str] | None]
 """Subject, body, headers."""
 
 
-def write(url: str, *messages: Foreign) -> list[int]:
-    """Store messages and return their sequences."""
+def write(url: str, *messages: Foreign, **login: Any) -> list[int]:
+    """Store messages and return their sequences.
+
+    Args:
+        login: Options of `nats.connect`, such as `user` and `password`.
+    """
 
     async def run() -> list[int]:
-        client = await nats.connect(url, allow_reconnect=False)
+        client = await nats.connect(url, allow_reconnect=False, **login)
         try:
             js = client.jetstream(timeout=10.0)
             return [

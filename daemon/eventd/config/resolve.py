@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .. import paths
-from ..routes import DEFAULT_ROUTE, EMBEDDED, Route, Routes, Server, StreamSettings
+from ..routes import DEFAULT_ROUTE, EMBEDDED, Route, Routes, Server, StreamSettings, same_account
 from ..subjects import agent_prefix
 from .access import Access
 from .files import Files
@@ -119,13 +119,13 @@ class _RouteMaker:
     def _check_streams(self, routes: list[Route]) -> None:
         """One stream has one set of settings, and two streams do not take the same subjects.
 
-        Whether two logins are one account cannot be told from here. So only routes with equal credentials
-        are compared; with different ones all may be well.
+        Whether two logins are one account cannot be told from here. So only routes with equal credentials, or
+        with `sharedAccount`, are compared; with others all may be well.
         """
         for number, route in enumerate(routes):
             path = (*ROOT, "agents", route.name)
             for other in routes[:number]:
-                if not _same_account(route.server, other.server):
+                if not same_account(route, other):
                     continue
                 is_default = other.name == DEFAULT_ROUTE
                 whose = f"{dotted(ROOT)} itself" if is_default else f"the agent {other.name}"
@@ -155,14 +155,6 @@ def _finished(route: Route) -> Route:
     if settings.max_bytes == 0:
         settings = replace(settings, max_bytes=UNLIMITED)
     return replace(route, settings=settings)
-
-
-def _same_account(server: Server, other: Server) -> bool:
-    return (
-        not set(server.urls).isdisjoint(other.urls)
-        and server.credentials == other.credentials
-        and server.js_domain == other.js_domain
-    )
 
 
 def _overlap(prefix: str, other: str) -> bool:

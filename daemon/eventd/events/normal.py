@@ -9,18 +9,12 @@ from typing import Any
 
 import msgspec
 
-from eventd_ipc.strict import agent_fault
-
-from .identity import agent_of_session
 from .types import Kind, canonical, kind_of
 
 MAX_TEXT = 256 * 1024  # characters of an event that are searched; a longer one is searched up to here
 MAX_LEAVES = 2000  # texts that are gathered from an event of a type that we know nothing about
 MAX_DEPTH = 12  # levels of it that are looked into
 MAX_PARTS_DEPTH = 4  # levels of parts within parts of a message: models have two
-UPSTREAM_AGENT = "agent"
-"""Token under which older writers put all agents: they took the first part of `agent:<id>:…`."""
-
 VISIBILITIES = ("internal", "public", "confidential", "secret")
 """In the order of their numbers in the index."""
 
@@ -42,7 +36,7 @@ class Normal(msgspec.Struct, gc=False):
     Attributes:
         id: Its own id; "" where the writer gave none.
         time: When it happened, Unix ms; None where the writer does not say.
-        agent: Who acts, as the body claims; "" where it claims nobody. See `attribute` for who it is.
+        agent: Who acts, as the body claims; "" where it claims nobody. See `attribution` for who it is.
         session: Session key, "" without one.
         type: The document's name of its type.
         visibility: One of `VISIBILITIES`; what is unknown counts as `internal`.
@@ -118,26 +112,6 @@ def normalise(body: bytes) -> Normal | None:
 
 
 _SILENT = (Kind.MESSAGE_IN, Kind.MESSAGE_OUT, Kind.RUN_START, Kind.RUN_END)
-
-
-def attribute(owner: str | None, event: Normal) -> str | None:
-    """Return whose event of another writer this is, or None where it must not count as anybody's.
-
-    The subject decides, because the server's permissions are about subjects. A body that claims another
-    agent than its subject is not believed.
-
-    Args:
-        owner: The agent whose subject it came on; None where the subject names nobody.
-    """
-    if owner is None:
-        return None
-    if owner == UPSTREAM_AGENT:
-        named = agent_of_session(event.session) if event.session else None
-        if named is not None and agent_fault(named) is not None:
-            named = None  # nobody could ask for it
-        if event.agent in ("", UPSTREAM_AGENT, named):
-            return named or owner
-    return owner if event.agent in ("", owner) else None
 
 
 def searchable(event: Normal) -> str:

@@ -175,6 +175,8 @@ def condition(
         add(f"{walk.column('time')} < ?", bound(wanted.until))
     if wanted.stream is not None:
         add("+e.stream IN (SELECT number FROM streams WHERE name = ?)", wanted.stream)
+    if wanted.account is not None:
+        add("+e.stream IN (SELECT number FROM streams WHERE account = ?)", wanted.account)
     return Condition(" AND ".join(sql), tuple(values))
 
 

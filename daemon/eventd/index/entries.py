@@ -3,7 +3,8 @@
 import logging
 from typing import Any, NamedTuple
 
-from ..events.normal import VISIBILITIES, Normal, attribute, normalise
+from ..events.attribution import Origin, attribute
+from ..events.normal import VISIBILITIES, Normal, normalise
 from ..events.types import Kind
 from .model import NewEvent
 from .words import Indexed, indexed
@@ -42,29 +43,25 @@ def parts_of(event: NewEvent, *, own: bool) -> Parts:
         own: It was accepted here, so its agent is known; of others the body has a say, see `attribute`.
     """
     try:
-        return _understood(event, own=own) or _raw(event)
+        return _understood(event, own=own)
     except POISON:
         logger.exception(
             "an event on %s is not understood and is kept as it is: a bug in eventd", event.subject,
             extra={"action": "event_kept_raw", "agent": event.agent},
         )  # fmt: skip
-        return _raw(event)
+        return _raw(event, event.agent)
 
 
-def _raw(event: NewEvent) -> Parts:
-    return Parts(event.agent, "", "", Kind.RAW, 0, event.stored, "", "", id_of(event.event_id), _NOTHING)
+def _raw(event: NewEvent, agent: str) -> Parts:
+    return Parts(agent, "", "", Kind.RAW, 0, event.stored, "", "", id_of(event.event_id), _NOTHING)
 
 
-def _understood(event: NewEvent, *, own: bool) -> Parts | None:
-    normal = normalise(event.body)
-    agent = event.agent
-    if normal is None:
-        return None
+def _understood(event: NewEvent, *, own: bool) -> Parts:
+    agent, normal = event.agent, normalise(event.body)
     if not own:
-        claimed = attribute(event.agent or None, normal)
-        if claimed is None:
-            return None
-        agent = claimed
+        agent, normal = attribute(Origin(agent, event.by_session), event.body, normal)
+    if normal is None:
+        return _raw(event, agent)
     time = event.stored if normal.time is None else normal.time
     return Parts(
         agent=agent,

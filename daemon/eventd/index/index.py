@@ -18,6 +18,7 @@ import anyio.to_thread
 import apsw
 
 from ..errors import IndexUnusable
+from ..routes import StreamKey
 from .connection import CORRUPT, DAMAGE, log_size_of, open_reader, open_writer, remove, size_of
 from .model import NewEvent, Placed
 from .reads import Reads
@@ -115,9 +116,9 @@ class Index:
 
     # Writing. `generation` is the one that what is written belongs to; without it, any.
 
-    async def stream(self, name: str, created: str, *, generation: int | None = None) -> StreamState:
+    async def stream(self, key: StreamKey, created: str, *, generation: int | None = None) -> StreamState:
         """Return a stream's number and how far it has been read; a new one when it is not known."""
-        return await self._write(lambda store: store.stream(name, created), generation)
+        return await self._write(lambda store: store.stream(key, created), generation)
 
     async def add_accepted(
         self, events: Sequence[tuple[int, int, NewEvent]], taken: int, *, generation: int | None = None
@@ -128,14 +129,13 @@ class Index:
     async def add_stored(
         self,
         stream: int,
-        name: str,
         events: Sequence[NewEvent],
         position: int,
         *,
         generation: int | None = None,
     ) -> int:
         """Take in a page of a stream; return how many of its events were not known."""
-        return await self._write(lambda store: store.add_stored(stream, name, events, position), generation)
+        return await self._write(lambda store: store.add_stored(stream, events, position), generation)
 
     async def place_runs(
         self,

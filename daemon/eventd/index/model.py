@@ -17,6 +17,7 @@ class NewEvent(NamedTuple):
         stored: When it was accepted, or when the stream took it, Unix ms.
         event_id: The id within the agent, from `Nats-Msg-Id` or the body; "" where there is none.
         body: The stored JSON.
+        by_session: See `events.attribution.Origin`; for events that came from a stream.
     """
 
     seq: int | None
@@ -26,6 +27,7 @@ class NewEvent(NamedTuple):
     stored: int
     event_id: str
     body: bytes
+    by_session: bool = False
 
 
 class Placed(NamedTuple):
@@ -118,6 +120,7 @@ class Filter:
         since, until: Unix ms of the event's own time; `until` is not included.
         text: All of its words are in the event.
         stream: Name of the stream.
+        account: Only the stream of that name in this account; see `routes.StreamKey`.
     """
 
     scope: Scope = Scope()
@@ -129,6 +132,7 @@ class Filter:
     run: str | None = None
     text: str | None = None
     stream: str | None = None
+    account: str | None = None
 
 
 class Seen(NamedTuple):

@@ -31,14 +31,22 @@ INSERT INTO lexicons (agent, name) VALUES (?, ?)
 -- Streams and routes ---------------------------------------------------------------------------------
 
 -- name: stream
-SELECT number, position FROM streams WHERE name = ? AND created = ?
+SELECT number, position FROM streams WHERE account = ? AND name = ? AND created = ?
 
 -- name: add_stream
-INSERT INTO streams (name, created) VALUES (?, ?) RETURNING number
+INSERT INTO streams (account, name, created) VALUES (?, ?, ?) RETURNING number
 
 -- name: stream_numbers
--- All streams of a name, the newest last. Rows that are not in a stream yet are under `created` ''.
-SELECT number FROM streams WHERE name = ? ORDER BY created <> '', number
+-- All streams of a name in an account, the newest last. Rows that are not in a stream yet are under `created` ''.
+SELECT number FROM streams WHERE account = ? AND name = ? ORDER BY created <> '', number
+
+-- name: stream_kin
+-- All streams of the account of a stream, and whether it may have replaced them. The very same stream is one of
+-- them under any account: logins may have been told apart otherwise before.
+SELECT other.number, other.name = this.name
+FROM streams AS this JOIN streams AS other
+    ON other.account = this.account OR (other.name = this.name AND other.created = this.created)
+WHERE this.number = ?
 
 -- name: set_position
 UPDATE streams SET position = ?2 WHERE number = ?1

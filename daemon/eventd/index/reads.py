@@ -10,6 +10,7 @@ import apsw
 
 from ..events.normal import VISIBILITIES
 from ..events.types import Kind
+from ..routes import StreamKey
 from ..sql import Statements
 from .conditions import (
     INTERNAL,
@@ -183,14 +184,16 @@ class Reads(Statements):
             )
         return runs
 
-    def in_stream(self, stream: str, wanted: Filter, *, after: int, upto: int, limit: int) -> list[Entry]:
+    def in_stream(
+        self, stream: StreamKey, wanted: Filter, *, after: int, upto: int, limit: int
+    ) -> list[Entry]:
         """Return events in the order of a stream, as it is now; `stored` is its time. A page as of `shown`.
 
         Args:
             after: Behind this sequence.
             upto: Up to this sequence.
         """
-        numbers = self.rows("stream_numbers", (stream,))
+        numbers = self.rows("stream_numbers", stream)
         if not numbers:
             return []
         runs = [
@@ -216,19 +219,26 @@ class Reads(Statements):
     # Single events
 
     def by_id(self, event_id: str, scope: Scope) -> Entry | None:
-        """Return the newest event with an id."""
-        whose = of_authors(parts_of(scope, self.number), Walk.NUMBER)
-        sql = f"WHERE e.event_id = ? AND e.event_id <> '' AND {whose.sql} ORDER BY e.n DESC LIMIT 1"
-        return next(iter(self._entries(sql, id_of(event_id), *whose.values)), None)
+        """Return the newest event with an id: one of the reader's own, if there is one.
 
-    def by_place(self, stream: str, seq: int, scope: Scope) -> Entry | None:
-        """Return the event at a sequence of a stream; of the newest one that had this name."""
+        Ids are an agent's own, so anybody may share an event under the id of somebody else's.
+        """
+        own, *others = parts_of(scope, self.number)
+        for parts in filter(None, ([own], others)):
+            whose = of_authors(parts, Walk.NUMBER)
+            sql = f"WHERE e.event_id = ? AND e.event_id <> '' AND {whose.sql} ORDER BY e.n DESC LIMIT 1"
+            if found := self._entries(sql, id_of(event_id), *whose.values):
+                return found[0]
+        return None
+
+    def by_place(self, stream: StreamKey, seq: int, scope: Scope) -> Entry | None:
+        """Return the event at a sequence of a stream; of the newest one that had this name there."""
         whose = of_authors(parts_of(scope, self.number), Walk.NUMBER)
         sql = (
-            "WHERE e.stream IN (SELECT number FROM streams WHERE name = ?) AND e.seq = ? "
+            "WHERE e.stream IN (SELECT number FROM streams WHERE account = ? AND name = ?) AND e.seq = ? "
             f"AND {whose.sql} ORDER BY e.stream DESC LIMIT 1"
         )
-        return next(iter(self._entries(sql, stream, bound(seq), *whose.values)), None)
+        return next(iter(self._entries(sql, *stream, bound(seq), *whose.values)), None)
 
     def by_numbers(self, numbers: Sequence[int]) -> dict[int, Entry]:
         """Return events by their numbers."""

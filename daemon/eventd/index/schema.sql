@@ -1,4 +1,4 @@
--- The index, version 2. Disposable: another version is thrown away and built anew from streams and outbox.
+-- The index, version 3. Disposable: another version is thrown away and built anew from streams and outbox.
 
 -- Facts about the file: schema, taken (the newest outbox number that is in here), anew (the newest event when the
 -- outbox last began anew).
@@ -7,14 +7,16 @@ CREATE TABLE meta (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Streams; one that was made anew is another one. `created` is '' until the stream has been seen.
+-- Streams; one that was made anew is another one, and so is one of the same name in another account: see
+-- `eventd.routes.StreamKey`. `created` is '' until the stream has been seen.
 -- position: everything up to this sequence is in here.
 CREATE TABLE streams (
     number   INTEGER PRIMARY KEY,
+    account  TEXT NOT NULL,
     name     TEXT NOT NULL,
     created  TEXT NOT NULL,
     position INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (name, created)
+    UNIQUE (account, name, created)
 ) STRICT;
 
 -- How far the settled rows of each of the outbox's routes have been given their place in the stream.

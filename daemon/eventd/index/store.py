@@ -3,12 +3,13 @@
 Every method is one transaction. After an error nothing of it is there, and the caches begin anew.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import apsw
 
+from ..routes import StreamKey
 from ..sql import Statements, insert_many
 from .connection import QUERIES
 from .entries import Parts, id_of, parts_of, row_of
@@ -75,17 +76,17 @@ class Store(Statements):
 
     # Streams
 
-    def stream(self, name: str, created: str) -> StreamState:
+    def stream(self, key: StreamKey, created: str) -> StreamState:
         """Return a stream's number and how far it has been read; a new one when it is not known.
 
         Args:
             created: Its creation time; "" while it is not known.
         """
-        found = self.first("stream", (name, created))
+        found = self.first("stream", (*key, created))
         if found is not None:
             return StreamState(*found)
         with self._transaction():
-            return StreamState(self.value("add_stream", (name, created)), 0)
+            return StreamState(self.value("add_stream", (*key, created)), 0)
 
     def set_position(self, stream: int, position: int) -> None:
         """Note that a stream has been read up to a sequence."""
@@ -133,30 +134,33 @@ class Store(Statements):
             self.run("set_fact", ("anew", self.newest))
         self.taken, self._anew = 0, self.newest
 
-    def add_stored(self, stream: int, name: str, events: Sequence[NewEvent], position: int) -> int:
+    def add_stored(self, stream: int, events: Sequence[NewEvent], position: int) -> int:
         """Take in what a stream holds; what is known already gets its place.
 
         Args:
-            name: The stream's name: what is known may be of one that it replaced.
             events: A page of the stream, oldest first, each with its sequence.
             position: The stream has been read up to here now.
 
         Returns:
             How many of them were not known.
         """
-        same_name = frozenset(number for (number,) in self.rows("stream_numbers", (name,)))
+        kin: dict[int, int] = dict(self.rows("stream_kin", (stream,)))
         with self._transaction():
             fresh = [
                 (stream, None, event, parts)
                 for event in events
-                if (parts := self._unknown(stream, same_name, event)) is not None
+                if (parts := self._unknown(stream, kin, event)) is not None
             ]
             self._insert(fresh)
             self.run("set_position", (stream, position))
         return len(fresh)
 
-    def _unknown(self, stream: int, same_name: frozenset[int], event: NewEvent) -> Parts | None:
-        """Return what the row of an event is made of; None where it is known, and has its place now."""
+    def _unknown(self, stream: int, kin: Mapping[int, int], event: NewEvent) -> Parts | None:
+        """Return what the row of an event is made of; None where it is known, and has its place now.
+
+        Args:
+            kin: The streams that it may be known from, and whether this one may have replaced them.
+        """
         there = self.first("at_place", (stream, event.seq))
         if there is not None:
             if there[2] == event.body:
@@ -171,7 +175,7 @@ class Store(Statements):
             values = {"event_id": parts.event_id, "agent": number, "body": event.body, "stream": stream}
             for n, of_stream, ours in self.rows("unplaced", values):
                 # Ours may have gone into another stream than its route's: a wide one that was there before.
-                if ours or of_stream in same_name:
+                if of_stream in kin and (ours or kin[of_stream]):
                     self.run("place", (n, stream, event.seq))
                     return None
         return parts

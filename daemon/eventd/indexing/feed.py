@@ -13,6 +13,7 @@ from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent
 from ..outbox.feeding import Accepted
 from ..outbox.outbox import Outbox
+from ..routes import Routes, StreamKey
 from .pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -32,10 +33,11 @@ class Feed:
         behind: Accepted rows that are not in the index yet.
     """
 
-    def __init__(self, outbox: Outbox, index: Index, pace: Pace) -> None:
+    def __init__(self, outbox: Outbox, index: Index, routes: Routes, pace: Pace) -> None:
         self.problem = ""
         self._outbox = outbox
         self._index = index
+        self._routes = routes
         self._pace = pace
         self._streams: dict[int, int] = {}  # number of the stream in the index, by route
         self._generation = -1
@@ -133,7 +135,8 @@ class Feed:
         await self._index.add_accepted([], upto, generation=generation)
 
     async def _stream_of(self, route: int, generation: int) -> int:
-        name = self._outbox.stats.routes[route].stream
-        number = (await self._index.stream(name, "", generation=generation)).number
+        known = self._outbox.stats.routes[route]
+        key = StreamKey(self._routes.account_of(self._routes.of(known.name)), known.stream)
+        number = (await self._index.stream(key, "", generation=generation)).number
         self._streams[route] = number
         return number

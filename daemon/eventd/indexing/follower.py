@@ -21,9 +21,11 @@ from ..jetstream.session import ApiError, Session
 from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
 from ..outbox.feeding import Settled
 from ..outbox.outbox import Outbox
+from ..routes import StreamKey
+from ..shipping.fleet import Fleet
 from ..shipping.shipper import Shipper
 from .coverage import Coverage
-from .owners import Owners
+from .owners import Ownership
 from .pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -39,18 +41,23 @@ class Claims:
     """Sees to it that a stream which several routes share is followed once."""
 
     def __init__(self) -> None:
-        self._of: dict[tuple[str, str], object] = {}
+        self._of: dict[tuple[StreamKey, str], object] = {}
 
     @property
     def followers(self) -> int:
         """How many streams are followed."""
         return len(self._of)
 
-    def take(self, name: str, created: str, who: object) -> bool:
+    def take(self, key: StreamKey, created: str, who: object) -> bool:
         """Return whether `who` is to follow the stream; what it followed before is free for others."""
-        key = (name, created)
-        self._of = {of: owner for of, owner in self._of.items() if owner is not who or of == key}
-        return self._of.setdefault(key, who) is who
+        claim = (key, created)
+        self._of = {of: owner for of, owner in self._of.items() if owner is not who or of == claim}
+        return self._of.setdefault(claim, who) is who
+
+    def twin(self, key: StreamKey, created: str) -> StreamKey | None:
+        """Return what another account follows and cannot be told from this stream, by all that NATS says."""
+        same = (key.name, created)
+        return next((of for of, made in self._of if (of.name, made) == same and of != key), None)
 
     def release(self, who: object) -> None:
         """Let others have what `who` followed."""
@@ -60,10 +67,14 @@ class Claims:
 class _Stream(NamedTuple):
     """A stream as it was a moment ago."""
 
-    name: str
+    key: StreamKey
     created: str
     first: int
     last: int
+
+    @property
+    def name(self) -> str:
+        return self.key.name
 
 
 class Follower:
@@ -77,22 +88,31 @@ class Follower:
     """
 
     def __init__(
-        self, shipper: Shipper, outbox: Outbox, index: Index, owners: Owners, claims: Claims, pace: Pace
+        self,
+        shipper: Shipper,
+        fleet: Fleet,
+        outbox: Outbox,
+        index: Index,
+        ownership: Ownership,
+        claims: Claims,
+        pace: Pace,
     ) -> None:
         self.name = ""
         self.position = 0
         self.last = 0
         self.problem = ""
         self._shipper = shipper
+        self._fleet = fleet
         self._outbox = outbox
         self._index = index
-        self._owners = owners
+        self._ownership = ownership
         self._claims = claims
         self._pace = pace
         self._generation = 0  # of the index that is looked after now
         self._verified: tuple[Session, int] | None = None  # connection and generation of the last check
         self._looked: int | None = None  # generation of the index at the last look at the stream's end
         self._problem_since: float | None = None
+        self._twin: StreamKey | None = None  # what was said in the log
 
     @property
     def route(self) -> str:
@@ -167,17 +187,18 @@ class Follower:
         """Bring the index to what the stream holds now."""
         self._generation = self._index.generation
         stream = await self._state(session)
-        if stream is None or not self._claims.take(stream.name, stream.created, self):
+        if stream is None or not self._claims.take(stream.key, stream.created, self):
             # There is none before its first event; or another route's follower reads it.
             if stream is None:
                 self._claims.release(self)
             self.position = self.last = 0
             self._looked = self._generation
             return
+        self._note_twin(stream)
         # What we have accepted and the stream holds already is in the index before the stream is read.
         await self._index.wait_taken(self._outbox.last_seq)
         self._generation = self._index.generation
-        number, position = await self._index.stream(stream.name, stream.created, generation=self._generation)
+        number, position = await self._index.stream(stream.key, stream.created, generation=self._generation)
         coverage, position = await self._place(number, stream.created, position)
         if stream.last < position:
             await self._index.unplace_beyond(number, stream.last, generation=self._generation)
@@ -188,17 +209,32 @@ class Follower:
         await self._read(session, stream, number, max(position, stream.first - 1), coverage)
         self._looked = self._generation
 
+    def _note_twin(self, stream: _Stream) -> None:
+        """Say when a route that was taken to have an account of its own seems to have another one's.
+
+        No more than that: the server that says so may be the agent's.
+        """
+        twin = self._claims.twin(stream.key, stream.created)
+        if twin is not None and twin != self._twin:
+            logger.warning(
+                "stream %s of route %s seems to be that of route %s; if their logins are of one account, set "
+                "sharedAccount: true for both, so that the stream is read once",
+                stream.name, self.route, twin.account,
+                extra={"action": "account_undeclared", "route": self.route},
+            )  # fmt: skip
+        self._twin = twin
+
     async def _state(self, session: Session) -> _Stream | None:
-        name = self._shipper.status.stream or self._shipper.route.stream
+        key = self._fleet.stream_of(self._shipper)
         try:
-            info = await stream_info(session, name)
+            info = await stream_info(session, key.name)
         except ApiError as error:
             if error.err_code == STREAM_NOT_FOUND:
                 return None
             raise
-        self.name = name
+        self.name = key.name
         state = info["state"]
-        return _Stream(name, str(info["created"]), int(state["first_seq"]), int(state["last_seq"]))
+        return _Stream(key, str(info["created"]), int(state["first_seq"]), int(state["last_seq"]))
 
     async def _place(self, number: int, created: str, position: int) -> tuple[Coverage, int]:
         """Give our own rows their places; return what they cover, and up to where the stream is known.
@@ -250,7 +286,7 @@ class Follower:
         if position == 0 or self._verified == check:
             return True
         message = await get_message(session, stream.name, position)
-        entry = await self._index.read(lambda reads: reads.by_place(stream.name, position, Scope()))
+        entry = await self._index.read(lambda reads: reads.by_place(stream.key, position, Scope()))
         self._verified = check
         if message is None or entry is None or message.body == entry.body:
             return True
@@ -284,32 +320,33 @@ class Follower:
             if not page:  # what is left was deleted
                 await self._index.set_position(number, stream.last, generation=self._generation)
                 return stream.last
-            await self._add(number, stream.name, page)
+            await self._add(number, stream.key, page)
             self.position = position = page[-1].seq
             await anyio.sleep(self._pace.rest(time.monotonic() - began))
         return position
 
-    async def _add(self, number: int, name: str, page: Sequence[Message]) -> None:
+    async def _add(self, number: int, stream: StreamKey, page: Sequence[Message]) -> None:
         """Take in a page; a message that cannot be taken in is left out and does not stop those behind it."""
         try:
             await self._index.add_stored(
-                number, name, self._events(page), page[-1].seq, generation=self._generation
+                number, self._events(stream, page), page[-1].seq, generation=self._generation
             )
         except POISON as error:
             if len(page) > 1:
                 for message in page:
-                    await self._add(number, name, [message])
+                    await self._add(number, stream, [message])
                 return
             logger.error(
-                "the message %d of stream %s cannot be taken into the index", page[0].seq, name,
+                "the message %d of stream %s cannot be taken into the index", page[0].seq, stream.name,
                 extra={"action": "message_left_out", "route": self.route}, exc_info=error,
             )  # fmt: skip
             await self._index.set_position(number, page[0].seq, generation=self._generation)
 
-    def _events(self, page: Sequence[Message]) -> list[NewEvent]:
+    def _events(self, stream: StreamKey, page: Sequence[Message]) -> list[NewEvent]:
+        owners = self._ownership.of(stream)
         events: list[NewEvent] = []
         for message in page:
-            agent = self._owners.of(message.subject) or ""
+            agent, by_session = owners.origin(message)
             named = f"{agent}:"
             events.append(
                 NewEvent(
@@ -320,6 +357,7 @@ class Follower:
                     stored=message.time,
                     event_id=message.msg_id.removeprefix(named) if message.msg_id.startswith(named) else "",
                     body=message.body,
+                    by_session=by_session,
                 )
             )
         return events

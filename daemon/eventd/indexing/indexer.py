@@ -14,7 +14,7 @@ from ..routes import Routes
 from ..shipping.fleet import Fleet
 from .feed import Feed
 from .follower import Claims, Follower
-from .owners import Owners
+from .owners import Ownership
 from .pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,9 @@ class Indexer:
     Args:
         settings: How long and how much is kept.
         waiting: Bytes of emits that have no ack yet; indexing stands back while they pile up.
+
+    Attributes:
+        ownership: Whose the messages of each stream are.
     """
 
     def __init__(
@@ -44,10 +47,11 @@ class Indexer:
     ) -> None:
         self._index = index
         self._settings = settings
-        pace, claims, owners = Pace(waiting), Claims(), Owners(routes)
-        self.feed = Feed(outbox, index, pace)
+        pace, claims = Pace(waiting), Claims()
+        self.ownership = Ownership(routes, fleet)
+        self.feed = Feed(outbox, index, routes, pace)
         self.followers = [
-            Follower(shipper, outbox, index, owners, claims, pace)
+            Follower(shipper, fleet, outbox, index, self.ownership, claims, pace)
             for shipper in fleet.shippers.values()
             if shipper.configured
         ]

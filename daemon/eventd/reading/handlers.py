@@ -1,6 +1,6 @@
 """Answers the requests of the socket that are about stored events."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from eventd_ipc.messages import Context, Get, Index, Query, Recall, Replay, Result, StoredEvent, Tail
@@ -9,8 +9,9 @@ from ..access.scopes import EVERYBODY, Forbidden, scope_of
 from ..errors import IndexUnusable, NatsError
 from ..index.model import Filter, Scope
 from ..indexing.indexer import Indexer
-from ..indexing.owners import Owners
+from ..indexing.owners import Owners, Ownership
 from ..jetstream.reading import Message
+from ..routes import StreamKey
 from ..server.operations import Operations, RequestRefused, Responder, StreamResponder
 from .filters import bad, check_agent
 from .matching import matches
@@ -36,7 +37,7 @@ class Reading:
         replays: Replays,
         remembering: Remembering,
         indexer: Indexer,
-        owners: Owners,
+        ownership: Ownership,
         can_rebuild: Callable[[], bool],
     ) -> None:
         self._streams = streams
@@ -44,7 +45,7 @@ class Reading:
         self._replays = replays
         self._remembering = remembering
         self._indexer = indexer
-        self._owners = owners
+        self._ownership = ownership
         self._can_rebuild = can_rebuild
 
     def add_to(self, operations: Operations) -> None:
@@ -76,24 +77,51 @@ class Reading:
                     "the event is not in the index, which is not complete, and NATS cannot be asked",
                     hint="see `eventd status`",
                 )
-            found = await self._from_stream(request, agent) if session is not None else None
+            found = None
+            if session is not None:
+                found = await self._from_stream(request, scope, agent, responder)
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
-        if found is not None and not self._matches(scope, found[1]):
-            if not responder.identity.admin:
-                raise _not_theirs(request, responder)
-            found = None
         if found is None:
             raise RequestRefused("not_found", f"no event {request.event or request.seq} is stored")
         await responder.send(_stored(request.id, *found))
 
-    async def _from_stream(self, request: Get, agent: str | None) -> tuple[str, Message] | None:
-        if request.seq is not None:
-            return await self._streams.by_sequence(request.seq, request.stream, agent)
-        return await self._streams.by_id(request.event or "", request.stream, agent)
+    async def _from_stream(
+        self, request: Get, scope: Scope, agent: str | None, responder: Responder
+    ) -> tuple[StreamKey, Message] | None:
+        """Return what may be read; of several with an id one of the reader's own, if there is one.
 
-    def _matches(self, scope: Scope, message: Message) -> bool:
-        return matches(Filter(scope=scope), self._owners.of(message.subject), message.body, message.time)
+        Raises:
+            Forbidden: What is there is not theirs.
+        """
+        owners = self._owners(request.stream, agent)
+        own = Scope(author=scope.reader)
+        readable: tuple[StreamKey, Message] | None = None
+        hidden = False
+        async with aclosing(self._meant(request, agent)) as found:
+            async for event in found:
+                if not _may_read(scope, owners, event[1]):
+                    hidden = True
+                elif _may_read(own, owners, event[1]):
+                    return event
+                else:
+                    readable = readable or event
+        if readable is None and hidden and not responder.identity.admin:
+            raise _not_theirs(request, responder)
+        return readable
+
+    async def _meant(self, request: Get, agent: str | None) -> AsyncGenerator[tuple[StreamKey, Message]]:
+        """Yield what a stream has at the place, or with the id."""
+        if request.seq is not None:
+            if event := await self._streams.by_sequence(request.seq, request.stream, agent):
+                yield event
+            return
+        async with aclosing(self._streams.by_id(request.event or "", request.stream, agent)) as found:
+            async for event in found:
+                yield event
+
+    def _owners(self, stream: str | None, agent: str | None) -> Owners:
+        return self._ownership.of(self._streams.locate(stream, agent)[0])
 
     async def _tail(self, request: Tail, responder: StreamResponder) -> None:
         check_agent(request.agent)
@@ -101,26 +129,38 @@ class Reading:
             raise bad("last is a number of events, from 0")
         scope = scope_of(responder.identity, request.agent, request.visibility)
         filtered = request.session or request.types or request.visibility or request.run or request.text
+        agent = None if request.agent == EVERYBODY else request.agent
         if request.stream is None or filtered:
-            async with aclosing(self._queries.tail(request, responder.identity)) as entries:
+            account = self._account(request.stream, agent)
+            async with aclosing(self._queries.tail(request, responder.identity, account)) as entries:
                 async for entry in entries:
                     await responder.send(stored(request.id, entry))
             return
         try:
+            owners = self._owners(request.stream, agent)
             async with aclosing(
                 self._streams.tail(
                     last=request.last,
                     since=request.since,
                     follow=request.follow,
                     stream=request.stream,
-                    agent=None if request.agent == EVERYBODY else request.agent,
+                    agent=agent,
                 )
             ) as events:
                 async for stream, message in events:
-                    if self._matches(scope, message):
+                    if _may_read(scope, owners, message):
                         await responder.send(_stored(request.id, stream, message))
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
+
+    def _account(self, stream: str | None, agent: str | None) -> str | None:
+        """Return whose stream of a name is meant; None for all that the index knows under it."""
+        if stream is None:
+            return None
+        try:
+            return self._streams.locate(stream, agent)[0].account
+        except NoSuchStream:  # the configuration has it no more
+            return None
 
     async def _replay(self, request: Replay, responder: StreamResponder) -> None:
         try:
@@ -139,6 +179,10 @@ class Reading:
         await responder.send(Result(request.id, await self._indexer.document()))
 
 
+def _may_read(scope: Scope, owners: Owners, message: Message) -> bool:
+    return matches(Filter(scope=scope), owners.origin(message), message.body, message.time)
+
+
 def _not_theirs(request: Get, responder: Responder) -> Forbidden:
     what = f"event {request.event}" if request.event is not None else f"what is at {request.seq}"
     return Forbidden(
@@ -147,5 +191,5 @@ def _not_theirs(request: Get, responder: Responder) -> Forbidden:
     )
 
 
-def _stored(request: int, stream: str, message: Message) -> StoredEvent:
-    return StoredEvent(request, stream, message.seq, message.subject, message.time, message.body)
+def _stored(request: int, stream: StreamKey, message: Message) -> StoredEvent:
+    return StoredEvent(request, stream.name, message.seq, message.subject, message.time, message.body)

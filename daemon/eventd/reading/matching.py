@@ -1,7 +1,8 @@
 """Whether an event that comes from a stream is one that is wanted: the same as the index's SQL, in Python."""
 
 from ..access.scopes import readable
-from ..events.normal import attribute, normalise
+from ..events.attribution import Origin, attribute
+from ..events.normal import normalise
 from ..index.entries import id_of
 from ..index.model import Filter
 
@@ -9,19 +10,13 @@ ANY = "*"
 BELOW = ".*"
 
 
-def matches(wanted: Filter, owner: str | None, body: bytes, stored: int) -> bool:
+def matches(wanted: Filter, origin: Origin, body: bytes, stored: int) -> bool:
     """Whether an event meets a filter. Its `text` and `stream` are not looked at.
 
     Args:
-        owner: Whose subject it came on.
         stored: When the stream took it, Unix ms; stands for the time of an event without one.
     """
-    event = normalise(body)
-    agent = owner or ""
-    if event is not None and (claimed := attribute(owner, event)) is not None:
-        agent = claimed
-    else:
-        event = None
+    agent, event = attribute(origin, body, normalise(body))
     scope = wanted.scope
     visibility = event.visibility if event else "internal"
     if scope.author is not None and scope.author != agent:

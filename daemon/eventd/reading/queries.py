@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from xxhash import xxh32_hexdigest
 
@@ -13,6 +14,7 @@ from ..index.conditions import LAST_INTEGER, bound
 from ..index.index import Index
 from ..index.model import Entry, Filter, Scope, Seen, Shown
 from ..index.reads import Key, is_cut, place
+from ..routes import StreamKey
 from ..server.operations import StreamResponder
 from .filters import bad, check_agent, filter_of
 from .freshness import Freshness
@@ -67,25 +69,30 @@ class Queries:
             lambda reads: reads.shown(wanted, newest=newest, limit=limit, after=after)
         )
 
-    async def find(self, request: Get, scope: Scope, stream: str | None) -> Entry | None:
+    async def find(self, request: Get, scope: Scope, stream: StreamKey) -> Entry | None:
         """Return the event that is meant, if it is in the index and in scope.
 
         Args:
-            stream: Name of the stream whose sequence is meant.
+            stream: The one whose sequence is meant.
         """
         await self._freshness.wait()
         if request.event is not None:
             return await self._index.read(lambda reads: reads.by_id(request.event or "", scope))
-        return await self._index.read(lambda reads: reads.by_place(stream or "", request.seq or 0, scope))
+        return await self._index.read(lambda reads: reads.by_place(stream, request.seq or 0, scope))
 
-    async def tail(self, request: Tail, identity: Identity) -> AsyncGenerator[Entry]:
+    async def tail(
+        self, request: Tail, identity: Identity, account: str | None = None
+    ) -> AsyncGenerator[Entry]:
         """Yield the last events in the order in which they were stored, and with `follow` new ones too.
 
         When the index begins anew meanwhile, what fills it again was shown before and is not shown again,
         save what others stored in the last moments before.
+
+        Args:
+            account: Whose stream of that name is meant; None for all of them.
         """
         scope = scope_of(identity, request.agent, request.visibility)
-        wanted = filter_of(request, scope, text=request.text, stream=request.stream)
+        wanted = replace(filter_of(request, scope, text=request.text, stream=request.stream), account=account)
         await self._freshness.wait()
         index = self._index
         upto, generation = index.newest, index.generation

@@ -14,9 +14,9 @@ from ..errors import NatsError
 from ..index.index import Index
 from ..index.model import Filter
 from ..index.reads import is_cut
-from ..indexing.owners import Owners
+from ..indexing.owners import Ownership
 from ..jetstream.session import Session
-from ..routes import Routes
+from ..routes import Routes, StreamKey
 from ..server.operations import StreamResponder
 from .filters import bad, check_agent, filter_of
 from .matching import matches
@@ -44,11 +44,11 @@ class _Replayed(NamedTuple):
 class Replays:
     """Replays streams: from JetStream, and from the index while NATS is away."""
 
-    def __init__(self, routes: Routes, reads: StreamReads, index: Index) -> None:
+    def __init__(self, routes: Routes, reads: StreamReads, index: Index, ownership: Ownership) -> None:
         self._routes = routes
         self._reads = reads
         self._index = index
-        self._owners = Owners(routes)
+        self._ownership = ownership
 
     async def replay(self, request: Replay, responder: StreamResponder) -> None:
         """Send the stretch that is wanted."""
@@ -57,7 +57,7 @@ class Replays:
         if request.to is not None and not responder.identity.admin:
             raise Forbidden("only administrators may publish what is replayed", hint="leave `to` out")
         wanted = filter_of(request, scope_of(responder.identity, request.agent, request.visibility))
-        agent = None if wanted.scope.author is None else wanted.scope.author
+        agent = wanted.scope.author
         stream, session = self._reads.locate(request.stream, agent)
         if request.to is not None and session is None:
             raise NatsError(
@@ -66,7 +66,7 @@ class Replays:
         source = (
             self._from_index(request, stream, wanted)
             if session is None
-            else self._from_stream(request, stream, wanted)
+            else self._from_stream(request, stream, agent, wanted)
         )
         pace = _Pace(request.speed)
         async with aclosing(source) as events:
@@ -96,17 +96,27 @@ class Replays:
                     f"to lies below {route.prefix}, where eventd's own events are; they would be stored again"
                 )
 
-    async def _from_stream(self, request: Replay, stream: str, wanted: Filter) -> AsyncGenerator[_Replayed]:
+    async def _from_stream(
+        self, request: Replay, stream: StreamKey, agent: str | None, wanted: Filter
+    ) -> AsyncGenerator[_Replayed]:
+        owners = self._ownership.of(stream)
         async with aclosing(
             self._reads.stretch(
-                stream, first=request.first, last=request.last, since=request.since, until=request.until
+                stream.name,
+                agent,
+                first=request.first,
+                last=request.last,
+                since=request.since,
+                until=request.until,
             )
         ) as messages:
             async for message in messages:
-                if matches(wanted, self._owners.of(message.subject), message.body, message.time):
-                    yield _Replayed(stream, message.seq, message.subject, message.time, message.body)
+                if matches(wanted, owners.origin(message), message.body, message.time):
+                    yield _Replayed(stream.name, message.seq, message.subject, message.time, message.body)
 
-    async def _from_index(self, request: Replay, stream: str, wanted: Filter) -> AsyncGenerator[_Replayed]:
+    async def _from_index(
+        self, request: Replay, stream: StreamKey, wanted: Filter
+    ) -> AsyncGenerator[_Replayed]:
         after = (request.first or 1) - 1
         upto = LAST if request.last is None else request.last
         while True:
@@ -119,7 +129,7 @@ class Replays:
                 if request.until is not None and entry.stored >= request.until:
                     return
                 if request.since is None or entry.stored >= request.since:
-                    yield _Replayed(stream, entry.seq, entry.subject, entry.stored, entry.body)
+                    yield _Replayed(stream.name, entry.seq, entry.subject, entry.stored, entry.body)
             if len(page) < PAGE and not is_cut(page):
                 return
             after = page[-1].seq

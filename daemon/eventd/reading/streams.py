@@ -12,7 +12,7 @@ from ..errors import NatsError
 from ..jetstream.reading import IDLE_WAIT, Message, ReaderGone, get_message, open_reader
 from ..jetstream.session import ApiError, Session
 from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
-from ..routes import Routes
+from ..routes import Routes, StreamKey
 from ..shipping.fleet import Fleet
 from ..shipping.shipper import Shipper
 from ..subjects import agent_prefix
@@ -42,18 +42,20 @@ class StreamReads:
 
     async def by_sequence(
         self, seq: int, stream: str | None, agent: str | None
-    ) -> tuple[str, Message] | None:
-        """Return the stream's name and the message at a sequence, or None where there is none.
+    ) -> tuple[StreamKey, Message] | None:
+        """Return the stream and the message at a sequence, or None where there is none.
 
         Raises:
             NatsError: The stream cannot be read now.
         """
-        session, name = await self._open(stream, agent)
-        message = await get_message(session, name, seq)
-        return (name, message) if message else None
+        session, key = await self._open(stream, agent)
+        message = await get_message(session, key.name, seq)
+        return (key, message) if message else None
 
-    async def by_id(self, event_id: str, stream: str | None, agent: str | None) -> tuple[str, Message] | None:
-        """Return the stream's name and the message of an event, or None where there is none.
+    async def by_id(
+        self, event_id: str, stream: str | None, agent: str | None
+    ) -> AsyncGenerator[tuple[StreamKey, Message]]:
+        """Yield the stream and the messages that have this id, oldest first: several agents may use it.
 
         A UUIDv7 says when it was made, so only what was stored since then is read; for any other id
         the whole stream is.
@@ -61,21 +63,18 @@ class StreamReads:
         Raises:
             NatsError: The stream cannot be read now.
         """
-        session, name = await self._open(stream, agent)
+        session, key = await self._open(stream, agent)
         made = _made_at(event_id)
         start = made - CLOCK_SLACK if made is not None else None
-        async with open_reader(
-            session, name, start_time=start, subjects=self._subjects(name, agent)
-        ) as reader:
+        async with open_reader(session, key.name, start_time=start, subjects=self._subjects(agent)) as reader:
             while page := await reader.page():
                 for message in page:
                     if _is_event(message, event_id):
-                        return name, message
-        return None
+                        yield key, message
 
     async def tail(
         self, *, last: int | None, since: int | None, follow: bool, stream: str | None, agent: str | None
-    ) -> AsyncGenerator[tuple[str, Message]]:
+    ) -> AsyncGenerator[tuple[StreamKey, Message]]:
         """Yield stored events in stream order; with `follow`, go on with new ones for ever.
 
         Args:
@@ -85,8 +84,8 @@ class StreamReads:
         Raises:
             NatsError: The stream cannot be read (any more).
         """
-        session, name = await self._open(stream, agent)
-        subjects = self._subjects(name, agent)
+        session, key = await self._open(stream, agent)
+        name, subjects = key.name, self._subjects(agent)
         state = await self._state(session, name)
         first, end = int(state["first_seq"]), int(state["last_seq"])
         gaps = end - first + 1 != int(state["messages"])
@@ -102,25 +101,29 @@ class StreamReads:
                     while True:
                         page = await reader.page(wait=IDLE_WAIT if follow and reader.pending == 0 else 0.0)
                         for message in page:
-                            yield name, message
+                            yield key, message
                             start = message.seq + 1
                         if not page and not follow:
                             return
             except ReaderGone:  # who reads has paused: go on behind what it has got
                 await anyio.sleep(REOPEN_PAUSE)
 
-    def locate(self, stream: str | None, agent: str | None) -> tuple[str, Session | None]:
-        """Return the name of the stream that is meant, and the connection to it while there is one.
+    def locate(self, stream: str | None, agent: str | None) -> tuple[StreamKey, Session | None]:
+        """Return the stream that is meant, and the connection to it while there is one.
+
+        Streams of several accounts may have a name: the agent's own route goes first, then the default one.
 
         Raises:
             NoSuchStream: No route uses it.
         """
         shipper = self._find(stream, agent)
-        return stream or shipper.status.stream or shipper.route.stream, shipper.link.session
+        key = self._fleet.stream_of(shipper)
+        return key._replace(name=stream or key.name), shipper.link.session
 
     async def stretch(
         self,
         stream: str,
+        agent: str | None,
         *,
         first: int | None,
         last: int | None,
@@ -130,13 +133,14 @@ class StreamReads:
         """Yield a stretch of a stream in its order, up to what is its end now.
 
         Args:
+            stream, agent: As for `locate`; what others have in the stream is there too.
             first, last: Sequences.
             since, until: Times of the stream, Unix ms; the later of the two beginnings counts.
 
         Raises:
             NatsError: The stream cannot be read (any more).
         """
-        session, name = await self._open(stream, None)
+        session, (_, name) = await self._open(stream, agent)
         end = int((await self._state(session, name))["last_seq"])
         end = end if last is None else min(end, last)
         start = first
@@ -194,8 +198,8 @@ class StreamReads:
                 return found[0] if found else end + 1
             look_back *= FIRST_LOOK_BACK
 
-    async def _open(self, stream: str | None, agent: str | None) -> tuple[Session, str]:
-        """Return the connection and the name of the stream that is meant; it holds what was acked by now."""
+    async def _open(self, stream: str | None, agent: str | None) -> tuple[Session, StreamKey]:
+        """Return the connection and the stream that is meant; it holds what was acked by now."""
         shipper = self._find(stream, agent)
         session = shipper.link.session
         if session is None:
@@ -206,19 +210,20 @@ class StreamReads:
             )
         with anyio.move_on_after(OWN_WRITES):
             await shipper.wait_settled()
-        return session, stream or shipper.status.stream or shipper.route.stream
+        key = self._fleet.stream_of(shipper)
+        return session, key._replace(name=stream or key.name)
 
     def _find(self, stream: str | None, agent: str | None) -> Shipper:
         route = self._routes.of(agent) if agent else self._routes.default
-        for shipper in self._fleet.shippers.values():
-            names = {shipper.route.stream, shipper.status.stream}
-            if (stream in names) if stream else (shipper.route == route):
+        shippers = sorted(self._fleet.shippers.values(), key=lambda shipper: shipper.route != route)
+        for shipper in shippers:
+            if stream is None or stream in {key.name for key in self._fleet.streams_of(shipper)}:
                 return shipper
         raise NoSuchStream(
             f"no configured route uses the stream {stream}", hint="`eventd status` lists the routes"
         )
 
-    def _subjects(self, stream: str, agent: str | None) -> list[str]:
+    def _subjects(self, agent: str | None) -> list[str]:
         if agent is None:
             return []
         return [f"{agent_prefix(self._routes.of(agent).prefix, agent)}.>"]

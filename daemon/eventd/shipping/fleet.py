@@ -8,7 +8,7 @@ import anyio
 
 from ..jetstream.endpoint import Resolve
 from ..outbox.outbox import Outbox
-from ..routes import Route, Routes, Server
+from ..routes import Route, Routes, Server, StreamKey
 from .shipper import Shipper
 
 logger = logging.getLogger(__name__)
@@ -46,8 +46,10 @@ class Fleet:
     ) -> None:
         self.shippers: dict[int, Shipper] = {}
         self._outbox = outbox
+        self._accounts: dict[int, str] = {}  # by route number
 
         def add(route: Route, number: int, *, narrow: bool = False, configured: bool = True) -> None:
+            self._accounts[number] = routes.account_of(route)
             self.shippers[number] = Shipper(
                 route,
                 number,
@@ -73,6 +75,19 @@ class Fleet:
             )  # fmt: skip
             old = replace(routes.of(left.name), name=left.name, stream=left.stream, prefix=left.prefix)
             add(old, number, configured=False)
+
+    def stream_of(self, shipper: Shipper) -> StreamKey:
+        """Return the stream that a route goes to now, as far as that is known."""
+        return StreamKey(self._accounts[shipper.number], shipper.status.stream or shipper.route.stream)
+
+    def streams_of(self, shipper: Shipper) -> set[StreamKey]:
+        """Return the streams of a route: its own, and where it goes to instead."""
+        found = self.stream_of(shipper)
+        return {found, found._replace(name=shipper.route.stream)}
+
+    def routes_to(self, stream: StreamKey) -> frozenset[str]:
+        """Return the names of the routes that go to a stream."""
+        return frozenset(s.route.name for s in self.shippers.values() if stream in self.streams_of(s))
 
     async def run(self) -> None:
         """Run every shipper until cancelled."""
