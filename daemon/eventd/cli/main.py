@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "replay": "Show the events of a stream once more, in its order.",
     "index": "Look after the index that answers query, recall and context.",
     "deadletter": "List, retry or drop events that could not be published.",
+    "nats-config": "Print a NATS server configuration that keeps the agents apart.",
 }
 """Short help of every command, so that `eventd --help` imports none of them."""
 

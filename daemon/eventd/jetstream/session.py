@@ -74,7 +74,7 @@ class Session:
     def __init__(self, client: nats.aio.client.Client, url: str, js_domain: str | None, inbox: str) -> None:
         self._client = client
         self.url = url
-        self.api_prefix = f"$JS.{js_domain}.API" if js_domain else "$JS.API"
+        self.api_prefix = api_prefix(js_domain)
         self.lost = anyio.Event()
         self.reason = ""
         self.permissions = Permissions(inbox)
@@ -267,6 +267,11 @@ def decode_answer(data: bytes) -> dict[str, Any]:
     if refusal:
         raise ApiError(0, f"somebody who is not JetStream answered: {data[:80]!r}")
     return answer
+
+
+def api_prefix(js_domain: str | None) -> str:
+    """Return what the subjects of the JetStream API begin with."""
+    return f"$JS.{js_domain}.API" if js_domain else "$JS.API"
 
 
 def inbox_prefix(route: str) -> str:
