@@ -101,3 +101,12 @@ async def test_own_work_goes_on(users: Made, acked: object, agent: str) -> None:
     await do_own_work(connection)
     assert connection.errors == []
     await connection.client.close()
+
+
+def test_the_daemon_works_in_a_jetstream_domain() -> None:
+    """Then the subjects of the API are others, for the daemon and for the administrator."""
+    settings = {"url": "nats://localhost", "jsDomain": "hub", "agents": {ALICE: {}}}
+    with made(settings, "--mode", "users") as users:
+        assert "made" in users.make_streams()
+        with users.daemon() as daemon:
+            let_everybody_work(daemon, [ALICE, "main"])

@@ -72,6 +72,16 @@ async def test_a_denied_request_fails_at_once_and_names_the_subject(
     assert (await session.api("INFO"))["streams"] == 0, "the connection goes on"
 
 
+async def test_a_denied_request_in_a_domain_is_told_as_the_server_calls_it(nats_factory: NatsFactory) -> None:
+    """It maps its own domain into $JS.API before it looks at permissions, and that is what to grant."""
+    config = f"jetstream: {{ domain: hub }}\n{permitted(publish='"$JS.hub.API.>"')}"
+    server = nats_factory(config=config)
+    async with open_session(Endpoint((server.url,), LOGIN, js_domain="hub"), "test") as session:
+        with anyio.fail_after(AT_ONCE), pytest.raises(PermissionMissing) as caught:
+            await session.api("INFO")
+    assert caught.value.subject == "$JS.API.INFO"
+
+
 async def test_a_permission_that_is_granted_is_used_by_the_next_request(
     server: NatsServer, session: Session
 ) -> None:

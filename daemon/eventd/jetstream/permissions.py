@@ -5,7 +5,7 @@ for an answer says what the wait depends on, and is woken when one of these subj
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -16,6 +16,9 @@ from ..errors import NatsError
 _DENIED = re.compile(
     r'permissions violation for (publish|subscription) to "((?:[^"\\]|\\.)*)"', re.IGNORECASE
 )
+API = "$JS.API"
+"""What subjects of the JetStream API begin with, where no domain is named."""
+
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -76,10 +79,12 @@ class Permissions:
 
     Attributes:
         inbox: What the connection's own reply subjects begin with.
+        api: What its requests to JetStream begin with.
         denied: What the server said last of each subject, in lower case; for status.
     """
 
     inbox: str
+    api: str = API
     denied: dict[str, str] = field(default_factory=dict)
     _waits: list[Wait] = field(default_factory=list)
     _no_answers: bool = False
@@ -109,7 +114,16 @@ class Permissions:
         """
         if self._no_answers:
             raise self._no_inbox()
-        return Wait(self._waits, subjects)
+        return Wait(self._waits, [name for subject in subjects for name in self._names(subject)])
+
+    def _names(self, subject: str) -> Iterator[str]:
+        """Yield a subject as the server may call it.
+
+        The server whose JetStream has our domain maps that into its own API before it looks at permissions.
+        """
+        yield subject
+        if self.api != API and subject.startswith(f"{self.api}."):
+            yield API + subject.removeprefix(self.api)
 
     def _no_inbox(self) -> PermissionMissing:
         return PermissionMissing("subscription", f"{self.inbox}.>", answers=True)

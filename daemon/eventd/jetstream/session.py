@@ -26,7 +26,7 @@ from ..secret import redact
 from ..subjects import encode_token
 from .client import Client
 from .endpoint import Endpoint
-from .permissions import Permissions
+from .permissions import API, Permissions
 
 if TYPE_CHECKING:
     import asyncio
@@ -77,7 +77,7 @@ class Session:
         self.api_prefix = api_prefix(js_domain)
         self.lost = anyio.Event()
         self.reason = ""
-        self.permissions = Permissions(inbox)
+        self.permissions = Permissions(inbox, self.api_prefix)
         self.last_error = ""
 
     @property
@@ -271,7 +271,7 @@ def decode_answer(data: bytes) -> dict[str, Any]:
 
 def api_prefix(js_domain: str | None) -> str:
     """Return what the subjects of the JetStream API begin with."""
-    return f"$JS.{js_domain}.API" if js_domain else "$JS.API"
+    return f"$JS.{js_domain}.API" if js_domain else API
 
 
 def inbox_prefix(route: str) -> str:

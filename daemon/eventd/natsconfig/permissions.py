@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..jetstream.session import api_prefix, inbox_prefix
+from ..jetstream.permissions import API
+from ..jetstream.session import inbox_prefix
 
 _STREAM_API = (
     "STREAM.INFO.{stream}",
@@ -16,6 +17,8 @@ _STREAM_API = (
 
 STREAM.CREATE and STREAM.UPDATE are not among them: the request's body may name any stream as a source, which
 the server copies whole. Nor are the direct gets, which the daemon does not use.
+
+A jsDomain is not in them: the server maps its own domain into `$JS.API` before it looks at permissions.
 """
 
 ADMIN_ROUTE = ":admin"
@@ -30,20 +33,18 @@ class Permissions:
     subscribe: tuple[str, ...]
 
 
-def route_permissions(route: str, stream: str, subjects: Sequence[str], js_domain: str | None) -> Permissions:
+def route_permissions(route: str, stream: str, subjects: Sequence[str]) -> Permissions:
     """Return what a route needs.
 
     Args:
         route: Its name; it chooses the inbox.
         stream: Its own stream.
         subjects: Patterns of its own events.
-        js_domain: The domain in the subjects of the API.
     """
-    prefix = api_prefix(js_domain)
-    api = (f"{prefix}.{verb.format(stream=stream)}" for verb in _STREAM_API)
+    api = (f"{API}.{verb.format(stream=stream)}" for verb in _STREAM_API)
     return Permissions((*subjects, *api), (f"{inbox_prefix(route)}.>", *subjects))
 
 
-def admin_permissions(js_domain: str | None) -> Permissions:
+def admin_permissions() -> Permissions:
     """Return what making and changing streams needs: the whole API, and no events."""
-    return Permissions((f"{api_prefix(js_domain)}.>",), (f"{inbox_prefix(ADMIN_ROUTE)}.>",))
+    return Permissions((f"{API}.>",), (f"{inbox_prefix(ADMIN_ROUTE)}.>",))

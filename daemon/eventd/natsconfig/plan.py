@@ -117,9 +117,7 @@ def make_plan(config: Config, wish: Wish) -> Plan:
                 ),
                 login=login,
                 subjects=subjects,
-                permissions=route_permissions(route.name, route.stream, subjects, server.js_domain)
-                if shared
-                else None,
+                permissions=route_permissions(route.name, route.stream, subjects) if shared else None,
             )
         )
     default = tenants[0].route.server
@@ -130,7 +128,7 @@ def make_plan(config: Config, wish: Wish) -> Plan:
         mode=wish.mode,
         listen=listen,
         tenants=tuple(tenants),
-        administrator=Administrator(new_login(ADMIN_LOGIN, wish.kind), admin_permissions(default.js_domain))
+        administrator=Administrator(new_login(ADMIN_LOGIN, wish.kind), admin_permissions())
         if shared
         else None,
         js_domain=default.js_domain,
