@@ -15,8 +15,10 @@ from .permissions import Permissions, admin_permissions, route_permissions
 DEFAULT_LOGIN = "eventd"
 ADMIN_LOGIN = "eventd-admin"
 DEFAULT_AGENTS = ("main",)  # OpenClaw's own agent, which has no entry
-DEFAULT_LISTEN = "127.0.0.1:4222"
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = "127.0.0.1"
+DEFAULT_LISTEN = f"{LOOPBACK}:4222"
+LOCAL_HOSTS = ("localhost", LOOPBACK, "[::1]")
+ANY_HOST = ("0.0.0.0", "[::]")  # a server listens there, and no client connects to it
 
 
 class Mode(enum.StrEnum):
@@ -106,7 +108,7 @@ def make_plan(config: Config, wish: Wish) -> Plan:
     shared = wish.mode is Mode.USERS
     tenants: list[Tenant] = []
     for route in routes:
-        server = _server(route.server, config.routes.default.server, wish.listen, listen)
+        server = _server(route.server, wish, listen)
         login = _login(route, wish.kind, [tenant.login for tenant in tenants], notes)
         subjects = _subjects(route, routes, wish)
         tenants.append(
@@ -175,26 +177,34 @@ def _give_streams(routes: list[Route]) -> None:
             routes[at] = replace(route, stream=stream)
 
 
-def _server(server: Server, default: Server, wanted: str | None, listen: str) -> Server:
-    if wanted is None and not server.embedded:
+def _server(server: Server, wish: Wish, listen: str) -> Server:
+    """Return where clients find the server of this configuration."""
+    if wish.listen is None and not server.embedded:
         return server
-    tls = server.tls or (default.tls if server.embedded else None)
+    host, _, port = listen.rpartition(":")
+    if host in ANY_HOST:
+        host = LOOPBACK if server.embedded else _address(server)[0]
     scheme = "tls" if any(url.startswith("tls:") for url in server.urls) else "nats"
-    return Server((f"{scheme}://{listen}",), tls=tls, js_domain=server.js_domain)
+    return Server((f"{scheme}://{host}:{port}",), tls=server.tls, js_domain=server.js_domain)
 
 
 def _listen_of(server: Server, notes: list[str]) -> str:
     """Return where a server listens that clients find under this address."""
     if server.embedded:
         return DEFAULT_LISTEN
-    host, _, port = server.urls[0].partition("://")[2].rpartition(":")
+    host, port = _address(server)
     if host in LOCAL_HOSTS:
-        return f"{'127.0.0.1' if host == 'localhost' else host}:{port}"
+        return f"{LOOPBACK if host == 'localhost' else host}:{port}"
     notes.append(
         f"config.yml names the server {server.urls[0]}; the configuration listens on {DEFAULT_LISTEN} until "
         "--listen says otherwise"
     )
     return DEFAULT_LISTEN
+
+
+def _address(server: Server) -> tuple[str, str]:
+    host, _, port = server.urls[0].partition("://")[2].rpartition(":")
+    return host, port
 
 
 def _login(route: Route, kind: LoginKind, taken: Sequence[Login], notes: list[str]) -> Login:
