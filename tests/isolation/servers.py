@@ -25,7 +25,7 @@ from support.daemon import Daemon
 from support.jetstream import JetStream
 from support.nats import NatsServer, free_port
 
-from .attacks import Party
+from .parties import Party
 
 COMMAND_TIMEOUT = 60.0  # seconds; a bound against hanging
 

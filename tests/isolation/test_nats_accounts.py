@@ -8,7 +8,8 @@ import pytest
 from eventd.routes import DEFAULT_ROUTE
 from support.oracle import check
 
-from .attacks import ATTACKS, Scene, connect, inject, run
+from .attacks import ATTACKS, Scene, inject, run
+from .parties import connect
 from .servers import Made, made
 from .work import do_own_work, let_everybody_work
 

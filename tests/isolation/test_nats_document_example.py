@@ -7,7 +7,8 @@ import pytest
 from support.jetstream import JetStream
 from support.nats import NatsServer
 
-from .attacks import ATTACKS, Party, Scene, connect, run
+from .attacks import ATTACKS, Scene, run
+from .parties import Party, connect
 from .work import do_own_work
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,8 @@ from eventd.jetstream.headers import EXPECTED_STREAM, parse_headers
 from eventd.routes import DEFAULT_ROUTE
 from support.oracle import check
 
-from .attacks import ATTACKS, FORGED, Scene, connect, inject, run
+from .attacks import ATTACKS, FORGED, Scene, inject, run
+from .parties import connect
 from .servers import Made, made
 from .work import do_own_work, let_everybody_work
 

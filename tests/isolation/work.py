@@ -6,7 +6,7 @@ from eventd_ipc.blocking import connect
 from support.daemon import Daemon
 from support.load import emit
 
-from .attacks import Connection
+from .parties import Connection
 
 EVENTS = 20
 

@@ -90,6 +90,7 @@ async def test_a_permission_that_is_granted_is_used_by_the_next_request(
         await session.api("INFO")
     server.reload(permitted())
     assert (await session.api("INFO"))["streams"] == 0
+    assert session.permissions.denied == {}
 
 
 async def test_a_connection_whose_answers_are_denied_says_so_from_then_on(

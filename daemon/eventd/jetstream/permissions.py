@@ -45,10 +45,10 @@ class PermissionMissing(NatsError):
 class Wait:
     """A block of code that is left with `PermissionMissing` as soon as what it needs is denied."""
 
-    def __init__(self, waits: "list[Wait]", subjects: Iterable[str]) -> None:
+    def __init__(self, permissions: "Permissions", subjects: Iterable[str]) -> None:
         # In lower case, as nats-py tells them, to as they are.
         self.subjects = {subject.lower(): subject for subject in subjects}
-        self._waits = waits
+        self._permissions = permissions
         self._scope = anyio.CancelScope()
         self._error: PermissionMissing | None = None
 
@@ -59,7 +59,7 @@ class Wait:
 
     def __enter__(self) -> None:
         self._scope.__enter__()
-        self._waits.append(self)
+        self._permissions.waits.append(self)
 
     def __exit__(
         self,
@@ -67,10 +67,13 @@ class Wait:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._waits.remove(self)
+        self._permissions.waits.remove(self)
         self._scope.__exit__(kind, error, traceback)
         if self._error is not None:
             raise self._error
+        if error is None:  # what was denied once is granted by now
+            for subject in self.subjects:
+                self._permissions.denied.pop(subject, None)
 
 
 @dataclass(slots=True)
@@ -80,13 +83,14 @@ class Permissions:
     Attributes:
         inbox: What the connection's own reply subjects begin with.
         api: What its requests to JetStream begin with.
-        denied: What the server said last of each subject, in lower case; for status.
+        denied: What the server said of each subject, in lower case, until it is granted; for status.
+        waits: Who waits for an answer now.
     """
 
     inbox: str
     api: str = API
     denied: dict[str, str] = field(default_factory=dict)
-    _waits: list[Wait] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
     _no_answers: bool = False
 
     def note(self, text: str) -> bool:
@@ -98,10 +102,10 @@ class Permissions:
         self.denied[subject] = text
         if action == "subscription" and subject.startswith(f"{self.inbox.lower()}."):
             self._no_answers = True
-            for wait in self._waits:
+            for wait in self.waits:
                 wait.end(self._no_inbox())
             return True
-        for wait in self._waits:
+        for wait in self.waits:
             if action == "publish" and subject in wait.subjects:
                 wait.end(PermissionMissing(action, wait.subjects[subject]))
         return True
@@ -114,7 +118,7 @@ class Permissions:
         """
         if self._no_answers:
             raise self._no_inbox()
-        return Wait(self._waits, [name for subject in subjects for name in self._names(subject)])
+        return Wait(self, [name for subject in subjects for name in self._names(subject)])
 
     def _names(self, subject: str) -> Iterator[str]:
         """Yield a subject as the server may call it.

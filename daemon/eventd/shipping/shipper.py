@@ -154,7 +154,6 @@ class Shipper:
                     await self._wait_stalled(session, str(error), error.hint)
                 except PermissionMissing as error:
                     await self._wait_stalled(session, str(error), error.hint)
-                    session.permissions.denied.clear()
                     if error.answers:
                         self._problem = str(error)
                         raise
