@@ -37,8 +37,13 @@ def let_everybody_work(daemon: Daemon, agents: list[str]) -> dict[str, list[str]
     daemon.wait_healed()
     for agent in agents:
         with connect(agent, socket=daemon.socket) as client:
-            read = [json.loads(event.body)["id"] for event in client.tail(last=1000, agent=agent)]
-        assert set(read) >= set(acked[agent])
+            from_index = [json.loads(event.body)["id"] for event in client.tail(last=1000, agent=agent)]
+            replayed = list(client.replay(agent=agent))
+            stream = replayed[0].stream
+            from_stream = list(client.tail(last=1000, agent=agent, stream=stream))
+            assert client.get(acked[agent][0], agent=agent, stream=stream).stream == stream
+        assert set(from_index) >= set(acked[agent])
+        assert len(replayed) == len(from_stream) == len(acked[agent])
     status = daemon.status()
     assert status["health"]["state"] == "ok"
     assert [denied for route in status["routes"] for denied in route["denied"]] == []

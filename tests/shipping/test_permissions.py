@@ -111,14 +111,25 @@ async def test_a_publish_that_is_denied_stalls_the_route_until_it_is_granted(
 
 
 async def test_answers_that_are_denied_stall_the_route_until_they_are_granted(
-    outbox: Outbox, route: Route, number: int, server: NatsServer, jetstream: JetStream
+    outbox: Outbox,
+    route: Route,
+    number: int,
+    server: NatsServer,
+    jetstream: JetStream,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A new connection is made for it, since a subscription that was denied is not made again."""
+    """A new connection is made for it, since a subscription that was denied is not made again.
+
+    However often that is tried, it is told once.
+    """
     await run_sync(lambda: jetstream.make(STREAM, allow_atomic=True))
     await run_sync(server.reload, permitted(subscribe=["_INBOX.other.>"]))
     async with shipping(outbox, route, number) as shipper:
         await accept(outbox, new_row(number, 1))
         await stalled(shipper, "subscribe to _INBOX.eventd_%2A.>")
+        await wait_until_async(lambda: shipper.link.status.connects >= 3, 30.0, what="it has tried again")
+        told = [getattr(record, "action", "") for record in caplog.records]
+        assert (told.count("route_stalled"), told.count("nats_denied")) == (1, 0)
         await run_sync(server.reload, permitted())
         await settled(shipper)
         assert shipper.status.state is not State.STALLED

@@ -51,6 +51,7 @@ class Link:
         self._route = route
         self._resolve = resolve
         self._session: Session | None = None
+        self._told = ""  # what went wrong last, for as long as no connection has lasted since
         self.status = LinkStatus()
         self.backoff = Backoff(BACKOFF_FIRST, BACKOFF_MAX)
         self.servers = 1
@@ -117,17 +118,18 @@ class Link:
             if session.lost.is_set():
                 raise LinkLost(f"connection to {session.url} lost: {session.reason}")
             self.backoff.reset()
+            self._told = ""
             self.status.rtt_ms = round(await session.probe() * 1000, 3)
             self.status.denied = tuple(session.permissions.denied.values())
 
     def _note_failure(self, error: Exception) -> None:
         text = str(error)
-        if text != self.status.last_error:  # a server that is away for hours is told once, not each time
+        if text != self._told:  # a server that is away for hours is told once, not each time
             logger.warning(
                 "%s", text,
                 extra={"action": "nats_link_down", "route": self.name, "hint": getattr(error, "hint", "")},
             )  # fmt: skip
-        self.status.last_error = text
+        self.status.last_error = self._told = text
 
 
 def _first(group: BaseExceptionGroup[EventdError]) -> EventdError:

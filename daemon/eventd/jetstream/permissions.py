@@ -4,6 +4,7 @@ It says so beside, in an -ERR of the connection, which names the subject and not
 for an answer says what the wait depends on, and is woken when one of these subjects is denied.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from types import TracebackType
 import anyio
 
 from ..errors import NatsError
+
+logger = logging.getLogger(__name__)
 
 _DENIED = re.compile(
     r'permissions violation for (publish|subscription) to "((?:[^"\\]|\\.)*)"', re.IGNORECASE
@@ -102,12 +105,15 @@ class Permissions:
         self.denied[subject] = text
         if action == "subscription" and subject.startswith(f"{self.inbox.lower()}."):
             self._no_answers = True
-            for wait in self.waits:
+            waiting = list(self.waits)
+            for wait in waiting:
                 wait.end(self._no_inbox())
-            return True
-        for wait in self.waits:
-            if action == "publish" and subject in wait.subjects:
+        else:
+            waiting = [wait for wait in self.waits if action == "publish" and subject in wait.subjects]
+            for wait in waiting:
                 wait.end(PermissionMissing(action, wait.subjects[subject]))
+        if not waiting:  # otherwise those tell who waited, in their own words
+            logger.warning("NATS permission missing: %s", text, extra={"action": "nats_denied"})
         return True
 
     def needed(self, *subjects: str) -> Wait:

@@ -226,11 +226,7 @@ class Session:
     def note_error(self, error: Exception) -> None:
         """Take in what nats-py reports outside of a call."""
         text = redact(str(error))
-        if self.permissions.note(text):
-            logger.warning(
-                "NATS permission missing: %s", text, extra={"action": "nats_denied", "url": self.url}
-            )
-        else:
+        if not self.permissions.note(text):
             self.last_error = text
             logger.debug("nats-py reports: %s", text, extra={"action": "nats_error", "url": self.url})
 

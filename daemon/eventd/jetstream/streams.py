@@ -163,8 +163,8 @@ async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> S
     if missing:
         raise StreamUnfit(
             f"stream {stream.name} exists, was not made by eventd, and does not take {', '.join(missing)}",
-            hint="name the agents that have no entry: `eventd nats-config --mode users --agent NAME …` for the "
-            "server's configuration, then the same with --make-streams"
+            hint="name the agents that have no entry: `eventd nats-config --mode users --agent NAME …` for "
+            "the server's configuration, then the same with --make-streams"
             if route.shared_account
             else f"set manageStream: true, or add them: nats stream edit {stream.name} --subjects …",
         )

@@ -386,7 +386,7 @@ class Shipper:
             )  # fmt: skip
 
     async def _wait_stalled(self, session: Session, reason: str, hint: str) -> None:
-        if (self.status.state, self.status.reason) != (State.STALLED, reason):
+        if reason != self._problem and (self.status.state, self.status.reason) != (State.STALLED, reason):
             logger.warning(
                 "route %s cannot ship: %s", self.link.name, reason,
                 extra={"action": "route_stalled", "route": self.link.name, "hint": hint},
