@@ -135,7 +135,7 @@ def test_new_logins_are_of_the_wanted_kind_and_all_different(kind: LoginKind) ->
 
 def test_a_user_who_is_called_like_the_administrator_is_refused() -> None:
     with pytest.raises(ConfigError, match="eventd-admin"):
-        plan_of(USERS, url="nats://eventd-admin:x@localhost")
+        plan_of(Wish(Mode.USERS, LoginKind.PASSWORD), url="nats://eventd-admin:x@localhost")
 
 
 def test_in_accounts_the_default_stream_takes_everything() -> None:

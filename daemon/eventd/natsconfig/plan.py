@@ -105,37 +105,36 @@ def make_plan(config: Config, wish: Wish) -> Plan:
     routes = [_separated(route, config.routes, notes) for route in _on_one_server(config.routes, notes)]
     _give_streams(routes)
     listen = wish.listen or _listen_of(config.routes.default.server, notes)
-    shared = wish.mode is Mode.USERS
     tenants: list[Tenant] = []
     for route in routes:
-        server = _server(route.server, wish, listen)
         login = _login(route, wish.kind, [tenant.login for tenant in tenants], notes)
-        subjects = _subjects(route, routes, wish)
-        tenants.append(
-            Tenant(
-                name=_login_name(route),
-                route=replace(
-                    route, server=replace(server, credentials=login.credentials), shared_account=shared
-                ),
-                login=login,
-                subjects=subjects,
-                permissions=route_permissions(route.name, route.stream, subjects) if shared else None,
-            )
-        )
-    default = tenants[0].route.server
-    if shared:
+        server = replace(_server(route.server, wish, listen), credentials=login.credentials)
+        tenants.append(_tenant(replace(route, server=server), login, _subjects(route, routes, wish), wish))
+    administrator = None
+    if wish.mode is Mode.USERS:
         _check_apart(tenants)
-    _check_names(tenants, shared=shared)
+        administrator = Administrator(new_login(ADMIN_LOGIN, wish.kind), admin_permissions())
+    _check_names([*(tenant.login for tenant in tenants), *([administrator.login] if administrator else [])])
+    default = tenants[0].route.server
     return Plan(
         mode=wish.mode,
         listen=listen,
         tenants=tuple(tenants),
-        administrator=Administrator(new_login(ADMIN_LOGIN, wish.kind), admin_permissions())
-        if shared
-        else None,
+        administrator=administrator,
         js_domain=default.js_domain,
         tls=default.tls is not None or any(url.startswith("tls:") for url in default.urls),
         notes=tuple(notes),
+    )
+
+
+def _tenant(route: Route, login: Login, subjects: tuple[str, ...], wish: Wish) -> Tenant:
+    shared = wish.mode is Mode.USERS
+    return Tenant(
+        name=login.name,
+        route=replace(route, shared_account=shared),
+        login=login,
+        subjects=subjects,
+        permissions=route_permissions(route.name, route.stream, subjects) if shared else None,
     )
 
 
@@ -255,18 +254,18 @@ def _check_apart(tenants: Sequence[Tenant]) -> None:
                 )
 
 
-def _check_names(tenants: Iterable[Tenant], *, shared: bool) -> None:
-    """Names are unique because logins are; that of the administrator could be somebody's."""
-    users = [ADMIN_LOGIN] if shared else []
-    for tenant in tenants:
-        if tenant.login.user in users:
+def _check_names(logins: Iterable[Login]) -> None:
+    """A name that is made can be one that the configuration has for somebody else."""
+    users: set[str] = set()
+    for login in logins:
+        if login.user in users:
             raise ConfigError(
-                f"two logins would be called {tenant.login.user}",
-                hint=f"{ADMIN_LOGIN} is the administrator, and new logins are called like their agents; "
+                f"two logins would be called {login.user}",
+                hint=f"new logins are called like their agents, and the administrator {ADMIN_LOGIN}; "
                 "rename the user in config.yml, or leave it out",
             )
-        if tenant.login.user is not None:
-            users.append(tenant.login.user)
+        if login.user is not None:
+            users.add(login.user)
 
 
 def _pattern(prefix: str, agent: str) -> str:
