@@ -101,6 +101,8 @@ def test_files_that_are_there_are_left_alone_without_force(eventd: Eventd, tmp_p
     assert not list(tmp_path.glob("*.nk"))
     assert eventd("nats-config", "--write", tmp_path, "--force").code == 0
     assert old.read_text() != "mine"
+    assert (tmp_path / "nats-server.conf.old").read_text() == "mine"
+    assert (tmp_path / "config.yml.old").read_text() == config
 
 
 def test_another_run_over_its_own_files_keeps_the_logins(eventd: Eventd, tmp_path: Path) -> None:

@@ -84,7 +84,11 @@ class Address(click.ParamType[str]):
     metavar="DIR",
     help="Write the files into this folder, each secret into one of its own.",
 )
-@option("--force", is_flag=True, help="With --write: replace files that are there.")
+@option(
+    "--force",
+    is_flag=True,
+    help="With --write: replace files; old ones are kept with `.old` behind their names.",
+)
 @option(
     "--make-streams",
     is_flag=True,

@@ -1,4 +1,4 @@
-"""Files with secrets in them: for their owner only, all of them or none, and never over others by mistake."""
+"""Files with secrets in them: for their owner only, and never over others by mistake."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class SecretFiles:
         self._force = force
 
     def write(self, texts: Mapping[Path, str]) -> None:
-        """Write files; each is replaced in one step, where that is allowed.
+        """Write files; where they may be replaced, the old ones are kept with `.old` behind their names.
 
         Raises:
             ConfigError: One is there already, or cannot be written.
@@ -31,11 +31,13 @@ class SecretFiles:
         if there and not self._force:
             raise ConfigError(
                 f"there is a file {there[0]} already; nothing was written",
-                hint="name another folder, or use --force to replace it; logins in it would be others then",
+                hint="name another folder, or use --force to replace it; the old one is kept as .old",
             )
         try:
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             for path, text in texts.items():
+                if path in there:
+                    path.replace(path.with_name(f"{path.name}.old"))
                 _write(path, text)
         except OSError as error:
             raise ConfigError(
@@ -44,9 +46,6 @@ class SecretFiles:
 
 
 def _write(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    new.replace(path)
