@@ -73,7 +73,7 @@ def test_every_option_has_a_variable_that_the_help_names(path: tuple[str, ...]) 
         if isinstance(option, click.Option) and "--version" not in option.opts:
             assert option.help
             flag = max(option.opts, key=len)
-            full = "_".join(("eventd", *path, flag.lstrip("-").replace("-", "_"))).upper()
+            full = "_".join(("eventd", *path, flag.lstrip("-"))).replace("-", "_").upper()
             assert option.envvar == SHORTER.get(full, full)
             assert f"[envvar:{option.envvar}" in shown
 

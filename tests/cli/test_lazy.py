@@ -81,7 +81,7 @@ def test_the_help_imports_no_command(server: ScriptedServer) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_says_what_the_command_says(name: str) -> None:
     """The short help of the table is the first line of the command's own help."""
-    command = import_module(f"eventd.cli.{name}").command
+    command = import_module(f"eventd.cli.{name.replace('-', '_')}").command
     assert command.name == name
     assert command.help is not None
     assert COMMANDS[name] == command.help.partition("\n")[0]

@@ -33,7 +33,7 @@ Outbox.submit = early
 
 NO_MSG_ID = """
 from eventd.jetstream import publishing
-publishing._headers = lambda row, stream: {}
+publishing._headers = lambda row, stream: {"Nats-Expected-Stream": stream.name}
 """
 
 NO_LOOK_UP = """
@@ -81,7 +81,7 @@ shipper.publish_atomic = several
 
 NO_CONDITION = """
 from eventd.jetstream import publishing
-publishing._expected = lambda stream, after: {}
+publishing._expected = lambda after: {}
 """
 
 WINDOW = 1.0  # seconds for which the stream remembers ids

@@ -1,4 +1,4 @@
-"""Two routes: the document's "Full Options", whose subjects overlap, in one account."""
+"""Two routes: the document's "Full Options", whose subjects overlap, in one account or in two."""
 
 from collections.abc import Callable
 
@@ -21,16 +21,30 @@ def account(agent_password: str) -> str:
     """
 
 
+TWO_ACCOUNTS = """
+    accounts {
+        MAIN: { jetstream: enabled, users: [ { user: user, password: pass } ] }
+        AGENT: { jetstream: enabled, users: [ { user: agent, password: pass } ] }
+    }
+"""
+
+
 @pytest.fixture
-def server(nats_factory: Callable[..., NatsServer]) -> NatsServer:
-    """A broker that takes the document's credentials."""
-    return nats_factory(config=account("pass"))
+def server(request: pytest.FixtureRequest, nats_factory: Callable[..., NatsServer]) -> NatsServer:
+    """A broker that takes the document's credentials, by default in one account."""
+    return nats_factory(config=getattr(request, "param", account("pass")))
 
 
 @pytest.fixture
 def streams(server: NatsServer) -> JetStream:
-    """The operator's view."""
+    """The view of the default route's user."""
     return JetStream(server.url, user="user", password="pass")
+
+
+@pytest.fixture
+def agents_streams(server: NatsServer) -> JetStream:
+    """The view of the agent's user."""
+    return JetStream(server.url, user="agent", password="pass")
 
 
 @pytest.fixture
@@ -45,12 +59,20 @@ def full_options(server: NatsServer, daemon_factory: DaemonFactory) -> Daemon:
     return daemon_factory(f"nats://user:pass@{where}", agents={"my-agent": agent})
 
 
-def test_each_event_is_in_exactly_one_stream(full_options: Daemon, streams: JetStream) -> None:
-    """JetStream refuses overlapping streams, so the default one lists its agents and grows."""
+@pytest.mark.parametrize(
+    "server", [account("pass"), TWO_ACCOUNTS], ids=["one account", "two accounts"], indirect=True
+)
+def test_each_event_is_in_exactly_one_stream(
+    full_options: Daemon, streams: JetStream, agents_streams: JetStream
+) -> None:
+    """JetStream refuses overlapping streams in one account, so the default one lists its agents and grows.
+
+    In two accounts it would take them, and neither sees what is published in the other.
+    """
     with Load(full_options.socket, ["main", "my-agent", "tim"], limit=200) as load:
         acked = load.finish()
     full_options.wait_healed()
-    check({"my-agent": acked["my-agent"]}, streams.read("events-my-agent"))
+    check({"my-agent": acked["my-agent"]}, agents_streams.read("events-my-agent"))
     check({agent: acked[agent] for agent in ("main", "tim")}, streams.read())
 
 

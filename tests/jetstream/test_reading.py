@@ -13,7 +13,6 @@ from eventd.jetstream.reading import (
     ReaderGone,
     get_message,
     open_reader,
-    parse_headers,
     parse_time,
 )
 from eventd.jetstream.session import Session, open_session
@@ -139,13 +138,6 @@ async def test_a_message_that_is_not_there_is_none(session: Session) -> None:
     await session.api("STREAM.MSG.DELETE.events", {"seq": 1})
     assert await get_message(session, "events", 1) is None
     assert await get_message(session, "events", 9) is None
-
-
-def test_a_header_block_is_decoded() -> None:
-    assert parse_headers(b"NATS/1.0\r\nNats-Msg-Id: a:b\r\nX:  y \r\n\r\n") == {
-        "Nats-Msg-Id": "a:b",
-        "X": "y",
-    }
 
 
 def test_jetstreams_nanoseconds_are_read_as_milliseconds() -> None:

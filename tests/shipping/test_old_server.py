@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from eventd.jetstream.streams import ATOMIC_SINCE
+from eventd.jetstream.settings import ATOMIC_SINCE
 from eventd.outbox.outbox import Outbox
 from eventd.routes import DEFAULT_ROUTE, Route, Server
 from support.jetstream import JetStream

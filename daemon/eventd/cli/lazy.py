@@ -17,7 +17,8 @@ class LazyGroup(click.Group):
 
     Args:
         package: Where the modules of the commands are.
-        commands: Short help by name, in the order of the help; the module has the command's name.
+        commands: Short help by name, in the order of the help; the module has the command's name,
+            with `_` for `-`.
     """
 
     def __init__(self, *args: Any, package: str, lazy: Mapping[str, str], **kwargs: Any) -> None:
@@ -33,7 +34,7 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in self._lazy:
             return None
-        module = importlib.import_module(f"{self._package}.{cmd_name}")
+        module = importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}")
         command: click.Command = getattr(module, COMMAND)
         return command
 

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "token": "Make, list and revoke the tokens of agents.",
     "whoami": "Show as which agent the daemon knows us.",
     "deadletter": "List, retry or drop events that could not be published.",
+    "nats-config": "Print a NATS server configuration that keeps the agents apart.",
 }
 """Short help of every command, so that `eventd --help` imports none of them."""
 

@@ -3,14 +3,12 @@
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import socket
 from pathlib import Path
 
-import nkeys
-
 from ..errors import EmbeddedServerError
+from ..nkey import new_seed, public_key
 from ..secret import Secret
 
 MAX_MEMORY_STORE = 64 * 1024 * 1024  # bytes; eventd has no stream in memory
@@ -145,12 +143,10 @@ class StoreFolder:
     def _public_key(self) -> str:
         """Return the public half of the key; a key is made if there is none."""
         if not self._key.exists():
-            seed = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)
-            _write(self._key, seed.decode() + "\n")
+            _write(self._key, new_seed() + "\n")
         try:
-            pair = nkeys.from_seed(bytearray(self.nkey.reveal().encode()))
-            return str(pair.public_key.decode())
-        except (nkeys.NkeysError, ValueError) as error:
+            return public_key(self.nkey.reveal())
+        except ValueError as error:
             raise EmbeddedServerError(
                 f"{self._key} does not hold an nkey seed", hint="delete it; a new one is made"
             ) from error

@@ -5,7 +5,11 @@ from typing import Any
 
 import nats.aio.client
 
+from .headers import EXPECTED_STREAM, parse_headers
+
 logger = logging.getLogger(__name__)
+
+STATUS_AT = len(b"NATS/1.0")  # a space follows there where the server tells a status, such as 503
 
 
 class Client(nats.aio.client.Client):
@@ -16,7 +20,18 @@ class Client(nats.aio.client.Client):
 
     `_process_msg` is one, too. nats-server takes any bytes in subjects and headers; one message that nats-py
     cannot decode would end its read loop, again at each attempt to read on.
+
+    So is `_process_headers`: nats-py reads headers that nats-server does not (see `headers`).
     """
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        if not headers:
+            return None
+        if headers[STATUS_AT : STATUS_AT + 1] != b" ":
+            return parse_headers(headers)
+        answer: dict[str, str] = dict(await super()._process_headers(headers) or {})
+        answer.pop(EXPECTED_STREAM, None)
+        return answer
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         try:

@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup
 from eventd_ipc.backoff import Backoff
 
 from ..errors import ConfigError, EmbeddedServerError, EventdError, LinkLost, NatsError
+from ..routes import DEFAULT_ROUTE
 from .endpoint import Resolve
 from .session import Session, open_session
 
@@ -40,14 +41,17 @@ class Link:
     """Runs `serve` on one live session after another.
 
     Args:
-        name: For logs and the server's connection list.
+        route: Name of the route that it is for.
         resolve: Where to connect now.
     """
 
-    def __init__(self, name: str, resolve: Resolve) -> None:
-        self.name = name
+    def __init__(self, route: str, resolve: Resolve) -> None:
+        self.name = "default" if route == DEFAULT_ROUTE else route
+        """The route, as logs and status call it."""
+        self._route = route
         self._resolve = resolve
         self._session: Session | None = None
+        self._told = ""  # what went wrong last, for as long as no connection has lasted since
         self.status = LinkStatus()
         self.backoff = Backoff(BACKOFF_FIRST, BACKOFF_MAX)
         self.servers = 1
@@ -77,7 +81,7 @@ class Link:
     async def _one_session(self, serve: Serve) -> bool:
         endpoint = await self._resolve()
         self.servers = len(endpoint.urls)
-        async with open_session(endpoint, f"eventd_{self.name}", self.status.disconnects) as session:
+        async with open_session(endpoint, self._route, self.status.disconnects) as session:
             self._session = session
             status = self.status
             status.connected, status.url, status.last_error = True, session.url, ""
@@ -102,7 +106,7 @@ class Link:
             finally:
                 self._session = None
                 status.connected = False
-                status.denied = tuple(session.denied.values())
+                status.denied = tuple(session.permissions.denied.values())
                 status.disconnects += 1
             return finished
 
@@ -114,17 +118,18 @@ class Link:
             if session.lost.is_set():
                 raise LinkLost(f"connection to {session.url} lost: {session.reason}")
             self.backoff.reset()
+            self._told = ""
             self.status.rtt_ms = round(await session.probe() * 1000, 3)
-            self.status.denied = tuple(session.denied.values())
+            self.status.denied = tuple(session.permissions.denied.values())
 
     def _note_failure(self, error: Exception) -> None:
         text = str(error)
-        if text != self.status.last_error:  # a server that is away for hours is told once, not each time
+        if text != self._told:  # a server that is away for hours is told once, not each time
             logger.warning(
                 "%s", text,
                 extra={"action": "nats_link_down", "route": self.name, "hint": getattr(error, "hint", "")},
             )  # fmt: skip
-        self.status.last_error = text
+        self.status.last_error = self._told = text
 
 
 def _first(group: BaseExceptionGroup[EventdError]) -> EventdError:

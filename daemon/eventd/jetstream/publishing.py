@@ -22,6 +22,7 @@ import nats.errors
 
 from ..errors import LinkLost, NatsError
 from ..outbox.model import Row
+from .headers import EXPECTED_STREAM
 from .refusals import Verdict, verdict
 from .session import ApiError, NoResponders, RequestTimeout, Session, decode_answer
 from .streams import Stream
@@ -34,7 +35,7 @@ PIPELINE_ROWS = 256  # publishes in flight when batches are not possible
 ACK_TIMEOUT = 10.0  # seconds for the ack of a batch or a publish
 SEND_TIMEOUT = 20.0  # seconds for handing a whole batch to the socket
 LARGEST_SEQUENCE = 2**64 - 1
-HEADER_BYTES = 320  # bytes that our own headers take at the most, beside the message id
+HEADER_BYTES = 208  # bytes that our own headers take at the most, beside message id and stream name
 MAX_SUBJECT = 2048  # characters; with a reply subject well within the server's control line of 4096 bytes
 RETRIES = 3  # tries of one row that meets a passing refusal, before the route is told to wait
 RETRY_PAUSE = 0.2  # seconds
@@ -117,7 +118,7 @@ def unpublishable(row: Row, session: Session, stream: Stream) -> str:
     """
     if len(row.subject) > MAX_SUBJECT or not _SUBJECT.fullmatch(row.subject):
         return f"bad subject {row.subject[:80]!r}"
-    headers = _headers(row, stream) | _expected(stream, LARGEST_SEQUENCE)
+    headers = _headers(row, stream) | _expected(LARGEST_SEQUENCE)
     if len(row.body) + _header_bytes(headers) > session.max_payload:
         return f"{len(row.body)} bytes, and the server takes messages up to {session.max_payload}"
     return ""
@@ -125,7 +126,7 @@ def unpublishable(row: Row, session: Session, stream: Stream) -> str:
 
 def fits_batch(row: Row, session: Session, stream: Stream) -> bool:
     """Whether a row can go in a batch, whose headers are larger; the server says no to the whole of it."""
-    size = len(row.body) + len(row.msg_id.encode()) + HEADER_BYTES
+    size = len(row.body) + len(row.msg_id.encode()) + len(stream.name.encode()) + HEADER_BYTES
     largest = session.max_payload if stream.max_message < 0 else min(session.max_payload, stream.max_message)
     return size <= largest and not unpublishable(row, session, stream)
 
@@ -136,9 +137,17 @@ async def publish_atomic(
     """Publish up to `BATCH_ROWS` rows as one batch, all or nothing.
 
     Raises:
+        PermissionMissing: A row's subject is not ours to publish to; nothing is stored.
         RequestTimeout: No ack; the batch is in the stream or it is not.
         LinkLost: The same, and the connection is gone.
     """
+    with session.permissions.needed(*{row.subject for row in rows}):
+        return await _publish_atomic(session, stream, rows, after)
+
+
+async def _publish_atomic(
+    session: Session, stream: Stream, rows: Sequence[Row], after: int | None
+) -> Published:
     result = Published()
     batch = secrets.token_hex(8)
     last = len(rows) - 1
@@ -149,7 +158,7 @@ async def publish_atomic(
                 headers["Nats-Batch-Id"] = batch
                 headers["Nats-Batch-Sequence"] = str(i + 1)
                 if i == 0:
-                    headers |= _expected(stream, after)
+                    headers |= _expected(after)
                 if i < last:
                     await session.publish(row.subject, row.body, headers)
     except TimeoutError as error:
@@ -176,8 +185,8 @@ async def publish_single(
     """Publish rows one by one, each after the ack of the one before.
 
     Raises:
-        RequestTimeout, LinkLost: As for `publish_atomic`, for the row behind those already done; these
-            are lost to the account, and are found again as repeated.
+        PermissionMissing, RequestTimeout, LinkLost: As for `publish_atomic`, for the row behind those already
+            done; these are lost to the account, and are found again as repeated.
     """
     result = Published()
     for row in rows:
@@ -199,7 +208,7 @@ async def _publish_one(
         return None
     for attempt in range(RETRIES):
         try:
-            ack = await _ack(session, stream, row, _headers(row, stream) | _expected(stream, after))
+            ack = await _ack(session, stream, row, _headers(row, stream) | _expected(after))
         except ApiError as error:
             decision = verdict(error.err_code)
             if decision is Verdict.DEAD:
@@ -229,6 +238,7 @@ async def publish_pipelined(
     can overtake a row that failed, and somebody else's message in between merely ends this round.
 
     Raises:
+        PermissionMissing: A row's subject is not ours to publish to; rows before it may be stored.
         RequestTimeout, LinkLost: As for `publish_atomic`.
     """
     result = Published()
@@ -236,18 +246,26 @@ async def publish_pipelined(
     if not sendable:
         result.bury(unpublishable(rows[0], session, stream), 0)
         return result
+    with session.permissions.needed(*{row.subject for row in sendable}):
+        answers = await _send_pipelined(session, stream, sendable, after)
+    return _account(result, stream, answers, len(sendable))
+
+
+async def _send_pipelined(
+    session: Session, stream: Stream, sendable: Sequence[Row], after: int | None
+) -> dict[int, nats.aio.msg.Msg]:
     inbox = session.new_inbox()
     inbound = await session.subscribe(f"{inbox}.*", max_messages=2 * len(sendable))
     try:
         with anyio.fail_after(SEND_TIMEOUT):
             previous = ""
             for i, row in enumerate(sendable):
-                headers = _headers(row, stream) | _expected(stream, None if i else after)
+                headers = _headers(row, stream) | _expected(None if i else after)
                 if previous:
                     headers["Nats-Expected-Last-Msg-Id"] = previous
                 await session.publish(row.subject, row.body, headers, reply=f"{inbox}.{i}")
                 previous = row.msg_id
-        answers = await _collect(inbound, len(sendable))
+        return await _collect(inbound, len(sendable))
     except TimeoutError as error:
         session.mark_lost(f"rows could not be sent within {SEND_TIMEOUT:g} s")
         raise LinkLost(f"connection to {session.url} lost: {session.reason}") from error
@@ -258,7 +276,6 @@ async def publish_pipelined(
                     await inbound.unsubscribe()
                 except nats.errors.Error as error:
                     logger.debug("unsubscribing: %s", error, extra={"action": "nats_unsubscribe_failed"})
-    return _account(result, stream, answers, len(sendable))
 
 
 def _account(result: Published, stream: Stream, answers: dict[int, nats.aio.msg.Msg], sent: int) -> Published:
@@ -311,17 +328,14 @@ def _header_bytes(headers: dict[str, str]) -> int:
 
 
 def _headers(row: Row, stream: Stream) -> dict[str, str]:
-    headers = {"Nats-Msg-Id": row.msg_id}
+    headers = {"Nats-Msg-Id": row.msg_id, EXPECTED_STREAM: stream.name}  # on each row: see `headers`
     if row.never_expires and stream.ttl:
         headers["Nats-TTL"] = "never"
     return headers
 
 
-def _expected(stream: Stream, after: int | None) -> dict[str, str]:
-    expected = {"Nats-Expected-Stream": stream.name}
-    if after is not None:
-        expected["Nats-Expected-Last-Sequence"] = str(after)
-    return expected
+def _expected(after: int | None) -> dict[str, str]:
+    return {} if after is None else {"Nats-Expected-Last-Sequence": str(after)}
 
 
 async def _ack(session: Session, stream: Stream, row: Row, headers: dict[str, str]) -> dict[str, Any]:

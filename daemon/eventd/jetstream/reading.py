@@ -18,6 +18,7 @@ import nats.aio.msg
 import nats.errors
 
 from ..errors import LinkLost, NatsError
+from .headers import EXPECTED_STREAM, parse_headers
 from .session import ApiError, RequestTimeout, Session
 
 PAGE = 500  # messages asked for at once
@@ -46,6 +47,11 @@ class Message:
     def msg_id(self) -> str:
         """Its `Nats-Msg-Id`, "" without one."""
         return self.headers.get("Nats-Msg-Id", "")
+
+    @property
+    def expected_stream(self) -> str:
+        """The stream that its publisher named, "" without one; see `headers` for what that proves."""
+        return self.headers.get(EXPECTED_STREAM, "")
 
 
 async def get_message(session: Session, stream: str, seq: int) -> Message | None:
@@ -90,12 +96,17 @@ class Reader:
             wait: Seconds to wait for the first message when there is none yet.
 
         Raises:
+            PermissionMissing: The login may not ask for them, or not receive them.
             RequestTimeout: The server announced messages but does not send them.
             ReaderGone: There was no pull for too long; open another reader behind the last message.
             LinkLost: The connection is gone.
         """
         if self.pending == 0 and wait == 0.0:
             return []
+        with self._session.permissions.needed(self._pull):
+            return await self._ask(limit, wait)
+
+    async def _ask(self, limit: int, wait: float) -> list[Message]:
         if wait and self.pending == 0:
             limit = 1  # a pull of more would hold the first message back until all have come
         ask: dict[str, Any] = {"batch": limit}
@@ -119,7 +130,7 @@ class Reader:
                 description = (raw.headers or {}).get("Description", status).partition("\n")[0].strip()
                 if status == "409" and "MaxBytes" in description:
                     # The page is full; a message larger than a page comes alone.
-                    return messages or await self.page(1, wait)
+                    return messages or await self._ask(1, wait)
                 if status == "503" or (status == "409" and "Consumer Deleted" in description):
                     raise ReaderGone(f"reading was paused for too long: {description}")
                 if status in ("404", "408"):  # nothing (more) there; the wait is over
@@ -219,16 +230,6 @@ def _delivered(raw: nats.aio.msg.Msg) -> Message:
         body=raw.data,
         pending=int(tokens[at + 3]),
     )
-
-
-def parse_headers(raw: bytes) -> dict[str, str]:
-    """Decode a NATS header block (`NATS/1.0` line, then `Name: value` lines)."""
-    headers: dict[str, str] = {}
-    for line in raw.decode("utf-8", "replace").split("\r\n")[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            headers[name] = value.strip()
-    return headers
 
 
 def parse_time(text: str) -> int:

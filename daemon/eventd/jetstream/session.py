@@ -21,9 +21,12 @@ import nats.aio.subscription
 import nats.errors
 
 from ..errors import LinkLost, NatsError
+from ..routes import DEFAULT_ROUTE
 from ..secret import redact
+from ..subjects import encode_token
 from .client import Client
 from .endpoint import Endpoint
+from .permissions import API, Permissions
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,8 +39,6 @@ CLOSE_TIMEOUT = 2.0  # seconds for closing; a black-holed connection never finis
 PROBE_TIMEOUT = 5.0  # seconds for one PING to come back
 OUTGOING_BUFFER = 4 * 1024 * 1024  # bytes nats-py may hold before publishing waits for the socket
 NEVER = 10**9  # seconds; nats-py's own pings are off, `Session.probe` replaces them
-
-_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"?([^\"'\s]+)", re.IGNORECASE)
 
 
 class ApiError(NatsError):
@@ -67,17 +68,16 @@ class Session:
     Attributes:
         lost: Set once the connection is gone.
         reason: Why it is gone, for a person; "" before.
-        denied: Subjects that the server refused us, with the last time's text. A denied publish or
-            subscription shows nowhere else: the request just times out.
+        permissions: What the server denied us.
     """
 
-    def __init__(self, client: nats.aio.client.Client, url: str, js_domain: str | None) -> None:
+    def __init__(self, client: nats.aio.client.Client, url: str, js_domain: str | None, inbox: str) -> None:
         self._client = client
         self.url = url
-        self.api_prefix = f"$JS.{js_domain}.API" if js_domain else "$JS.API"
+        self.api_prefix = api_prefix(js_domain)
         self.lost = anyio.Event()
         self.reason = ""
-        self.denied: dict[str, str] = {}
+        self.permissions = Permissions(inbox, self.api_prefix)
         self.last_error = ""
 
     @property
@@ -118,9 +118,16 @@ class Session:
 
         Raises:
             NoResponders: Nobody listens.
+            PermissionMissing: The login may not ask this, or not receive the answer.
             RequestTimeout: No answer within `timeout` seconds; it may have been carried out.
             LinkLost: The connection is gone.
         """
+        with self.permissions.needed(subject):
+            return await self._request(subject, body, headers, timeout)
+
+    async def _request(
+        self, subject: str, body: bytes, headers: Mapping[str, str] | None, timeout: float
+    ) -> nats.aio.msg.Msg:
         try:
             with anyio.fail_after(timeout + 1.0):  # nats-py's own limit does not cover its sending
                 return await self._client.request(
@@ -131,9 +138,7 @@ class Session:
         except (TimeoutError, nats.errors.TimeoutError) as error:
             if self.lost.is_set():
                 raise self._link_lost() from error
-            denied = self.denied.get(subject)
-            hint = f"the server said: {denied}" if denied else ""
-            raise RequestTimeout(f"no answer on {subject} within {timeout:g} s", hint=hint) from error
+            raise RequestTimeout(f"no answer on {subject} within {timeout:g} s") from error
         except _GONE as error:
             raise self._link_lost() from error
         except Exception as error:  # a fault within nats-py ends this connection, never the daemon
@@ -146,7 +151,7 @@ class Session:
 
         Raises:
             ApiError: JetStream refused.
-            NoResponders, RequestTimeout, LinkLost: As for `request`.
+            NoResponders, PermissionMissing, RequestTimeout, LinkLost: As for `request`.
         """
         payload = json.dumps(body).encode() if body is not None else b""
         answer = await self.request(f"{self.api_prefix}.{verb}", payload, timeout=timeout)
@@ -221,13 +226,7 @@ class Session:
     def note_error(self, error: Exception) -> None:
         """Take in what nats-py reports outside of a call."""
         text = redact(str(error))
-        match = _DENIED.search(text)
-        if match:
-            self.denied[match[2]] = text
-            logger.warning(
-                "NATS permission missing: %s", text, extra={"action": "nats_denied", "url": self.url}
-            )
-        else:
+        if not self.permissions.note(text):
             self.last_error = text
             logger.debug("nats-py reports: %s", text, extra={"action": "nats_error", "url": self.url})
 
@@ -266,21 +265,27 @@ def decode_answer(data: bytes) -> dict[str, Any]:
     return answer
 
 
-def inbox_prefix(name: str) -> str:
-    """Return the reply subjects' prefix of a connection: its own, so that it alone can be permitted.
+def api_prefix(js_domain: str | None) -> str:
+    """Return what the subjects of the JetStream API begin with."""
+    return f"$JS.{js_domain}.API" if js_domain else API
 
-    It lies below `_INBOX.`, which operators who permit inboxes at all have permitted.
+
+def inbox_prefix(route: str) -> str:
+    """Return the reply subjects' prefix of a route's connections: its own, so that it alone can be permitted.
+
+    No two routes share one, and no agent can have a name that makes it the default route's. It lies below
+    `_INBOX`, in which no stream's subjects can lie.
     """
-    return "_INBOX." + re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    return f"_INBOX.eventd_{encode_token(route)}"
 
 
 @asynccontextmanager
-async def open_session(endpoint: Endpoint, name: str, first: int = 0) -> AsyncIterator[Session]:
+async def open_session(endpoint: Endpoint, route: str, first: int = 0) -> AsyncIterator[Session]:
     """Connect to the first server of `endpoint` that accepts us; close on leaving.
 
     Args:
         endpoint: Where and as whom.
-        name: Shown in the server's connection list.
+        route: For which route: it names the connection in the server's list, and its inbox.
         first: Which of the servers is tried first; the others follow in their order.
 
     Raises:
@@ -292,7 +297,7 @@ async def open_session(endpoint: Endpoint, name: str, first: int = 0) -> AsyncIt
     first %= len(endpoint.urls)
     for url in endpoint.urls[first:] + endpoint.urls[:first]:
         try:
-            session = await _connect(url, endpoint, name, options)
+            session = await _connect(url, endpoint, route, options)
         except NatsError as error:
             failures.append(str(error))
             continue
@@ -304,9 +309,10 @@ async def open_session(endpoint: Endpoint, name: str, first: int = 0) -> AsyncIt
     raise NatsError("; ".join(failures), hint="is nats-server running there, and are the credentials right?")
 
 
-async def _connect(url: str, endpoint: Endpoint, name: str, options: Mapping[str, Any]) -> Session:
+async def _connect(url: str, endpoint: Endpoint, route: str, options: Mapping[str, Any]) -> Session:
     client = Client()
-    session = Session(client, url, endpoint.js_domain)
+    inbox = inbox_prefix(route)
+    session = Session(client, url, endpoint.js_domain, inbox)
 
     # A callback that raises would end nats-py's own tasks for good, so these only take notes.
     async def on_error(error: Exception) -> None:
@@ -319,13 +325,13 @@ async def _connect(url: str, endpoint: Endpoint, name: str, options: Mapping[str
         with anyio.fail_after(CONNECT_TIMEOUT + 1.0):
             await client.connect(
                 servers=[url],
-                name=name,
+                name=f"eventd_{'default' if route == DEFAULT_ROUTE else route}",
                 allow_reconnect=False,
                 max_reconnect_attempts=0,
                 connect_timeout=math.ceil(CONNECT_TIMEOUT),
                 ping_interval=NEVER,
                 pending_size=OUTGOING_BUFFER,
-                inbox_prefix=inbox_prefix(name),
+                inbox_prefix=inbox,
                 error_cb=on_error,
                 closed_cb=on_closed,
                 disconnected_cb=on_closed,

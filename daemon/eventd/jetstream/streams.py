@@ -18,17 +18,13 @@ from typing import Any
 from ..errors import NatsError
 from ..routes import Route, Server
 from .session import ApiError, Session
+from .settings import ATOMIC_SINCE, NANOSECONDS, TTL_SINCE, new_stream, wanted_settings
 
 logger = logging.getLogger(__name__)
 
 METADATA_KEY = "eventd"
 METADATA_VALUE = "made by eventd"
-NANOSECONDS = 1_000_000_000
-
-ATOMIC_SINCE = (2, 12, 1)  # 2.12.0 does not refuse repeated ids inside a batch
-TTL_SINCE = (2, 11, 0)
 METADATA_SINCE = (2, 10, 0)
-DIRECT_SINCE = (2, 9, 0)
 
 STREAM_NOT_FOUND = 10059
 SUBJECTS_OVERLAP = 10065
@@ -167,7 +163,10 @@ async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> S
     if missing:
         raise StreamUnfit(
             f"stream {stream.name} exists, was not made by eventd, and does not take {', '.join(missing)}",
-            hint=f"set manageStream: true, or add them: nats stream edit {stream.name} --subjects …",
+            hint="name the agents that have no entry: `eventd nats-config --mode users --agent NAME …` for "
+            "the server's configuration, then the same with --make-streams"
+            if route.shared_account
+            else f"set manageStream: true, or add them: nats stream edit {stream.name} --subjects …",
         )
     _note_differences(route, stream)
     return stream
@@ -186,14 +185,7 @@ async def is_older(session: Session, stream: Stream, last_seq: int) -> bool:
 async def _create(session: Session, route: Route, subjects: Subjects) -> Stream | None:
     if not subjects.wanted:
         return None
-    config = _wanted(session, route) | {
-        "name": route.stream,
-        "subjects": list(subjects.wanted),
-        "retention": "limits",
-        "storage": "file",
-        "discard": "old",
-        "description": "Agent events, written by eventd",
-    }
+    config = new_stream(session.server_version, route, subjects.wanted)
     if session.server_version >= METADATA_SINCE:
         config["metadata"] = {METADATA_KEY: METADATA_VALUE}
     try:
@@ -301,7 +293,11 @@ async def _narrow(session: Session, stream: Stream, keep_out: Sequence[str]) -> 
 
 async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subjects) -> Stream:
     """Bring a stream that we may change to what the configuration says."""
-    change = {k: v for k, v in _wanted(session, route).items() if stream.config.get(k) != v}
+    change = {
+        k: v
+        for k, v in wanted_settings(session.server_version, route.settings).items()
+        if stream.config.get(k) != v
+    }
     if _not_taken(stream, subjects.wanted):
         kept = [p for p in stream.subjects if not any(matches(w, p) for w in subjects.wanted)]
         change["subjects"] = [*kept, *subjects.wanted]
@@ -332,28 +328,6 @@ async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subje
 
 def _not_taken(stream: Stream, patterns: Iterable[str]) -> list[str]:
     return [p for p in patterns if not any(matches(taken, p) for taken in stream.subjects)]
-
-
-def _wanted(session: Session, route: Route) -> dict[str, Any]:
-    """Return the settings, in JetStream's words, that a stream of ours has on this server."""
-    settings = route.settings
-    window = settings.duplicate_window
-    if settings.max_age:
-        window = min(window, settings.max_age)  # JetStream refuses a longer one
-    wanted: dict[str, Any] = {
-        "max_age": int(settings.max_age * NANOSECONDS),
-        "max_bytes": settings.max_bytes,
-        "num_replicas": settings.replicas,
-        "duplicate_window": int(window * NANOSECONDS),
-    }
-    version = session.server_version
-    if version >= DIRECT_SINCE:
-        wanted["allow_direct"] = True
-    if version >= TTL_SINCE:
-        wanted["allow_msg_ttl"] = True
-    if version >= ATOMIC_SINCE:
-        wanted["allow_atomic"] = True
-    return wanted
 
 
 def _describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:

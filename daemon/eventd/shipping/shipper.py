@@ -13,6 +13,7 @@ from eventd_ipc.backoff import Backoff
 from ..errors import LinkLost
 from ..jetstream.endpoint import Resolve
 from ..jetstream.link import Link
+from ..jetstream.permissions import PermissionMissing
 from ..jetstream.publishing import (
     BATCH_BYTES,
     BATCH_ROWS,
@@ -106,7 +107,7 @@ class Shipper:
         self.number = number
         self.configured = configured
         self.status = ShipperStatus()
-        self.link = Link("default" if route.name == DEFAULT_ROUTE else route.name, resolve)
+        self.link = Link(route.name, resolve)
         self._outbox = outbox
         self._narrow = narrow
         self._on_limit = on_limit
@@ -151,15 +152,16 @@ class Shipper:
                     await self._prepare_and_ship(session)
                 except (ApiError, StreamUnfit, NoResponders) as error:
                     await self._wait_stalled(session, str(error), error.hint)
-                except RequestTimeout as error:
-                    denied = "; ".join(session.denied.values())
-                    if not denied:
+                except PermissionMissing as error:
+                    await self._wait_stalled(session, str(error), error.hint)
+                    if error.answers:
                         self._problem = str(error)
-                        # Stored or not, nobody knows: a new connection and a look at the stream will tell.
-                        session.mark_lost(str(error))
-                        raise LinkLost(f"connection to {session.url} lost: {error}") from error
-                    await self._wait_stalled(session, denied, "grant the user this permission")
-                    session.denied.clear()
+                        raise
+                except RequestTimeout as error:
+                    self._problem = str(error)
+                    # Stored or not, nobody knows: a new connection and a look at the stream will tell.
+                    session.mark_lost(str(error))
+                    raise LinkLost(f"connection to {session.url} lost: {error}") from error
         finally:
             self._enter(State.CONNECTING)
 
@@ -384,7 +386,7 @@ class Shipper:
             )  # fmt: skip
 
     async def _wait_stalled(self, session: Session, reason: str, hint: str) -> None:
-        if (self.status.state, self.status.reason) != (State.STALLED, reason):
+        if reason != self._problem and (self.status.state, self.status.reason) != (State.STALLED, reason):
             logger.warning(
                 "route %s cannot ship: %s", self.link.name, reason,
                 extra={"action": "route_stalled", "route": self.link.name, "hint": hint},
