@@ -17,10 +17,6 @@ from ..subjects import agent_of, agent_prefix
 
 CACHED_SUBJECTS = 8192
 
-EXPECTED_STREAM = "Nats-Expected-Stream"
-"""Header of a message that was published to the stream that it names. The server stores it in no other, so
-what it was made to store elsewhere, as an answer to somebody, cannot have the right one."""
-
 
 class Owners:
     """Tells whose the messages of one stream are.
@@ -52,7 +48,8 @@ class Owners:
     def origin(self, message: Message) -> Origin:
         """Return what the stream, the subject and the headers of a message say about whose it is."""
         headers = message.headers
-        if self._proof_needed and headers.get(EXPECTED_STREAM) != self._stream:
+        # What the server was made to store here, as an answer to somebody, cannot name this stream.
+        if self._proof_needed and message.expected_stream != self._stream:
             return NOBODYS
         if headers and self._is_answer(message):
             return NOBODYS
