@@ -1,16 +1,18 @@
 """What the README tells a newcomer to type does what it says."""
 
+import grp
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from eventd.config.load import load_text
+from eventd.embedded.binary import find_binary
 from support.daemon import Daemon
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +94,35 @@ def test_the_python_snippets_store_what_they_log(daemon: Daemon, code: str) -> N
 
 
 @pytest.mark.parametrize("text", snippets("yaml"))
-def test_the_configuration_snippets_load(text: str) -> None:
-    assert yaml.safe_load(text)
-    assert load_text(text).routes.default.stream == "openclaw-events"
+def test_the_configuration_snippets_load(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the users, the group and the file that they name are there; without a warning."""
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.getpwuid(os.getuid()))
+    monkeypatch.setattr(grp, "getgrnam", lambda name: grp.getgrgid(os.getgid()))
+    (tmp_path / "one.token").touch(mode=0o600)
+    (tmp_path / "one.token").write_text("s3cret")
+    config = load_text(text, tmp_path / "config.yml")
+    assert config.routes.default.stream == "openclaw-events"
+    assert config.warnings == ()
+
+
+def test_a_token_is_made_and_proves_its_agent(daemon: Daemon) -> None:
+    """The lines work as they stand; the rule is dropped again, for the tests behind this one."""
+    lines = snippets("bash")[3]
+    config = ["eventd", "--config", str(daemon.folder / "config.yml")]
+    try:
+        output = run(["bash", "-euc", f"export EVENTD_CONFIG={config[2]}\n{lines}"], daemon)
+        token = output.splitlines()[0]
+        assert "administrator" in output
+        as_agent = ["env", f"EVENTD_TOKEN={token}", *config, "whoami", "--agent", "assistant-one", "--json"]
+        assert json.loads(run(as_agent, daemon))["proof"] == "token"
+    finally:
+        run([*config, "token", "drop", "--yes", "assistant-one"], daemon)
+
+
+def test_the_server_configuration_and_its_part_of_ours_fit(daemon: Daemon, tmp_path: Path) -> None:
+    """Each line works in an empty folder. Here the servers only look at their files; other tests run them."""
+    first, server, ours = (line.split("  ")[0] for line in snippets("sh")[0].splitlines())
+    program = find_binary(None).path
+    checked = f"{program} -t{server.removeprefix('nats-server')} && {ours.removesuffix(' run')} config check"
+    run(["bash", "-euc", f"cd {tmp_path} && EVENTD_CONFIG= && {first} && {checked}"], daemon)
+    assert snippets("sh")[1].startswith(ours.removesuffix("run"))
