@@ -3,17 +3,28 @@
 import os
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from eventd.errors import AlreadyRunning
 from eventd.server.listener import MAX_PATH, Listener, ListenError
 from eventd.server.peer import Peer
-from server.support import Client, serving
+from server.support import PATIENCE, Client, serving
+from support.users import FIRST_USER, become, only_root
 
 pytestmark = pytest.mark.anyio
+
+CONNECT = """
+import socket, sys
+connection = socket.socket(socket.AF_UNIX)
+{become}
+connection.connect(sys.argv[1])
+sys.stdin.read()
+"""
 
 
 def mode_of(path: Path) -> int:
@@ -163,3 +174,18 @@ async def test_the_peer_is_known(short_tmp: Path) -> None:
             stream, peer = await listener.accept()
             stream.close()
     assert peer == Peer(os.getpid(), os.geteuid(), frozenset({os.getegid(), *os.getgroups()}))
+
+
+@only_root
+@pytest.mark.parametrize("count", [1, 33, 200])
+async def test_all_groups_of_the_peer_are_known(short_tmp: Path, count: int) -> None:
+    """Also the supplementary ones of somebody who has many of them."""
+    short_tmp.chmod(0o711)
+    groups = tuple(range(FIRST_USER, FIRST_USER + count))
+    code = CONNECT.format(become=become(FIRST_USER, 50_000, groups, load=False))
+    with Listener.bind(short_tmp / "s", mode=0o666) as listener:
+        command = [sys.executable, "-c", code, str(short_tmp / "s")]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as child, anyio.fail_after(PATIENCE):
+            stream, peer = await listener.accept()
+            stream.close()
+    assert peer == Peer(child.pid, FIRST_USER, frozenset({50_000, *groups}))

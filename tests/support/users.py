@@ -1,0 +1,39 @@
+"""Other Unix users: what a process needs to become one, in tests that root runs."""
+
+import os
+import sys
+
+import pytest
+
+FIRST_USER = 61_000
+"""Users and groups from here on are nobody's on any machine that tests run on."""
+
+only_root = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root can run processes of other users"
+)
+
+_PRELOAD = """
+import importlib, os, pkgutil
+import platformdirs.unix, encodings.idna
+import eventd, eventd_ipc
+for package in (eventd, eventd_ipc):
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+"""
+
+
+def become(uid: int, gid: int | None = None, groups: tuple[int, ...] = (), *, load: bool = True) -> str:
+    """Return Python that turns its process into one of another user.
+
+    Args:
+        gid: Its group; the number of the user when absent.
+        groups: Its supplementary groups.
+        load: Load all of eventd before: the interpreter may lie where the other user cannot look.
+    """
+    gid = uid if gid is None else gid
+    return (
+        f"{_PRELOAD if load else 'import os'}\n"
+        f"os.setgroups({list(groups)}); os.setgid({gid}); os.setuid({uid})\n"
+        f"os.environ['HOME'] = '/nonexistent'\n"
+    )
