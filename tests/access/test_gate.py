@@ -1,6 +1,8 @@
 """The gate: who is let in as whom, and that everybody else is not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,72 @@ def test_administrators_by_user_are_a_rule(tmp_path: Path) -> None:
     rules = gate(tmp_path, agents={}, admin_uids=frozenset({5}))
     assert proof(rules, "main", uid=6) is None
     assert proof(rules, "main", uid=5) == Proof.ADMIN
+
+
+@pytest.mark.parametrize("damage", ["folder", "loop", "bytes"])
+def test_a_stranger_is_not_told_which_file_is_damaged(tmp_path: Path, damage: str) -> None:
+    """Files and folders are the operator's business: the cause names them, and goes into the log."""
+    tokens = TokenFolder(token_folder(tmp_path))
+    tokens.make("eve")
+    file = tokens.path / "eve"
+    file.unlink()
+    if damage == "folder":
+        file.mkdir()
+    elif damage == "loop":
+        file.symlink_to(file)
+    else:
+        file.write_bytes(b"\xff")
+    rules = gate(tmp_path, agents={"bob": AgentAccess(token=Secret(path=tmp_path / "missing"))})
+    for name in ("eve", "bob"):
+        with pytest.raises(NotAdmitted) as raised:
+            rules.admit(name, digest_of("x"), None)
+        assert str(tmp_path) not in f"{raised.value} {raised.value.hint}"
+        assert str(tmp_path) in str(raised.value.__cause__)
+
+
+def test_a_file_that_goes_while_it_is_looked_at_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the folder and that at the file `eventd token drop` may come."""
+    rules = gate(tmp_path, agents={"bob": BOB})
+    monkeypatch.setattr(TokenFolder, "agents", lambda self: {"eve"})
+    assert enter(rules, "eve", "x") == "the token is not one of agent 'eve'"
+    assert enter(rules, "eve", uid=1000) == "agent 'eve' has to show its token"
+
+
+def test_who_lacks_a_token_is_told_from_who_shows_a_wrong_one(tmp_path: Path) -> None:
+    """The first may not have known; the second, and another user, tried to be somebody else."""
+    rules = gate(tmp_path)
+
+    def lacks(agent: str, digest: str | None, uid: int) -> bool:
+        with pytest.raises(NotAdmitted) as raised:
+            rules.admit(agent, digest, Process(uid))
+        return raised.value.lacks_token
+
+    assert lacks("alice", None, 5)
+    assert lacks("nobody", None, 5)
+    assert not lacks("alice", digest_of("x"), 5)
+    assert not lacks("nobody", digest_of("x"), 5)
+    assert not lacks("bob", None, 5)
+
+
+def test_names_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """Where anybody may take any name: an identity is kept as long as its client is here."""
+    opened = gate(tmp_path, agents={})
+    here = enter(opened, "here")
+    for number in range(1000):
+        enter(opened, f"agent-{number}")
+    assert len(opened._identities) == 1
+    assert enter(opened, "here") is here
+
+
+def test_threads_make_one_identity_of_a_name(tmp_path: Path) -> None:
+    """Two hellos at once must not be taken for two kinds of rights: one of them would be dismissed."""
+    opened = gate(tmp_path, agents={})
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(200):
+            made = list(threads.map(partial(enter, opened), [f"agent-{number}"] * 8))
+            assert len({id(identity) for identity in made}) == 1
 
 
 def test_the_same_rights_are_the_same_identity(tmp_path: Path) -> None:

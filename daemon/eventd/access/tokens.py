@@ -97,7 +97,7 @@ class TokenFolder:
             TokensUnusable: The file cannot be read.
         """
         try:
-            return lines_of(self._file(agent).read_text())
+            return lines_of(self._file(agent).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -190,7 +190,7 @@ class AdminToken:
             TokensUnusable: The file cannot be read.
         """
         try:
-            return lines_of(self.path.read_text())
+            return lines_of(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
