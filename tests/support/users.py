@@ -1,9 +1,12 @@
 """Other Unix users: what a process needs to become one, in tests that root runs."""
 
 import os
+import subprocess
 import sys
 
 import pytest
+
+TIMEOUT = 60.0  # seconds until a process must have ended; a bound against hanging
 
 FIRST_USER = 61_000
 """Users and groups from here on are nobody's on any machine that tests run on."""
@@ -37,3 +40,16 @@ def become(uid: int, gid: int | None = None, groups: tuple[int, ...] = (), *, lo
         f"os.setgroups({list(groups)}); os.setgid({gid}); os.setuid({uid})\n"
         f"os.environ['HOME'] = '/nonexistent'\n"
     )
+
+
+def run_as(code: str, *args: object, uid: int, gid: int | None = None, groups: tuple[int, ...] = ()) -> str:
+    """Run Python as another user, and return what it printed, its errors too."""
+    done = subprocess.run(
+        [sys.executable, "-c", become(uid, gid, groups) + code, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=TIMEOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
