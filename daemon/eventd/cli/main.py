@@ -27,8 +27,8 @@ COMMANDS: Final = {
     "context": "Print the block for an agent's system prompt.",
     "replay": "Show the events of a stream once more, in its order.",
     "index": "Look after the index that answers query, recall and context.",
-    "token": "Make, list and revoke the tokens by which agents prove who they are.",
-    "whoami": "Show as which agent the daemon knows us, by what, and what it answers us.",
+    "token": "Make, list and revoke the tokens of agents.",
+    "whoami": "Show as whom the daemon knows us, and by what.",
     "deadletter": "List, retry or drop events that could not be published.",
 }
 """Short help of every command, so that `eventd --help` imports none of them."""

@@ -54,7 +54,7 @@ Examples:
 
 @click.group("token", epilog=GROUP_EPILOG, no_args_is_help=True)
 def command() -> None:
-    """Make, list and revoke the tokens by which agents prove who they are."""
+    """Make, list and revoke the tokens of agents."""
 
 
 @command.command("new", epilog=NEW_EPILOG)
