@@ -176,6 +176,31 @@ def test_administrators_show_their_token_with_any_name(tmp_path: Path) -> None:
     assert proof(rules, "alice", "") is None
 
 
+def test_an_administrators_token_is_rotated_by_removing_it(tmp_path: Path) -> None:
+    """The next look makes another one, for its owner only."""
+    rules = gate(tmp_path)
+    file = admin_token_file(tmp_path)
+    old = file.read_text().strip()
+    file.unlink()
+    assert rules.look()
+    new = file.read_text().strip()
+    assert (proof(rules, "main", old), proof(rules, "main", new)) == (None, Proof.ADMIN)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not rules.look()
+
+
+def test_a_disk_that_takes_no_new_token_ends_nothing(tmp_path: Path) -> None:
+    """Nobody is an administrator by a token then."""
+    rules = gate(tmp_path)
+    admin_token_file(tmp_path).unlink()
+    tmp_path.rename(moved := tmp_path.with_name("moved"))
+    assert rules.look()
+    assert not rules.look()
+    moved.rename(tmp_path)
+    assert rules.look()
+    assert proof(rules, "main", admin_token_file(tmp_path).read_text().strip()) == Proof.ADMIN
+
+
 def test_administrators_by_user_are_so_as_long_as_they_show_no_token(tmp_path: Path) -> None:
     """An agent that runs as such a user is only that agent."""
     rules = gate(tmp_path, admin_uids=frozenset({5}), admin_gids=frozenset({60}))

@@ -109,7 +109,12 @@ class Gate:
         return self._identity(agent, _prove(agent, rule, tokens, digest, peer))
 
     def look(self) -> bool:
-        """Return whether a file with tokens is not what it was at the last look."""
+        """Return whether a file with tokens is not what it was at the last look.
+
+        Removing the administrator's token is how it is rotated: a new one is made.
+        """
+        with suppress(TokensUnusable):  # no room on the disk, say; the next look tries again
+            self._admin_token.ensure()
         seen = self._signature()
         changed = seen != self._seen
         self._seen = seen

@@ -5,6 +5,7 @@ A token that eventd makes has 256 random bits, so a plain SHA-256 of it cannot b
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from pathlib import Path
 from ..errors import EventdError
 from ..subjects import decode_token, encode_token
 
+logger = logging.getLogger(__name__)
+
 TOKEN_BYTES = 32
 TOKEN_PREFIX = "evt_"  # noqa: S105 - so that people and secret scanners know one when they see it
 HASHED = "sha256:"
@@ -22,6 +25,7 @@ HASHED = "sha256:"
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+OTHERS = 0o077  # permissions of everybody but the owner
 
 
 class TokensUnusable(EventdError):
@@ -155,7 +159,11 @@ class TokenFolder:
         try:
             if not self.path.is_dir():
                 self.path.mkdir(FOLDER_MODE)
-                _give_to_owner(self.path)
+                descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    _give_to_owner(descriptor, self.path.parent)
+                finally:
+                    os.close(descriptor)
             made = datetime.now(UTC).isoformat(timespec="seconds")
             write_private(self._file(agent), "\n".join([f"# {agent}, changed {made}", *lines, ""]))
         except OSError as error:
@@ -172,7 +180,7 @@ class AdminToken:
         self.path = path
 
     def ensure(self) -> None:
-        """Make it, unless it is there.
+        """Make it, unless it is there; say so when others could read it.
 
         Raises:
             TokensUnusable: It can be neither read nor made.
@@ -180,6 +188,14 @@ class AdminToken:
         try:
             if not self.path.exists():
                 write_private(self.path, f"{new_token()}\n")
+            elif self.path.stat().st_mode & OTHERS:
+                logger.warning(
+                    "others can read or write the administrator's token, %s", self.path,
+                    extra={
+                        "action": "admin_token_exposed",
+                        "hint": f"remove it, and eventd makes a new one; or chmod go-rwx {self.path}",
+                    },
+                )  # fmt: skip
         except OSError as error:
             raise _unusable("write", self.path, error) from error
 
@@ -205,19 +221,22 @@ def write_private(path: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
-        _give_to_owner(new)
+            os.fsync(descriptor)
+            _give_to_owner(descriptor, path.parent)
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
 
 
-def _give_to_owner(path: Path) -> None:
-    """Let root write for the daemon: what is made belongs to the owner of the folder that it is in."""
-    owner = path.parent.stat()
+def _give_to_owner(descriptor: int, folder: Path) -> None:
+    """Let root write for the daemon: what is made belongs to the owner of the folder that it is in.
+
+    By its descriptor, so that this owner cannot put a link to something of root's in its place meanwhile.
+    """
+    owner = folder.stat()
     if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _agent_of(name: str) -> str | None:
