@@ -480,6 +480,26 @@ def test_an_administrator_sees_and_does_all(attacked: Attacked) -> None:
         assert wire.emit({"type": "custom.by_admin", "agent": "bob"})["op"] == "ack"
 
 
+def test_what_was_refused_is_counted_by_its_code(untouched: Attacked) -> None:
+    """In status, so that an operator sees that somebody knocks."""
+
+    def refused() -> dict[str, int]:
+        found: dict[str, int] = untouched.daemon.status()["server"]["refused"]
+        return {code: found.get(code, 0) for code in ("unauthorised", "forbidden", "malformed")}
+
+    before = refused()
+    knock(untouched.daemon, "alice", "wrong")
+    with entered(untouched.daemon, "alice", "alice-s3cret") as wire:
+        wire.ask("status")
+        wire.emit({"type": "custom.forged", "agent": "bob"})
+        wire.emit({"type": "No type"})
+    assert refused() == {
+        "unauthorised": before["unauthorised"] + 1,
+        "forbidden": before["forbidden"] + 2,
+        "malformed": before["malformed"] + 1,
+    }
+
+
 def test_what_is_written_under_a_grant_is_the_others(attacked: Attacked) -> None:
     """Also by the session key; who wrote it does not read it."""
     with (
