@@ -17,7 +17,7 @@ only_root = pytest.mark.skipif(
 
 _PRELOAD = """
 import importlib, os, pkgutil
-import platformdirs.unix, encodings.idna
+import anyio._backends._asyncio, concurrent.futures.thread, encodings.idna, platformdirs.unix, uvloop
 import eventd, eventd_ipc
 for package in (eventd, eventd_ipc):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
