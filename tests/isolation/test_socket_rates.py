@@ -47,7 +47,7 @@ def stored(daemon: Daemon, agent: str, kind: str) -> list[str]:
 
 
 def test_who_sends_too_much_is_told_how_long_to_wait(daemon: Daemon) -> None:
-    """Whole emits are taken or not, in the order of their coming; the connection goes on, as do all others."""
+    """Whole emits are taken or not, and answered in order; the connection goes on, as do all others."""
     with entered(daemon, "slow", "slow-s3cret") as slow, entered(daemon, "free", "free-s3cret") as free:
         event = {"type": "custom.told"}
         assert slow.emit(*[event] * (BURST + 1))["op"] == "ack"  # as one, whatever its size
