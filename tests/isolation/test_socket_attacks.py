@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from eventd.access.tokens import HASHED, TokenFolder, digest_of
+from eventd.access.tokens import TokenFolder, digest_of
 from eventd.paths import token_folder
+from eventd.secret import HASHED
 from isolation.socket_support import Message, Wire, audited, entered, everything
 from support.daemon import Daemon
 

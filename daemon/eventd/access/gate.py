@@ -16,8 +16,9 @@ from weakref import WeakValueDictionary
 from ..config.settings import AccessSettings, AgentAccess
 from ..errors import ConfigError, EventdError
 from ..paths import admin_token_file, token_folder
+from ..secret import lines_of
 from .identity import Identity, Proof
-from .tokens import AdminToken, TokenFolder, TokensUnusable, is_known, lines_of
+from .tokens import AdminToken, TokenFolder, TokensUnusable, is_known
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")
 """Names that `allowUnlisted` lets in: none that looks like another one's in other letters."""

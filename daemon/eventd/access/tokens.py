@@ -14,15 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import EventdError
+from ..secret import HASHED, lines_of
 from ..subjects import decode_token, encode_token
 
 logger = logging.getLogger(__name__)
 
 TOKEN_BYTES = 32
 TOKEN_PREFIX = "evt_"  # noqa: S105 - so that people and secret scanners know one when they see it
-HASHED = "sha256:"
-"""Begins a line of a token file that holds a token's SHA-256 in hex, rather than the token itself."""
-
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 OTHERS = 0o077  # permissions of everybody but the owner
@@ -49,12 +47,6 @@ def is_known(digest: str, lines: Iterable[str]) -> bool:
         expected = line.removeprefix(HASHED).lower() if line.startswith(HASHED) else digest_of(line)
         known |= hmac.compare_digest(digest.encode(), expected.encode())
     return known
-
-
-def lines_of(text: str) -> list[str]:
-    """Return the tokens in the text of a file: a line each, without comments and empty lines."""
-    lines = map(str.strip, text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 @dataclass(frozen=True, slots=True)
