@@ -13,8 +13,10 @@ import pytest
 from eventd.access.tokens import TokenFolder, digest_of
 from eventd.paths import token_folder
 from eventd.secret import HASHED
+from eventd_ipc.blocking import connect
 from isolation.socket_support import Message, Wire, audited, entered, everything
 from support.daemon import Daemon
+from support.waiting import wait_until
 
 STREAM, CAROLS = "openclaw-events", "events-carol"
 VISIBILITIES = ["public", "internal", "confidential", "secret"]
@@ -53,11 +55,18 @@ def attacked() -> Iterator[Attacked]:
                 events = [said(agent, visibility) for visibility in VISIBILITIES]
                 assert wire.emit(*events)["op"] == "ack"
         everything(daemon)
+        wait_until(lambda: all_have_places(daemon), what="the index knows where they are")
         jetstream = daemon.embedded_streams()
         messages = [*jetstream.read(STREAM), *jetstream.read(CAROLS)]
         yield Attacked(daemon, eve, bystander, {message.id: message.seq for message in messages})
         assert "Traceback" not in daemon.log_text
     shutil.rmtree(folder)
+
+
+def all_have_places(daemon: Daemon) -> bool:
+    """Whether the index knows the sequence of each event, so that it can be asked by that."""
+    with connect("main", socket=daemon.socket, token=daemon.admin_token) as admin:
+        return all(event.seq for event in admin.query(agent="*"))
 
 
 def said(agent: str, visibility: str) -> Message:

@@ -393,19 +393,19 @@ async def test_a_connection_that_was_told_to_wait_rests_and_goes_on(short_tmp: P
 
 
 async def test_a_connection_that_rests_can_be_stopped(short_tmp: Path) -> None:
-    """A daemon that stops does not wait for the rest to be over; what was not read was not taken."""
+    """A daemon that stops does not wait for the rest to be over. What was not read is not even refused."""
     limits = RateSettings(agents={"alice": Rate(per_second=0.001, burst=1)})
     async with (
         serving(short_tmp, access=RULES, rates=limits) as running,
         await running.client("alice", "alice-s3cret") as alice,
     ):
-        await alice.send(emit(1), emit(2))
-        assert ids_of(await alice.replies(2)) == [("ack", 1), ("error", 2)]
-        await alice.send(Ping(3))
+        await alice.send(*map(emit, range(1000)))
+        assert ids_of(await alice.replies(2)) == [("ack", 0), ("error", 1)]
         running.server.stop_intake()
         *_, last = await alice.rest()
         assert isinstance(last, Error)
         assert last.code == "shutting_down"
+        assert running.stats.refused["slow_down"] < 10
 
 
 async def test_other_requests_of_a_limited_agent_are_answered(short_tmp: Path) -> None:
