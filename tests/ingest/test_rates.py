@@ -29,6 +29,12 @@ def test_an_emit_larger_than_the_burst_gets_its_turn_and_is_paid_for() -> None:
     assert limit.take("a", 1, now=98.2) == 0
 
 
+def test_empty_emits_are_counted() -> None:
+    """They cost the daemon as much as one with an event."""
+    limit = rates(per_second=1.0, burst=3)
+    assert [limit.take("a", 0, now=0.0) > 0 for _ in range(5)] == [False, False, False, True, True]
+
+
 def test_agents_have_buckets_of_their_own() -> None:
     """And their own limits; None is without one, also where there is a default."""
     limit = Rates(RateSettings(Rate(1, 1), {"free": None, "fast": Rate(100, 100)}))

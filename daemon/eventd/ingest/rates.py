@@ -12,7 +12,7 @@ class Bucket:
     """Fills with `rate.per_second` tokens a second up to `rate.burst`; an event takes one.
 
     An emit goes through as long as anything is in it, and may leave it in debt: so one that is larger than
-    the burst gets its turn too, and the average holds.
+    the burst gets its turn too, and the average holds. An empty one costs as much as an event.
     """
 
     __slots__ = ("_at", "_rate", "_tokens")
@@ -31,7 +31,7 @@ class Bucket:
         self._fill(now)
         if self._tokens < 1:
             return (1 - self._tokens) / self._rate.per_second
-        self._tokens -= events
+        self._tokens -= max(1, events)
         return 0.0
 
     def _fill(self, now: float) -> None:
