@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 CHANGED = "connect again: tokens or rules are not what they were"
 RECEIVE = 64 * 1024  # bytes asked from the socket at once; more keeps others waiting and is not faster
 MAX_HELLO = 16 * 1024  # bytes of the first frame, from somebody who has not said who they are
+MAX_CLIENT = 128  # characters of a client's name for itself that are logged
 SLICE = 0.01  # seconds for which one client's frames may keep all others waiting
 LARGE = 32 * 1024  # bytes of a frame that may take longer than that, at the worst
 PLACE_COST = 128  # bytes that an emit without an ack counts by itself; a refused one also those of its frame
@@ -211,7 +212,7 @@ class Connection:
                 )
             )
         )
-        facts = {"action": "connection_opened", "client": hello.client, **self._facts()}
+        facts = {"action": "connection_opened", "client": hello.client[:MAX_CLIENT], **self._facts()}
         logger.info("client has connected", extra=facts)
 
     # Reading.
