@@ -189,6 +189,19 @@ def test_an_administrators_token_is_rotated_by_removing_it(tmp_path: Path) -> No
     assert not rules.look()
 
 
+def test_an_administrators_token_that_others_can_read_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the start, and not at each look."""
+    rules = gate(tmp_path)
+    assert not caplog.records
+    admin_token_file(tmp_path).chmod(0o640)
+    rules.prepare()
+    rules.look()
+    rules.look()
+    assert [vars(record)["action"] for record in caplog.records] == ["admin_token_exposed"]
+
+
 def test_a_disk_that_takes_no_new_token_ends_nothing(tmp_path: Path) -> None:
     """Nobody is an administrator by a token then."""
     rules = gate(tmp_path)

@@ -83,6 +83,7 @@ class Gate:
             TokensUnusable: It cannot be made.
         """
         self._admin_token.ensure()
+        self._admin_token.warn_if_exposed()
         self._seen = self._signature()
 
     def admit(self, agent: str, digest: str | None, peer: Process | None) -> Identity:

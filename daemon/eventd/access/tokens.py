@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,8 +109,9 @@ class TokenFolder:
         found: list[Entry] = []
         for agent in sorted(self.agents()):
             lines = self.lines(agent)
-            if lines is not None:
-                found.append(Entry(agent, len(lines), self._file(agent).stat().st_mtime))
+            with suppress(FileNotFoundError):  # dropped just now
+                changed = self._file(agent).stat().st_mtime
+                found.append(Entry(agent, len(lines or ()), changed))
         return found
 
     def make(self, agent: str, *, keep: bool = False) -> str:
@@ -172,7 +174,7 @@ class AdminToken:
         self.path = path
 
     def ensure(self) -> None:
-        """Make it, unless it is there; say so when others could read it.
+        """Make it, unless it is there.
 
         Raises:
             TokensUnusable: It can be neither read nor made.
@@ -180,7 +182,13 @@ class AdminToken:
         try:
             if not self.path.exists():
                 write_private(self.path, f"{new_token()}\n")
-            elif self.path.stat().st_mode & OTHERS:
+        except OSError as error:
+            raise _unusable("write", self.path, error) from error
+
+    def warn_if_exposed(self) -> None:
+        """Tell that others can read or write it, as after a careless restore."""
+        with suppress(OSError):
+            if self.path.stat().st_mode & OTHERS:
                 logger.warning(
                     "others can read or write the administrator's token, %s", self.path,
                     extra={
@@ -188,8 +196,6 @@ class AdminToken:
                         "hint": f"remove it, and eventd makes a new one; or chmod go-rwx {self.path}",
                     },
                 )  # fmt: skip
-        except OSError as error:
-            raise _unusable("write", self.path, error) from error
 
     def lines(self) -> list[str]:
         """Return the tokens that are good now; none where there is no file.
