@@ -459,6 +459,34 @@ def test_an_agent_sees_what_it_may_read_and_no_more(untouched: Attacked, agent: 
             assert f"{visibility} password of {owner}" not in str(context["data"])
 
 
+def test_the_neighbours_of_a_hit_are_those_that_may_be_read(attacked: Attacked) -> None:
+    """An event of one's own in the session of another does not open what was said around it there."""
+    with entered(attacked.daemon, "dave", "dave-s3cret") as dave:
+        bait = said("dave", "internal") | {"agent": "dave", "session": "agent:bob:main", "id": "bait"}
+        bait["payload"] = {"data": {"role": "user", "text": "an unmistakable bait"}}
+        assert dave.emit(bait)["op"] == "ack"
+        for request in ({}, {"session": "agent:bob:main"}):
+            (recalled,) = dave.ask("recall", text="unmistakable bait", around=10, **request)
+            (hit,) = [hit for hit in recalled["data"]["hits"] if hit["id"] == "bait"]
+            assert {near["id"] for near in hit["around"]} <= READABLE["dave"] | {"bait"}
+
+
+def test_memories_are_shown_to_those_who_may_read_them(attacked: Attacked) -> None:
+    """In the block for a prompt: public ones to all, internal ones by a grant, others to their own agent."""
+    with entered(attacked.daemon, "bob", "bob-s3cret") as bob:
+        for visibility in VISIBILITIES:
+            text = f"the {visibility} key of bob lies under the mat"
+            fact = {"type": "memory.fact", "visibility": visibility, "payload": {"data": {"text": text}}}
+            assert bob.emit(fact)["op"] == "ack"
+    shown = {"alice": {"public", "internal"}, "carol": {"public"}, "dave": {"public"}}
+    for agent, visible in {**shown, "bob": set(VISIBILITIES)}.items():
+        with entered(attacked.daemon, agent, TOKENS[agent]) as wire:
+            (context,) = wire.ask("context", query="key of bob under the mat", budget=100_000)
+        found = {name for name in VISIBILITIES if f"the {name} key of bob" in str(context["data"])}
+        assert found - {"secret"} == visible - {"secret"}, agent
+        assert "secret" not in found or agent == "bob"
+
+
 def test_new_events_are_shown_to_those_who_may_read_them(attacked: Attacked) -> None:
     """A tail that follows has the same rule as what it begins with."""
     with (
