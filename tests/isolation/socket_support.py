@@ -16,6 +16,9 @@ from support.waiting import wait_until
 
 PATIENCE = 20.0  # seconds until an answer must have come; a bound against hanging
 
+ALL_IS_LOGGED = "import eventd.logs; eventd.logs.FLOOD = eventd.logs.MANY = 10**9"
+"""For a daemon that is attacked often: or many attacks would be one line with a count."""
+
 Message = dict[str, Any]
 """A message of the protocol, or what is meant to look like one."""
 

@@ -14,7 +14,7 @@ from eventd.access.tokens import TokenFolder, digest_of
 from eventd.paths import token_folder
 from eventd.secret import HASHED
 from eventd_ipc.blocking import connect
-from isolation.socket_support import Message, Wire, audited, entered, everything
+from isolation.socket_support import ALL_IS_LOGGED, Message, Wire, audited, entered, everything
 from support.daemon import Daemon
 from support.waiting import wait_until
 
@@ -29,9 +29,6 @@ RULES = {
     "main": {"canRead": ["alice", "bob"], "canWriteAs": ["bob"]},
 }
 TOKENS = {"alice": "alice-s3cret", "bob": "bob-s3cret", "carol": "carol-s3cret", "dave": "dave-s3cret"}
-
-ALL_IS_LOGGED = "import eventd.logs; eventd.logs.FLOOD = 10**9"
-"""Or many attacks of one kind would be one line with a count."""
 
 
 class Attacked(NamedTuple):

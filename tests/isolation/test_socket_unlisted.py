@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from isolation.socket_support import Wire, audited, entered
+from isolation.socket_support import ALL_IS_LOGGED, Wire, audited, entered
 from support.daemon import Daemon
 
 RULES = {
@@ -20,7 +20,7 @@ RULES = {
 def daemon() -> Iterator[Daemon]:
     folder = Path(tempfile.mkdtemp(prefix="ev", dir="/tmp"))
     settings = {"url": "nats://127.0.0.1:1", "agents": RULES, "allowUnlisted": True}
-    with Daemon(folder, settings) as daemon:
+    with Daemon(folder, settings, mutation=ALL_IS_LOGGED) as daemon:
         with entered(daemon, "alice", "alice-s3cret") as alice:
             for visibility in ("public", "internal", "secret"):
                 alice.emit({"type": "custom.x", "id": f"alice-{visibility}", "visibility": visibility})
