@@ -13,6 +13,7 @@ import pytest
 
 from eventd.logs import (
     FLOOD,
+    MANY,
     MAX_MESSAGES,
     WINDOW,
     FloodHandler,
@@ -194,6 +195,17 @@ def test_records_that_differ_are_no_flood(log_through: Log) -> None:
     levels = [record("level", level) for level in range(1, 20)]
     slow = [record("slow", at=number * WINDOW) for number in range(20)]
     assert len(log_through(*many, *actions, *levels, *slow)) == 79
+
+
+def test_a_flood_of_different_messages_about_one_action_ends_too(log_through: Log) -> None:
+    """Who may choose what is in them, say as a name, does not fill the disk. Others are heard meanwhile."""
+    flood = [record(f"{number} is denied", action="access_denied", at=1.0) for number in range(5 * MANY)]
+    assert len(log_through(*flood)) == MANY
+    assert log_through(record("other", at=1.0))[-1] == "other"
+    assert log_through(record("next is denied", action="access_denied", at=1.0 + WINDOW))[-2:] == [
+        f"{5 * MANY - 1} is denied ({4 * MANY} more of this kind)",
+        "next is denied",
+    ]
 
 
 def test_a_clock_that_was_set_back_does_not_silence(log_through: Log) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final, TextIO
 from .secret import redact
 
 FLOOD = 5  # lines of one message within WINDOW that are written; the rest is counted
+MANY = 200  # lines of one action, whatever they say: strangers choose what is in some of them
 WINDOW = 10.0  # seconds
 MAX_MESSAGES = 256  # messages whose repeats are counted at a time
 
@@ -133,12 +134,14 @@ class JournalFormatter(logging.Formatter):
 class FloodHandler(logging.StreamHandler[TextIO]):
     """Writes the first `FLOOD` lines of a message within `WINDOW`; later one line tells how many followed.
 
-    That line comes before the next record of any kind, or when logging ends: nothing wakes up for it.
+    So it does with the first `MANY` lines of an action, whatever they say. What was left out is told before
+    the next record of any kind, or when logging ends: nothing wakes up for it.
     """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._seen: dict[tuple[object, ...], _Flood] = {}
+        self._actions: dict[tuple[object, ...], _Flood] = {}  # there are not many
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -162,42 +165,53 @@ class FloodHandler(logging.StreamHandler[TextIO]):
 
     def _is_wanted(self, record: logging.LogRecord) -> bool:
         key = (record.levelno, _action(record), record.getMessage())
-        flood = self._seen.get(key)
-        if flood is None:
-            if len(self._seen) >= MAX_MESSAGES:  # the longest known; its count is told now
-                self._summarise(self._seen.pop(next(iter(self._seen))))
-            flood = self._seen[key] = _Flood(record)
-        flood.count += 1
-        flood.last = record
-        return flood.count <= FLOOD
+        if key not in self._seen and len(self._seen) >= MAX_MESSAGES:  # the longest known is told now
+            self._summarise(self._seen.pop(next(iter(self._seen))))
+        message = self._seen.setdefault(key, _Flood(record, FLOOD, "times"))
+        action = self._actions.setdefault(key[:2], _Flood(record, MANY, "of this kind"))
+        return message.takes(record) and action.takes(record)
 
     def _tell(self, now: float | None) -> None:
         """End the windows that are over at `now`; a clock that was set back ends them too."""
-        over = [
-            key for key, flood in self._seen.items() if now is None or not 0 <= now - flood.since < WINDOW
-        ]
-        for key in over:
-            self._summarise(self._seen.pop(key))
+        for floods in (self._seen, self._actions):
+            over = [
+                key for key, flood in floods.items() if now is None or not 0 <= now - flood.since < WINDOW
+            ]
+            for key in over:
+                self._summarise(floods.pop(key))
 
     def _summarise(self, flood: "_Flood") -> None:
-        left_out = flood.count - FLOOD
+        left_out = flood.count - flood.limit
         if left_out > 0:
             record = logging.makeLogRecord(
                 vars(flood.last) | {"exc_info": None, "exc_text": None, "args": ()}
             )
-            record.msg = f"{flood.last.getMessage()} ({left_out} more times)"
+            record.msg = f"{flood.last.getMessage()} ({left_out} more {flood.of})"
             super().emit(record)
 
 
 class _Flood:
-    """A message and how often it came since its window began."""
+    """How often something came since its window began.
 
-    __slots__ = ("count", "last", "since")
+    Attributes:
+        last: What came last.
+        of: Of what there were more, for a person.
+    """
 
-    def __init__(self, record: logging.LogRecord) -> None:
+    __slots__ = ("count", "last", "limit", "of", "since")
+
+    def __init__(self, record: logging.LogRecord, limit: int, of: str) -> None:
         self.since = record.created
         self.last = record
         self.count = 0
+        self.limit = limit
+        self.of = of
+
+    def takes(self, record: logging.LogRecord) -> bool:
+        """Count a record; return whether it is written."""
+        self.count += 1
+        self.last = record
+        return self.count <= self.limit
 
 
 def _action(record: logging.LogRecord) -> str:

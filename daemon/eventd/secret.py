@@ -6,6 +6,8 @@ from pathlib import Path
 from .errors import ConfigError
 
 MASK = "********"
+HASHED = "sha256:"
+"""Begins a line that holds a token's SHA-256 in hex, rather than the token itself."""
 
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 
@@ -13,6 +15,12 @@ _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 def redact(text: str) -> str:
     """Mask what stands before the `@` of URLs."""
     return _USERINFO.sub(rf"\g<1>{MASK}@", text)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the tokens in a text: a line each, without comments and empty lines."""
+    lines = map(str.strip, text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 class Secret:

@@ -86,7 +86,8 @@ class StatusReport:
             "socket": str(self._socket),
             "config": str(self._config.source) if self._config.source else None,
             "data_dir": str(self._config.data_dir),
-            "server": asdict(self._server),
+            # asdict would make a Counter of its pairs.
+            "server": {**asdict(self._server), "refused": dict(self._server.refused)},
             "outbox": self._outbox_document(now),
             "routes": [self._route_document(shipper, now) for shipper in self._fleet.shippers.values()],
             "index": await self._indexer.document(),

@@ -40,6 +40,9 @@ class Hello(msgspec.Struct, tag="hello", tag_field="op", omit_defaults=True):
     client: str = ""
     token: str | None = None
 
+    def __repr__(self) -> str:  # without the token: programs print what they hold when they fail
+        return f"Hello(protocol={self.protocol}, agent={self.agent!r}, client={self.client!r})"
+
 
 class Emit(msgspec.Struct, tag="emit", tag_field="op"):
     """Store these events, all or none. `events` stay undecoded so that a bad one can be named."""

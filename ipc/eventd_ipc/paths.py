@@ -62,27 +62,27 @@ def server_socket(
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the socket's folder, for its owner only, where it is missing, and check it.
+    """Make the socket's folder, for its owner only, where it is missing, and check it for the daemon.
 
     Raises:
-        UnsafeSocket: As `check_folder` says.
+        UnsafeSocket: As `check_folder` says; nor may it be somebody else's by root's gift.
         OSError: It cannot be made.
     """
     for missing in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
         missing.mkdir(mode=_PRIVATE, exist_ok=True)
-    check_folder(folder)
+    check_folder(folder, as_guest=False)
 
 
-def check_folder(folder: Path, *, of_others: bool = False) -> None:
+def check_folder(folder: Path, *, as_guest: bool = True) -> None:
     """Check that only this user and root could have put the socket into its folder.
 
-    The folder and those above it belong to this user or root (`SYSTEM_FOLDER`: to whom root gave it), and no
-    others can write there. A folder of ours in one that all can write, such as /tmp, is fine where the sticky
-    bit keeps others from moving it away; the socket itself never lies in such a one.
+    The folder and those above it belong to this user or root, and no others can write there. The folder
+    itself may belong to somebody else where root gave it to them, as systemd gives `SYSTEM_FOLDER` to the
+    service's user: the one above it is root's alone. A folder of ours in one that all can write, such as
+    /tmp, is fine where the sticky bit keeps others from moving it away; the socket itself never lies in one.
 
     Args:
-        of_others: Whether the folder itself may also belong to another user to whom root gave it, which shows
-            by the one above it being root's alone: so users share a daemon.
+        as_guest: Whether the folder may be one that root gave to somebody else.
 
     Raises:
         UnsafeSocket: Naming the folder and what is wrong with it.
@@ -91,15 +91,14 @@ def check_folder(folder: Path, *, of_others: bool = False) -> None:
     folder = folder.absolute()
     real = folder.resolve(strict=True)
     for place in dict.fromkeys((folder, real)):  # a link on the way could be turned elsewhere
-        _check(place, is_parent=False, of_others=of_others)
+        _check(place, is_parent=False, as_guest=as_guest)
         for parent in place.parents:
-            _check(parent, is_parent=True)
+            _check(parent, is_parent=True, as_guest=False)
 
 
-def _check(folder: Path, *, is_parent: bool, of_others: bool = False) -> None:
+def _check(folder: Path, *, is_parent: bool, as_guest: bool) -> None:
     found = folder.lstat()
-    given = folder == SYSTEM_FOLDER or (of_others and _is_given_by_root(folder))
-    if found.st_uid not in {0, os.geteuid()} and not given:
+    if found.st_uid not in {0, os.geteuid()} and not (as_guest and _is_given_by_root(folder)):
         raise UnsafeSocket(f"the folder {folder} belongs to another user (uid {found.st_uid})")
     if stat.S_ISLNK(found.st_mode):
         return  # has no mode; what it points to is looked at as well
@@ -113,7 +112,7 @@ def _check(folder: Path, *, is_parent: bool, of_others: bool = False) -> None:
 
 
 def _is_given_by_root(folder: Path) -> bool:
-    above = folder.parent.lstat()
+    above = folder.parent.stat()  # through a link, as from /var/run; the link itself is looked at, too
     return above.st_uid == 0 and not above.st_mode & _OTHERS_WRITE
 
 

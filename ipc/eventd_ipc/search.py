@@ -39,7 +39,7 @@ class Search:
             self._tried[place] = None
             try:
                 place.lstat()
-                check_folder(place.parent, of_others=True)
+                check_folder(place.parent)
             except OSError as error:
                 self.failed(place, error)
             else:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakSet
 
 from . import blocking
@@ -38,7 +38,7 @@ class Settings:
 
     agent: str
     socket: str | os.PathLike[str] | None
-    token: str | None
+    token: str | None = field(repr=False)
     client: str
     max_events: int
     max_bytes: int

@@ -1,6 +1,8 @@
 """The gate: who is let in as whom, and that everybody else is not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -174,6 +176,44 @@ def test_administrators_show_their_token_with_any_name(tmp_path: Path) -> None:
     assert proof(rules, "alice", "") is None
 
 
+def test_an_administrators_token_is_rotated_by_removing_it(tmp_path: Path) -> None:
+    """The next look makes another one, for its owner only."""
+    rules = gate(tmp_path)
+    file = admin_token_file(tmp_path)
+    old = file.read_text().strip()
+    file.unlink()
+    assert rules.look()
+    new = file.read_text().strip()
+    assert (proof(rules, "main", old), proof(rules, "main", new)) == (None, Proof.ADMIN)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not rules.look()
+
+
+def test_an_administrators_token_that_others_can_read_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the start, and not at each look."""
+    rules = gate(tmp_path)
+    assert not caplog.records
+    admin_token_file(tmp_path).chmod(0o640)
+    rules.prepare()
+    rules.look()
+    rules.look()
+    assert [vars(record)["action"] for record in caplog.records] == ["admin_token_exposed"]
+
+
+def test_a_disk_that_takes_no_new_token_ends_nothing(tmp_path: Path) -> None:
+    """Nobody is an administrator by a token then."""
+    rules = gate(tmp_path)
+    admin_token_file(tmp_path).unlink()
+    tmp_path.rename(moved := tmp_path.with_name("moved"))
+    assert rules.look()
+    assert not rules.look()
+    moved.rename(tmp_path)
+    assert rules.look()
+    assert proof(rules, "main", admin_token_file(tmp_path).read_text().strip()) == Proof.ADMIN
+
+
 def test_administrators_by_user_are_so_as_long_as_they_show_no_token(tmp_path: Path) -> None:
     """An agent that runs as such a user is only that agent."""
     rules = gate(tmp_path, admin_uids=frozenset({5}), admin_gids=frozenset({60}))
@@ -188,6 +228,72 @@ def test_administrators_by_user_are_a_rule(tmp_path: Path) -> None:
     rules = gate(tmp_path, agents={}, admin_uids=frozenset({5}))
     assert proof(rules, "main", uid=6) is None
     assert proof(rules, "main", uid=5) == Proof.ADMIN
+
+
+@pytest.mark.parametrize("damage", ["folder", "loop", "bytes"])
+def test_a_stranger_is_not_told_which_file_is_damaged(tmp_path: Path, damage: str) -> None:
+    """Files and folders are the operator's business: the cause names them, and goes into the log."""
+    tokens = TokenFolder(token_folder(tmp_path))
+    tokens.make("eve")
+    file = tokens.path / "eve"
+    file.unlink()
+    if damage == "folder":
+        file.mkdir()
+    elif damage == "loop":
+        file.symlink_to(file)
+    else:
+        file.write_bytes(b"\xff")
+    rules = gate(tmp_path, agents={"bob": AgentAccess(token=Secret(path=tmp_path / "missing"))})
+    for name in ("eve", "bob"):
+        with pytest.raises(NotAdmitted) as raised:
+            rules.admit(name, digest_of("x"), None)
+        assert str(tmp_path) not in f"{raised.value} {raised.value.hint}"
+        assert str(tmp_path) in str(raised.value.__cause__)
+
+
+def test_a_file_that_goes_while_it_is_looked_at_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the folder and that at the file `eventd token drop` may come."""
+    rules = gate(tmp_path, agents={"bob": BOB})
+    monkeypatch.setattr(TokenFolder, "agents", lambda self: {"eve"})
+    assert enter(rules, "eve", "x") == "the token is not one of agent 'eve'"
+    assert enter(rules, "eve", uid=1000) == "agent 'eve' has to show its token"
+
+
+def test_who_lacks_a_token_is_told_from_who_shows_a_wrong_one(tmp_path: Path) -> None:
+    """The first may not have known; the second, and another user, tried to be somebody else."""
+    rules = gate(tmp_path)
+
+    def lacks(agent: str, digest: str | None, uid: int) -> bool:
+        with pytest.raises(NotAdmitted) as raised:
+            rules.admit(agent, digest, Process(uid))
+        return raised.value.lacks_token
+
+    assert lacks("alice", None, 5)
+    assert lacks("nobody", None, 5)
+    assert not lacks("alice", digest_of("x"), 5)
+    assert not lacks("nobody", digest_of("x"), 5)
+    assert not lacks("bob", None, 5)
+
+
+def test_names_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """Where anybody may take any name: an identity is kept as long as its client is here."""
+    opened = gate(tmp_path, agents={})
+    here = enter(opened, "here")
+    for number in range(1000):
+        enter(opened, f"agent-{number}")
+    assert len(opened._identities) == 1
+    assert enter(opened, "here") is here
+
+
+def test_threads_make_one_identity_of_a_name(tmp_path: Path) -> None:
+    """Two hellos at once must not be taken for two kinds of rights: one of them would be dismissed."""
+    opened = gate(tmp_path, agents={})
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(200):
+            made = list(threads.map(partial(enter, opened), [f"agent-{number}"] * 8))
+            assert len({id(identity) for identity in made}) == 1
 
 
 def test_the_same_rights_are_the_same_identity(tmp_path: Path) -> None:

@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from eventd.access.tokens import (
-    HASHED,
     AdminToken,
     TokenFolder,
     TokensUnusable,
     digest_of,
     is_known,
-    lines_of,
     new_token,
 )
+from eventd.secret import HASHED, lines_of
 
 
 @pytest.fixture

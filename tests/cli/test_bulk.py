@@ -123,7 +123,7 @@ def test_a_refusal_that_names_no_event_is_tracked_down(eventd: Eventd, server: S
     assert "line 8: bad_request" in ended.err
 
 
-@pytest.mark.parametrize("code", ["outbox_full", "disk_full", "slow_down", "internal", "shutting_down"])
+@pytest.mark.parametrize("code", ["outbox_full", "disk_full", "internal", "shutting_down"])
 def test_what_passes_is_waited_for(eventd: Eventd, server: ScriptedServer, code: str) -> None:
     """The same events are sent again until they are stored; a person is told why it takes so long."""
     server.script += [refuse(code, retry_after_ms=10)] * 3
@@ -131,6 +131,17 @@ def test_what_passes_is_waited_for(eventd: Eventd, server: ScriptedServer, code:
     assert ended.code == 0
     assert sorted(server.stored) == sorted(ids(300))
     assert sum(f"{code}: scripted {code}; trying again" in line for line in ended.err.splitlines()) == 1
+
+
+def test_a_limit_costs_no_patience(eventd: Eventd, server: ScriptedServer) -> None:
+    """The daemon says when to go on: all is stored, however long it takes. --wait is for other troubles."""
+    server.script += [refuse("slow_down", retry_after_ms=30), store] * 10
+    ended = eventd("emit", "--stdin", "--wait", "10ms", stdin=ndjson(2000))
+    assert ended.code == 0
+    assert sorted(server.stored) == sorted(ids(2000))
+    told = [line for line in ended.err.splitlines() if "slow_down" in line]
+    assert len(told) == 1
+    assert "going on as fast as it allows" in told[0]
 
 
 def test_what_does_not_pass_ends_it(eventd: Eventd, server: ScriptedServer) -> None:

@@ -12,7 +12,7 @@ from eventd.ingest.admission import HEADER_ROOM, MAX_SHRINKING, Admission
 from eventd.outbox.model import NewRow, Submission
 from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
 from eventd_ipc.messages import Emit, Error, Limits
-from support.identities import speaker
+from support.identities import agent, speaker
 
 NOW = 1_763_800_000_000
 SERVER = Server(("nats://127.0.0.1:4222",))
@@ -284,6 +284,23 @@ def test_an_agent_writes_as_itself_and_as_whom_it_may() -> None:
     assert (
         owner({"agent": "Alice"}) == owner({"agent": "аlice"}) == owner({"agent": "alice "[:5] + "."}) == ""
     )
+
+
+def test_who_is_called_as_older_writers_are_does_not_write_as_others() -> None:
+    """Readers take what came on the subject of an agent "agent" for one of the agent in its session key."""
+    admission = make()
+
+    def owner(identity: Identity, session: str) -> str | None:
+        event = {"type": "custom", "agent": "agent", "session": session}
+        verdict = admission.admit(emit(event), identity)
+        return verdict.rows[0].agent if isinstance(verdict, Submission) else None
+
+    plain, granted = agent("agent"), agent("agent", can_write_as="bob")
+    assert owner(plain, "agent:agent:x") == owner(plain, "some-run") == "agent"
+    assert owner(plain, "agent:bob:x") is owner(plain, "bob:x") is owner(plain, "main") is None
+    assert owner(granted, "agent:bob:x") == owner(speaker("main"), "agent:bob:x") == "agent"
+    assert owner(granted, "agent:eve:x") is None
+    assert owner(agent("bob", can_write_as="agent"), "agent:eve:x") is None
 
 
 def test_what_may_be_written_is_not_kept_over_a_change_of_rights() -> None:

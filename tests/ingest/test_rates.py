@@ -29,6 +29,12 @@ def test_an_emit_larger_than_the_burst_gets_its_turn_and_is_paid_for() -> None:
     assert limit.take("a", 1, now=98.2) == 0
 
 
+def test_empty_emits_are_counted() -> None:
+    """They cost the daemon as much as one with an event."""
+    limit = rates(per_second=1.0, burst=3)
+    assert [limit.take("a", 0, now=0.0) > 0 for _ in range(5)] == [False, False, False, True, True]
+
+
 def test_agents_have_buckets_of_their_own() -> None:
     """And their own limits; None is without one, also where there is a default."""
     limit = Rates(RateSettings(Rate(1, 1), {"free": None, "fast": Rate(100, 100)}))
@@ -38,13 +44,23 @@ def test_agents_have_buckets_of_their_own() -> None:
 
 
 def test_names_do_not_fill_the_memory() -> None:
-    """Buckets that are full again are as good as new; one in debt is kept."""
-    limit = rates(per_second=1.0, burst=1)
+    """Nor does one that is in use get a new burst because many others come along once."""
+    limit = rates(per_second=0.001, burst=1)
     assert limit.take("debtor", 10**9, now=0.0) == 0
     for number in range(3 * MAX_BUCKETS):
         limit.take(f"agent-{number}", 1, now=float(number))
-    assert len(limit._buckets) <= MAX_BUCKETS + 1
-    assert limit.take("debtor", 1, now=float(3 * MAX_BUCKETS)) > 0
+        assert limit.take("debtor", 1, now=float(number)) > 0
+    assert len(limit._buckets) <= MAX_BUCKETS
+
+
+def test_a_clock_that_stood_still_lets_nothing_more_through() -> None:
+    """As that of a machine that has slept may: what was to be waited for is waited for afterwards."""
+    limit = rates(per_second=1.0, burst=1)
+    assert limit.take("a", 1, now=5.0) == 0
+    waits = [limit.take("a", 1, now=5.0) for _ in range(3)]
+    assert waits == [1.0, 1.0, 1.0]
+    assert limit.take("a", 1, now=1e9) == 0
+    assert limit.take("a", 1, now=1e9) > 0
 
 
 @given(

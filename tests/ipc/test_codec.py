@@ -47,6 +47,7 @@ from eventd_ipc.messages import (
     Tail,
     Welcome,
 )
+from eventd_ipc.sender import Settings
 
 EVENT = msgspec.Raw(msgspec.msgpack.encode({"type": "conversation.message.out", "payload": {"n": 1}}))
 
@@ -333,3 +334,10 @@ def test_events_of_an_emit_stay_as_they_came() -> None:
 def test_unknown_reply_is_the_peers_error() -> None:
     with pytest.raises(BadFrame):
         decode_reply(msgspec.msgpack.encode({"op": "song", "id": 1}))
+
+
+def test_a_token_is_not_shown() -> None:
+    """Programs print what they hold when they fail, and reports of that go far."""
+    shown = repr(Hello(protocol=1, agent="main", client="test 1", token="s3cret"))
+    assert shown == "Hello(protocol=1, agent='main', client='test 1')"
+    assert "s3cret" not in repr(Settings("main", None, "s3cret", "", 1, 1))

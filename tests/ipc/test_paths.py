@@ -8,6 +8,7 @@ import pytest
 from eventd_ipc import paths
 from eventd_ipc.errors import UnsafeSocket
 from eventd_ipc.paths import check_folder, client_sockets, prepare_folder, server_socket
+from support.users import only_root
 
 USER = 4711
 
@@ -128,6 +129,48 @@ def test_folder_of_another_user_is_refused(short_tmp: Path, monkeypatch: pytest.
         monkeypatch.setattr(os, "geteuid", lambda: USER)
     with pytest.raises(UnsafeSocket, match=f"uid {owner}"):
         check_folder(short_tmp)
+
+
+@pytest.fixture
+def given(short_tmp: Path) -> Path:
+    """A folder that root gave to a user, as /run/eventd."""
+    folder = short_tmp / "given"
+    folder.mkdir()
+    os.chown(folder, USER, USER)
+    return folder
+
+
+@only_root
+def test_folder_that_root_gave_away_is_fine_for_clients(given: Path, short_tmp: Path) -> None:
+    """Also by a link of root's, as /var/run is one to /run."""
+    check_folder(given)
+    (short_tmp / "link").symlink_to(given.parent)
+    check_folder(short_tmp / "link" / "given")
+
+
+@only_root
+def test_folder_that_root_gave_away_is_not_for_the_daemon_of_another(given: Path) -> None:
+    """Its owner could put another socket there, and be told tokens."""
+    with pytest.raises(UnsafeSocket, match=f"uid {USER}"):
+        prepare_folder(given)
+
+
+@only_root
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777])
+def test_folder_in_one_where_others_write_was_not_given_by_root(given: Path, mode: int) -> None:
+    """Anybody could have made it."""
+    given.parent.chmod(mode)
+    with pytest.raises(UnsafeSocket):
+        check_folder(given)
+
+
+@only_root
+def test_folder_in_that_of_another_user_was_not_given_by_root(given: Path) -> None:
+    """Who has got a folder does not give parts of it on."""
+    (below := given / "below").mkdir()
+    os.chown(below, USER + 1, -1)
+    with pytest.raises(UnsafeSocket):
+        check_folder(below)
 
 
 def test_link_is_followed_and_both_ends_are_looked_at(short_tmp: Path) -> None:

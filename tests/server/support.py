@@ -68,8 +68,8 @@ class Client:
     async def connect(cls, path: Path) -> Self:
         return cls(await anyio.connect_unix(path))
 
-    async def greet(self, agent: str = "main") -> Welcome:
-        await self.send(Hello(protocol=1, agent=agent, client="test"))
+    async def greet(self, agent: str = "main", token: str | None = None) -> Welcome:
+        await self.send(Hello(protocol=1, agent=agent, client="test", token=token))
         welcome = await self.reply()
         assert isinstance(welcome, Welcome), welcome
         return welcome
@@ -129,9 +129,9 @@ class Running:
         finally:
             self.ended.set()
 
-    async def client(self, agent: str = "main") -> Client:
+    async def client(self, agent: str = "main", token: str | None = None) -> Client:
         client = await Client.connect(self.path)
-        await client.greet(agent)
+        await client.greet(agent, token)
         return client
 
 

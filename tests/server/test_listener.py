@@ -1,19 +1,45 @@
 """The socket itself: who may reach it, whom it replaces, and what is left of it."""
 
+import logging
 import os
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from eventd.errors import AlreadyRunning
 from eventd.server.listener import MAX_PATH, Listener, ListenError
 from eventd.server.peer import Peer
-from server.support import Client, serving
+from server.support import PATIENCE, Client, serving
+from support.users import FIRST_USER, become, only_root, run_as
 
 pytestmark = pytest.mark.anyio
+
+GROUP = 50_000
+
+BIND = """
+import stat, sys
+from pathlib import Path
+from eventd.server.listener import Listener, ListenError
+path = Path(sys.argv[1])
+try:
+    with Listener.bind(path, group=int(sys.argv[2])):
+        print(*(oct(stat.S_IMODE(place.stat().st_mode)) for place in (path, path.parent)))
+except ListenError as error:
+    print(error)
+"""
+
+CONNECT = """
+import socket, sys
+connection = socket.socket(socket.AF_UNIX)
+{become}
+connection.connect(sys.argv[1])
+sys.stdin.read()
+"""
 
 
 def mode_of(path: Path) -> int:
@@ -43,6 +69,70 @@ async def test_another_mode_can_be_asked_for(short_tmp: Path) -> None:
     """The system service lets a group in."""
     with Listener.bind(short_tmp / "s", mode=0o660):
         assert mode_of(short_tmp / "s") == 0o660
+
+
+@only_root
+@pytest.mark.parametrize(
+    ("mode", "group", "socket_mode", "folder_mode"),
+    [
+        (None, GROUP, 0o660, 0o710),
+        (0o600, GROUP, 0o600, 0o700),
+        (0o620, GROUP, 0o620, 0o710),
+        (0o666, None, 0o666, 0o711),
+        (0o606, None, 0o606, 0o701),
+    ],
+)
+async def test_who_may_use_the_socket_passes_through_the_folders_that_are_made(
+    short_tmp: Path, mode: int | None, group: int | None, socket_mode: int, folder_mode: int
+) -> None:
+    """And does nothing else there; a folder that was there stays as it is."""
+    with Listener.bind(short_tmp / "a" / "b" / "s", mode, group):
+        for name in ("a", "a/b", "a/b/s"):
+            assert (short_tmp / name).stat().st_gid == (group or os.getegid())
+        assert mode_of(short_tmp / "a" / "b" / "s") == socket_mode
+        assert mode_of(short_tmp / "a") == mode_of(short_tmp / "a" / "b") == folder_mode
+    assert mode_of(short_tmp) == 0o700
+
+
+@only_root
+@pytest.mark.parametrize(
+    ("group", "mode", "remedy"),
+    [
+        (0, 0o700, f"chgrp {GROUP}"),
+        (GROUP, 0o700, "chmod g+x"),
+        (0, 0o750, f"chgrp {GROUP}"),
+        (GROUP, 0o710, ""),
+        (0, 0o701, ""),
+    ],
+)
+async def test_a_folder_that_keeps_the_group_out_is_told(
+    short_tmp: Path, caplog: pytest.LogCaptureFixture, group: int, mode: int, remedy: str
+) -> None:
+    """The socket's own permissions are of no use then; what would help is said."""
+    short_tmp.chmod(0o755)
+    (folder := short_tmp / "f").mkdir()
+    os.chown(folder, -1, group)
+    folder.chmod(mode)
+    with Listener.bind(folder / "s", group=GROUP):
+        told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [vars(record)["action"] for record in told] == ["socket_out_of_reach"] * bool(remedy)
+    assert all(remedy in vars(record)["hint"] for record in told)
+
+
+@only_root
+async def test_a_group_of_which_the_daemon_is_no_member_is_refused(short_tmp: Path) -> None:
+    """Nothing is left behind: the next start, as a member, makes folder and socket as they ought to be."""
+    os.chown(short_tmp, FIRST_USER, FIRST_USER)
+    short_tmp.chmod(0o711)
+    refused = run_as(BIND, short_tmp / "f" / "s", GROUP, uid=FIRST_USER)
+    assert f"no member of it (group {GROUP})" in refused
+    assert not list(short_tmp.iterdir())
+    (short_tmp / "f").mkdir()
+    os.chown(short_tmp / "f", FIRST_USER, FIRST_USER)
+    run_as(BIND, short_tmp / "f" / "s", GROUP, uid=FIRST_USER)
+    assert not list((short_tmp / "f").iterdir())
+    (short_tmp / "f").rmdir()
+    assert run_as(BIND, short_tmp / "f" / "s", GROUP, uid=FIRST_USER, groups=(GROUP,)) == "0o660 0o710\n"
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777])
@@ -163,3 +253,18 @@ async def test_the_peer_is_known(short_tmp: Path) -> None:
             stream, peer = await listener.accept()
             stream.close()
     assert peer == Peer(os.getpid(), os.geteuid(), frozenset({os.getegid(), *os.getgroups()}))
+
+
+@only_root
+@pytest.mark.parametrize("count", [1, 33, 200])
+async def test_all_groups_of_the_peer_are_known(short_tmp: Path, count: int) -> None:
+    """Also the supplementary ones of somebody who has many of them."""
+    short_tmp.chmod(0o711)
+    groups = tuple(range(FIRST_USER, FIRST_USER + count))
+    code = CONNECT.format(become=become(FIRST_USER, GROUP, groups, load=False))
+    with Listener.bind(short_tmp / "s", mode=0o666) as listener:
+        command = [sys.executable, "-c", code, str(short_tmp / "s")]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as child, anyio.fail_after(PATIENCE):
+            stream, peer = await listener.accept()
+            stream.close()
+    assert peer == Peer(child.pid, FIRST_USER, frozenset({GROUP, *groups}))

@@ -67,6 +67,12 @@ class Daemon:
         return self.data / "outbox.db"
 
     @property
+    def admin_token(self) -> str | None:
+        """The administrator's token, once it has been made. Where there are no rules, nobody looks at it."""
+        path = self.data / "admin.token"
+        return path.read_text().strip() if path.exists() else None
+
+    @property
     def log_text(self) -> str:
         """Everything it has logged since the first start."""
         path = self.folder / "eventd.log"
@@ -138,7 +144,8 @@ class Daemon:
         Raises:
             EventdClientError: It does not answer.
         """
-        with connect("test", socket=self.socket, timeout=STATUS_TIMEOUT, patience=0) as client:
+        token = self.admin_token
+        with connect("test", socket=self.socket, token=token, timeout=STATUS_TIMEOUT, patience=0) as client:
             document: dict[str, Any] = client.status()
         return document
 

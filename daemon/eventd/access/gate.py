@@ -9,20 +9,37 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from ..config.settings import AccessSettings, AgentAccess
 from ..errors import ConfigError, EventdError
 from ..paths import admin_token_file, token_folder
-from .identity import NOBODY, Identity, Proof
-from .tokens import AdminToken, TokenFolder, TokensUnusable, is_known, lines_of
+from ..secret import lines_of
+from .identity import Identity, Proof
+from .tokens import AdminToken, TokenFolder, TokensUnusable, is_known
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")
 """Names that `allowUnlisted` lets in: none that looks like another one's in other letters."""
 
 
+NO_RULE = AgentAccess()
+SEE_LOG = "the daemon's log says why"
+
+
 class NotAdmitted(EventdError):
-    """A client may not speak as the agent that it names."""
+    """A client may not speak as the agent that it names.
+
+    What it says is for strangers and names no files; the cause says more, for the log.
+
+    Attributes:
+        lacks_token: It has shown none, and may just not know that one is needed.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", lacks_token: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.lacks_token = lacks_token
 
 
 class Process(Protocol):
@@ -52,7 +69,9 @@ class Gate:
         self._settings = settings
         self._tokens = TokenFolder(token_folder(data_dir))
         self._admin_token = AdminToken(admin_token_file(data_dir))
-        self._identities: dict[tuple[str, Proof], Identity] = {}
+        # Those of clients that are here: names cost a stranger nothing, and must not fill the memory.
+        self._identities = WeakValueDictionary[tuple[str, Proof], Identity]()
+        self._making = Lock()
         self._grants = {name: rule.can_read for name, rule in settings.agents.items() if rule.can_read}
         self._seen = self._signature()
         self.changes = 0
@@ -64,10 +83,11 @@ class Gate:
             TokensUnusable: It cannot be made.
         """
         self._admin_token.ensure()
+        self._admin_token.warn_if_exposed()
         self._seen = self._signature()
 
     def admit(self, agent: str, digest: str | None, peer: Process | None) -> Identity:
-        """Return who a client is; the same object as long as nothing has changed.
+        """Return who a client is; the same object as long as somebody holds it and nothing has changed.
 
         Args:
             agent: The name in its hello; a sound one.
@@ -82,49 +102,38 @@ class Gate:
             return self._identity(agent, Proof.OPEN)
         if self._is_admin(digest, peer):
             return self._identity(agent, Proof.ADMIN)
-        rule = self._settings.agents.get(agent)
-        if not (agent in listed or (rule is not None and rule.has_rule)):
-            return self._unlisted(agent, {*listed, *self._settings.agents})
-        return self._identity(agent, self._prove(agent, rule or AgentAccess(), digest, peer))
+        rule = self._settings.agents.get(agent, NO_RULE)
+        is_listed = agent in listed
+        if not (is_listed or rule.has_rule):
+            self._check_unlisted(agent, {*listed, *self._settings.agents}, lacks_token=digest is None)
+            return self._identity(agent, Proof.UNLISTED)
+        tokens = self._tokens_of(agent, rule, is_listed=is_listed)
+        return self._identity(agent, _prove(agent, rule, tokens, digest, peer))
 
     def look(self) -> bool:
-        """Return whether a file with tokens is not what it was at the last look."""
+        """Return whether a file with tokens is not what it was at the last look.
+
+        Removing the administrator's token is how it is rotated: a new one is made.
+        """
+        with suppress(TokensUnusable):  # no room on the disk, say; the next look tries again
+            self._admin_token.ensure()
         seen = self._signature()
         changed = seen != self._seen
         self._seen = seen
         self.changes += changed
         return changed
 
-    def _prove(self, agent: str, rule: AgentAccess, digest: str | None, peer: Process | None) -> Proof:
-        """Return how the agent is proved; every kind of rule that it has must be met."""
-        proof = Proof.PEER
-        if (tokens := self._tokens_of(agent, rule)) is not None:
-            if digest is None:
-                raise NotAdmitted(
-                    f"agent {agent!r} has to show its token",
-                    hint="set EVENTD_TOKEN; `eventd token new` makes one",
-                )
-            if not is_known(digest, tokens):
-                raise NotAdmitted(
-                    f"the token is not one of agent {agent!r}",
-                    hint="check EVENTD_TOKEN; it may have been revoked",
-                )
-            proof = Proof.TOKEN
-        if (rule.uids or rule.gids) and not _is_among(peer, rule.uids, rule.gids):
-            who = f"user {peer.uid}" if peer is not None else "this process"
-            raise NotAdmitted(
-                f"{who} may not speak as agent {agent!r}",
-                hint=f"add it to `agents.{agent}.allowUids` or `allowGids` in config.yml",
-            )
-        return proof
+    def _tokens_of(self, agent: str, rule: AgentAccess, *, is_listed: bool) -> list[str] | None:
+        """Return what is good as a token of an agent; None where it needs none.
 
-    def _tokens_of(self, agent: str, rule: AgentAccess) -> list[str] | None:
-        """Return what is good as a token of an agent; None where it needs none."""
+        Args:
+            is_listed: Whether it has a file. It needs a token then, even if the file has gone just now.
+        """
         try:
-            made = self._tokens.lines(agent)
+            made = (self._tokens.lines(agent) or []) if is_listed else None
             configured = None if rule.token is None else lines_of(rule.token.reveal())
         except (TokensUnusable, ConfigError) as error:
-            raise NotAdmitted(f"the token of agent {agent!r} cannot be checked: {error}") from error
+            raise NotAdmitted(f"the token of agent {agent!r} cannot be checked now", hint=SEE_LOG) from error
         if made is None and configured is None:
             return None
         return [*(made or ()), *(configured or ())]
@@ -138,11 +147,13 @@ class Gate:
         except TokensUnusable:
             return False  # nobody is an administrator by a file that cannot be read
 
-    def _unlisted(self, agent: str, names: Iterable[str]) -> Identity:
+    def _check_unlisted(self, agent: str, names: Iterable[str], *, lacks_token: bool) -> None:
+        """Let a name without a rule in only where that is said, and nobody can take it for another's."""
         if not self._settings.allow_unlisted:
             raise NotAdmitted(
                 f"no rule lets anybody speak as agent {agent!r}",
                 hint=f"`eventd token new {agent}` makes one; `allowUnlisted: true` lets in agents without",
+                lacks_token=lacks_token,
             )
         others = (name.casefold() for name in names if name != agent)
         if not PLAIN_NAME.fullmatch(agent) or agent.casefold() in others:
@@ -151,31 +162,30 @@ class Gate:
                 hint="an agent without a rule has a name of plain letters, digits, '.', '_' and '-', "
                 "which is no listed one in other letters",
             )
-        return self._identity(agent, Proof.UNLISTED)
 
     def _made(self) -> set[str]:
         try:
             return self._tokens.agents()
         except TokensUnusable as error:
-            raise NotAdmitted(f"nobody can be let in: {error}", hint=error.hint) from error
+            raise NotAdmitted("nobody can be let in now", hint=SEE_LOG) from error
 
     def _identity(self, agent: str, proof: Proof) -> Identity:
-        if (known := self._identities.get((agent, proof))) is not None:
+        with self._making:
+            known = self._identities.get((agent, proof))
+            if known is None:
+                known = self._identities[agent, proof] = self._make_identity(agent, proof)
             return known
+
+    def _make_identity(self, agent: str, proof: Proof) -> Identity:
         admin = proof in (Proof.OPEN, Proof.ADMIN)
-        rule = self._settings.agents.get(agent)
-        grants = self._grants
-        if not admin:
-            proved = rule is not None and proof is not Proof.UNLISTED
-            grants = {agent: self._grants[agent]} if proved and agent in self._grants else {}
-        identity = Identity(
+        rule = self._settings.agents.get(agent, NO_RULE) if proof is not Proof.UNLISTED else NO_RULE
+        return Identity(
             agent,
             admin=admin,
             proof=proof,
-            grants=grants,
-            can_write_as=NOBODY if rule is None or proof is Proof.UNLISTED else rule.can_write_as,
+            grants=self._grants if admin else {agent: rule.can_read},
+            can_write_as=rule.can_write_as,
         )
-        return self._identities.setdefault((agent, proof), identity)
 
     def _signature(self) -> tuple[object, ...]:
         """Return what changes with the files that hold tokens."""
@@ -185,6 +195,37 @@ class Gate:
         tokens = (rule.token for rule in self._settings.agents.values())
         files += [token.path for token in tokens if token is not None and token.path is not None]
         return tuple(map(_stamp, files))
+
+
+def _prove(
+    agent: str, rule: AgentAccess, tokens: list[str] | None, digest: str | None, peer: Process | None
+) -> Proof:
+    """Return how the agent is proved; every kind of rule that it has must be met.
+
+    Args:
+        tokens: Those that are good for it; None where it needs none.
+    """
+    proof = Proof.PEER
+    if tokens is not None:
+        if digest is None:
+            raise NotAdmitted(
+                f"agent {agent!r} has to show its token",
+                hint="set EVENTD_TOKEN; `eventd token new` makes one",
+                lacks_token=True,
+            )
+        if not is_known(digest, tokens):
+            raise NotAdmitted(
+                f"the token is not one of agent {agent!r}",
+                hint="check EVENTD_TOKEN; it may have been revoked",
+            )
+        proof = Proof.TOKEN
+    if (rule.uids or rule.gids) and not _is_among(peer, rule.uids, rule.gids):
+        who = f"user {peer.uid}" if peer is not None else "this process"
+        raise NotAdmitted(
+            f"{who} may not speak as agent {agent!r}",
+            hint=f"add it to `agents.{agent}.allowUids` or `allowGids` in config.yml",
+        )
+    return proof
 
 
 def _is_among(peer: Process | None, uids: frozenset[int], gids: frozenset[int]) -> bool:

@@ -20,7 +20,7 @@ class Proof(enum.StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Identity:
     """What a connection may do. `Gate` makes one for each set of rights, so that they compare by identity.
 

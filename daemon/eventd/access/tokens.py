@@ -5,23 +5,26 @@ A token that eventd makes has 256 random bits, so a plain SHA-256 of it cannot b
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import EventdError
+from ..secret import HASHED, lines_of
 from ..subjects import decode_token, encode_token
+
+logger = logging.getLogger(__name__)
 
 TOKEN_BYTES = 32
 TOKEN_PREFIX = "evt_"  # noqa: S105 - so that people and secret scanners know one when they see it
-HASHED = "sha256:"
-"""Begins a line of a token file that holds a token's SHA-256 in hex, rather than the token itself."""
-
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+OTHERS = 0o077  # permissions of everybody but the owner
 
 
 class TokensUnusable(EventdError):
@@ -45,12 +48,6 @@ def is_known(digest: str, lines: Iterable[str]) -> bool:
         expected = line.removeprefix(HASHED).lower() if line.startswith(HASHED) else digest_of(line)
         known |= hmac.compare_digest(digest.encode(), expected.encode())
     return known
-
-
-def lines_of(text: str) -> list[str]:
-    """Return the tokens in the text of a file: a line each, without comments and empty lines."""
-    lines = map(str.strip, text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class TokenFolder:
             TokensUnusable: The file cannot be read.
         """
         try:
-            return lines_of(self._file(agent).read_text())
+            return lines_of(self._file(agent).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -112,8 +109,9 @@ class TokenFolder:
         found: list[Entry] = []
         for agent in sorted(self.agents()):
             lines = self.lines(agent)
-            if lines is not None:
-                found.append(Entry(agent, len(lines), self._file(agent).stat().st_mtime))
+            with suppress(FileNotFoundError):  # dropped just now
+                changed = self._file(agent).stat().st_mtime
+                found.append(Entry(agent, len(lines or ()), changed))
         return found
 
     def make(self, agent: str, *, keep: bool = False) -> str:
@@ -155,7 +153,11 @@ class TokenFolder:
         try:
             if not self.path.is_dir():
                 self.path.mkdir(FOLDER_MODE)
-                _give_to_owner(self.path)
+                descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    _give_to_owner(descriptor, self.path.parent)
+                finally:
+                    os.close(descriptor)
             made = datetime.now(UTC).isoformat(timespec="seconds")
             write_private(self._file(agent), "\n".join([f"# {agent}, changed {made}", *lines, ""]))
         except OSError as error:
@@ -183,6 +185,18 @@ class AdminToken:
         except OSError as error:
             raise _unusable("write", self.path, error) from error
 
+    def warn_if_exposed(self) -> None:
+        """Tell that others can read or write it, as after a careless restore."""
+        with suppress(OSError):
+            if self.path.stat().st_mode & OTHERS:
+                logger.warning(
+                    "others can read or write the administrator's token, %s", self.path,
+                    extra={
+                        "action": "admin_token_exposed",
+                        "hint": f"remove it, and eventd makes a new one; or chmod go-rwx {self.path}",
+                    },
+                )  # fmt: skip
+
     def lines(self) -> list[str]:
         """Return the tokens that are good now; none where there is no file.
 
@@ -190,7 +204,7 @@ class AdminToken:
             TokensUnusable: The file cannot be read.
         """
         try:
-            return lines_of(self.path.read_text())
+            return lines_of(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
@@ -205,19 +219,22 @@ def write_private(path: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
-        _give_to_owner(new)
+            os.fsync(descriptor)
+            _give_to_owner(descriptor, path.parent)
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
 
 
-def _give_to_owner(path: Path) -> None:
-    """Let root write for the daemon: what is made belongs to the owner of the folder that it is in."""
-    owner = path.parent.stat()
+def _give_to_owner(descriptor: int, folder: Path) -> None:
+    """Let root write for the daemon: what is made belongs to the owner of the folder that it is in.
+
+    By its descriptor, so that this owner cannot put a link to something of root's in its place meanwhile.
+    """
+    owner = folder.stat()
     if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _agent_of(name: str) -> str | None:

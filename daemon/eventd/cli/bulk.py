@@ -40,6 +40,7 @@ WINDOW = 8  # frames without an ack; few enough that their acks never fill the s
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
 
 OVERSIZED = "frame_too_large"
+LIMITED = "slow_down"
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -127,6 +128,7 @@ class Sender:
         self._batch = BATCH
         self._window = WINDOW
         self._stuck_since: float | None = None
+        self._told_of_limit = False
         self._pause = FIRST_PAUSE
 
     def close(self) -> None:
@@ -267,6 +269,14 @@ class Sender:
         Raises:
             EventdClientError: The failure, when it has lasted too long.
         """
+        asked = failure.retry_after if isinstance(failure, Refused) else None
+        if isinstance(failure, Refused) and failure.code == LIMITED and asked is not None:
+            # By appointment: the daemon is neither full nor away, so it costs no patience.
+            if not self._told_of_limit:
+                self._told_of_limit = True
+                self._results.say(f"{failure.args[0]}; going on as fast as it allows")
+            time.sleep(asked)
+            return
         now = time.monotonic()
         is_news = self._stuck_since is None
         self._stuck_since = self._stuck_since or now
@@ -275,7 +285,6 @@ class Sender:
             raise failure
         if is_news:
             self._results.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
-        asked = failure.retry_after if isinstance(failure, Refused) else None
         time.sleep(min(left, max(self._pause, asked or 0.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 

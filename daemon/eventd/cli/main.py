@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "replay": "Show the events of a stream once more, in its order.",
     "index": "Look after the index that answers query, recall and context.",
     "token": "Make, list and revoke the tokens of agents.",
-    "whoami": "Show as which agent the daemon knows us.",
+    "whoami": "Show as whom the daemon knows us, and by what.",
     "deadletter": "List, retry or drop events that could not be published.",
     "nats-config": "Print a NATS server configuration that keeps the agents apart.",
 }

@@ -61,13 +61,14 @@ class Place:
             return self._reach(agent, token)
         try:
             client = self._reach(agent, None)
-            if client.welcome.admin or not admin or (token := self._admin_token()) is None:
-                return client
-            client.close()
         except Unauthorised:
-            if (token := self._admin_token()) is None:
+            if (as_admin := self._reach_as_admin(agent)) is None:
                 raise
-        return self._reach(agent, token)
+            return as_admin
+        if client.welcome.admin or not admin or (as_admin := self._reach_as_admin(agent)) is None:
+            return client
+        client.close()
+        return as_admin
 
     def _reach(self, agent: str | None, token: str | None) -> "Client":
         """Connect where the daemon is found.
@@ -87,11 +88,12 @@ class Place:
                 raise
         return _connect(agent, token, socket)
 
-    def _admin_token(self) -> str | None:
-        """Return the administrator's token, if it can be read and the daemon that is there has made it.
+    def _reach_as_admin(self, agent: str | None) -> "Client | None":
+        """Connect with the administrator's token, if it can be read and the daemon that is there takes it.
 
-        Who listens on another user's socket must not get to know it.
+        It is shown on sockets of the user that owns it, and to nobody else.
         """
+        from eventd_ipc.errors import NotRunning, Unauthorised
         from eventd_ipc.paths import client_sockets
 
         from ..access.tokens import AdminToken
@@ -101,13 +103,20 @@ class Place:
         try:
             config = self.load_config()
             file = admin_token_file(config.data_dir)
-            sockets = client_sockets(self.socket or config.socket.path)
-            found = next((socket.stat() for socket in sockets if socket.exists()), None)
-            if found is None or found.st_uid != file.stat().st_uid:
+            token = next(iter(AdminToken(file).lines()), None)
+            if token is None:
                 return None
-            return next(iter(AdminToken(file).lines()), None)
-        except (EventdError, OSError):
-            return None
+            owner = file.stat().st_uid
+            for socket in client_sockets(self.socket or config.socket.path):
+                if not socket.exists():
+                    continue
+                if socket.stat().st_uid != owner:
+                    return None
+                with contextlib.suppress(NotRunning):  # left behind; the next one answers
+                    return _connect(agent, token, socket)
+        except (EventdError, OSError, Unauthorised):
+            pass
+        return None
 
     def _configured_socket(self) -> Path | None:
         from ..errors import ConfigError

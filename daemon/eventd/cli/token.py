@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from eventd_ipc.errors import EventdClientError, Unauthorised
+from eventd_ipc.errors import EventdClientError, NotRunning, Unauthorised
 from eventd_ipc.strict import agent_fault
 
 from ..access.tokens import TokenFolder
@@ -161,8 +161,10 @@ def _try_out(place: Place, agent: str, token: str) -> None:
             proof = client.welcome.proof
     except Unauthorised as error:
         notice(f"the daemon that runs does not let it in: {neutral(error.message)}")
-    except EventdClientError:
+    except NotRunning:
         notice("no daemon answers now; it will know the token when it starts")
+    except EventdClientError as error:
+        notice(f"it could not be tried out: {neutral(str(error))}")
     else:
         if proof == "open":
             notice(

@@ -27,10 +27,7 @@ Examples:
 @json_option
 @click.pass_obj
 def command(place: Place, agent: str | None, as_json: bool) -> None:
-    """Show as which agent the daemon knows us.
-
-    Also by what it is proved, and which requests are answered.
-    """
+    """Show as whom the daemon knows us, and by what."""
     with place.connect(agent) as client:
         welcome = client.welcome
     if as_json:

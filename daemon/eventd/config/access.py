@@ -1,12 +1,18 @@
 """From the sections of a file to who may do what on the socket, and how much."""
 
+import re
+
+from ..errors import ConfigError
+from ..secret import HASHED, Secret, lines_of
 from .merge import given
 from .problems import ROOT, KeyPath, Report
-from .schema import AgentSection, EventStore, RouteSection
+from .schema import AdminSection, AgentSection, EventStore, RouteSection
 from .servers import Servers
 from .settings import AccessSettings, AgentAccess, Rate, RateSettings, SocketSettings
 
 BY_ALL = 0o006  # permissions with which everybody on the machine can use a socket
+
+_HASH = re.compile(re.escape(HASHED) + "[0-9a-fA-F]{64}")
 
 
 class Access:
@@ -19,12 +25,12 @@ class Access:
     def access(self, node: EventStore, socket: SocketSettings) -> AccessSettings:
         """Return who may do what."""
         agents = {name: self._agent(name, entry) for name, entry in (node.agents or {}).items()}
-        admin = node.admin
+        admin, path = node.admin or AdminSection(), (*ROOT, "admin")
         settings = AccessSettings(
             agents=agents,
             allow_unlisted=given(node.allow_unlisted, False),
-            admin_uids=frozenset((admin and admin.allow_uids) or ()),
-            admin_gids=frozenset((admin and admin.allow_gids) or ()),
+            admin_uids=self._some(admin.allow_uids, (*path, "allowUids")),
+            admin_gids=self._some(admin.allow_gids, (*path, "allowGids")),
         )
         if ((socket.mode or 0) & BY_ALL) and not settings.has_rules:
             self._report.warning(
@@ -47,13 +53,27 @@ class Access:
         for key, others in (("canRead", entry.can_read), ("canWriteAs", entry.can_write_as)):
             if name in (others or ()):
                 self._report.warning((*path, key), f"{name} may do that anyway, as itself")
+        token = self._servers.secret(entry.token, entry.token_file, (*path, "token"))
+        if token is not None:
+            self._check_token(token, (*path, "token" if token.path is None else "tokenFile"))
         return AgentAccess(
-            token=self._servers.secret(entry.token, entry.token_file, (*path, "token")),
+            token=token,
             uids=self._some(entry.allow_uids, (*path, "allowUids")),
             gids=self._some(entry.allow_gids, (*path, "allowGids")),
             can_read=frozenset(entry.can_read or ()) - {name},
             can_write_as=frozenset(entry.can_write_as or ()) - {name},
         )
+
+    def _check_token(self, token: Secret, path: KeyPath) -> None:
+        """Report a token with which nobody could ever be let in."""
+        try:
+            lines = lines_of(token.reveal())
+        except ConfigError:
+            return  # reported already
+        if not lines:
+            self._report.problem(path, "holds no token: what begins with # is a comment")
+        if any(line.startswith(HASHED) and not _HASH.fullmatch(line) for line in lines):
+            self._report.problem(path, f"has something else than 64 hexadecimal digits behind {HASHED}")
 
     def _some(self, numbers: list[int] | None, path: KeyPath) -> frozenset[int]:
         if numbers is not None and not numbers:

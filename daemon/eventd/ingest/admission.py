@@ -22,6 +22,7 @@ from eventd_ipc.strict import SoundEvent, agent_fault, check_labels, decode_even
 from ..access.identity import Identity
 from ..config.settings import RateSettings
 from ..events.identity import agent_of_session
+from ..events.normal import UPSTREAM_AGENT
 from ..outbox.model import NewRow, Submission
 from ..routes import Route, Routes
 from ..subjects import subject_of
@@ -180,13 +181,17 @@ class Admission:
             # The event's own agent was checked with the event, hello's with hello; a session's was not.
             if (fault := agent_fault(agent)) is not None:
                 raise MalformedEvent("$.session", fault)
-        if not identity.may_write_as(agent):
-            raise _NotAdmitted(
-                "forbidden",
-                f"{identity.agent!r} may not write as {agent!r}",
-                hint=f"`agents.{identity.agent}.canWriteAs` in config.yml allows it; "
-                "an event that names no agent belongs to the one in its session key",
-            )
+        # Older writers sent all agents' events on the subject of that name: readers take what is there for an
+        # event of the agent in its session key.
+        read_as = (agent_of_session(session) if session and agent == UPSTREAM_AGENT else None) or agent
+        for name in (agent, read_as):
+            if not identity.may_write_as(name):
+                raise _NotAdmitted(
+                    "forbidden",
+                    f"{identity.agent!r} may not write as {name!r}",
+                    hint=f"`agents.{identity.agent}.canWriteAs` in config.yml allows it; "
+                    "an event that names no agent belongs to the one in its session key",
+                )
         gate = self._gates[self._routes.of(agent).name]
         if not gate.enabled:
             raise _NotAdmitted("disabled", f"the event store is not enabled for agent {agent!r}")

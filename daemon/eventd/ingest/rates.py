@@ -1,15 +1,18 @@
 """How much agents may send: a bucket of tokens for each agent with a limit."""
 
+from collections import OrderedDict
+from threading import Lock
+
 from ..config.settings import Rate, RateSettings
 
-MAX_BUCKETS = 10_000  # beyond that, those that are full again are forgotten
+MAX_BUCKETS = 10_000  # names cost a stranger nothing; the one unused for longest, likely full, is forgotten
 
 
 class Bucket:
     """Fills with `rate.per_second` tokens a second up to `rate.burst`; an event takes one.
 
     An emit goes through as long as anything is in it, and may leave it in debt: so one that is larger than
-    the burst gets its turn too, and the average holds.
+    the burst gets its turn too, and the average holds. An empty one costs as much as an event.
     """
 
     __slots__ = ("_at", "_rate", "_tokens")
@@ -28,13 +31,8 @@ class Bucket:
         self._fill(now)
         if self._tokens < 1:
             return (1 - self._tokens) / self._rate.per_second
-        self._tokens -= events
+        self._tokens -= max(1, events)
         return 0.0
-
-    def is_full(self, now: float) -> bool:
-        """Whether it is as good as a new one."""
-        self._fill(now)
-        return self._tokens >= self._rate.burst
 
     def _fill(self, now: float) -> None:
         self._tokens = min(self._rate.burst, self._tokens + (now - self._at) * self._rate.per_second)
@@ -42,20 +40,23 @@ class Bucket:
 
 
 class Rates:
-    """The buckets of all agents, whatever connections they use."""
+    """The buckets of all agents, whatever connections they use. Large emits are counted in a thread."""
 
     def __init__(self, settings: RateSettings) -> None:
         self._settings = settings
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()  # used last, last
+        self._counting = Lock()
 
     def take(self, agent: str, events: int, now: float) -> float:
         """Count events of an agent; return 0, or the seconds that it has to wait."""
-        bucket = self._buckets.get(agent)
-        if bucket is None:
-            rate = self._settings.of(agent)
-            if rate is None:
-                return 0.0
-            if len(self._buckets) >= MAX_BUCKETS:  # names cost nothing, and must not fill the memory
-                self._buckets = {name: held for name, held in self._buckets.items() if not held.is_full(now)}
-            bucket = self._buckets[agent] = Bucket(rate, now)
-        return bucket.take(events, now)
+        rate = self._settings.of(agent)
+        if rate is None:
+            return 0.0
+        with self._counting:
+            bucket = self._buckets.get(agent)
+            if bucket is None:
+                if len(self._buckets) >= MAX_BUCKETS:
+                    self._buckets.popitem(last=False)
+                bucket = self._buckets[agent] = Bucket(rate, now)
+            self._buckets.move_to_end(agent)
+            return bucket.take(events, now)

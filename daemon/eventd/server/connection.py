@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 CHANGED = "connect again: tokens or rules are not what they were"
 RECEIVE = 64 * 1024  # bytes asked from the socket at once; more keeps others waiting and is not faster
 MAX_HELLO = 16 * 1024  # bytes of the first frame, from somebody who has not said who they are
+MAX_CLIENT = 128  # characters of a client's name for itself that are logged
 SLICE = 0.01  # seconds for which one client's frames may keep all others waiting
 LARGE = 32 * 1024  # bytes of a frame that may take longer than that, at the worst
 PLACE_COST = 128  # bytes that an emit without an ack counts by itself; a refused one also those of its frame
@@ -134,13 +135,16 @@ class Connection:
         if self.phase is not Phase.OPEN:
             return
         try:
-            if await self._admit() is self._requests.identity:
-                return
-            self._last_word = refusal("unauthorised", "what this client may do has changed", hint=CHANGED)
+            if await self._admit() is not self._requests.identity:
+                self._revoke(NotAdmitted("what this client may do has changed", hint=CHANGED))
         except NotAdmitted as error:
-            self._last_word = refusal("unauthorised", str(error), hint=error.hint)
-        self._audit.denied("hello", self._last_word.message)
-        self._reading.cancel()
+            self._revoke(error)
+
+    def _revoke(self, why: NotAdmitted) -> None:
+        if self.phase is Phase.OPEN:  # else it has gone meanwhile, or is told already that the daemon stops
+            self._audit.denied("hello", _in_full(why))
+            self._last_word = refusal("unauthorised", str(why), hint=why.hint)
+            self._reading.cancel()
 
     # Greeting.
 
@@ -169,18 +173,27 @@ class Connection:
             try:
                 while changes != gate.changes:  # once more where a token has changed meanwhile
                     changes = gate.changes
-                    self._requests.identity = await self._admit()
+                    self._requests.identity = await self._admit(self._context.hellos)
             except NotAdmitted as error:
-                if self._token is not None:  # who shows none may just not know that one is needed
-                    self._audit.denied("hello", str(error))
+                if not error.lacks_token:
+                    self._audit.denied("hello", _in_full(error))
                 raise _Dismissed("unauthorised", str(error), error.hint) from error
             self._welcome(hello, self._requests.identity)
             return
         raise _Dismissed("hello_timeout", f"no hello within {self._settings.hello_timeout:g} s")
 
-    async def _admit(self) -> Identity:
-        gate = self._context.gate
-        return await anyio.to_thread.run_sync(gate.admit, self._agent, self._token, self._peer)
+    async def _admit(self, limiter: anyio.CapacityLimiter | None = None) -> Identity:
+        admit = self._context.gate.admit
+        try:
+            return await anyio.to_thread.run_sync(
+                admit, self._agent, self._token, self._peer, limiter=limiter
+            )
+        except NotAdmitted:
+            raise
+        except Exception as error:
+            facts = {"action": "request_failed", "request": "hello", **self._facts()}
+            logger.error("a hello failed because of a bug in eventd", exc_info=error, extra=facts)
+            raise NotAdmitted("eventd failed to tell who this client is") from error
 
     def _welcome(self, hello: Hello, identity: Identity) -> None:
         self._decoder.max_frame = self._settings.max_frame
@@ -199,7 +212,7 @@ class Connection:
                 )
             )
         )
-        facts = {"action": "connection_opened", "client": hello.client, **self._facts()}
+        facts = {"action": "connection_opened", "client": hello.client[:MAX_CLIENT], **self._facts()}
         logger.info("client has connected", extra=facts)
 
     # Reading.
@@ -428,6 +441,11 @@ def _read_hello(frame: bytes) -> Hello:
     if (fault := agent_fault(hello.agent)) is not None:
         raise _Dismissed("unauthorised", f"hello names no agent: {fault}")
     return hello
+
+
+def _in_full(error: NotAdmitted) -> str:
+    """Return why somebody was not let in, for the log."""
+    return str(error) if error.__cause__ is None else f"{error}: {error.__cause__}"
 
 
 def _refusal_of(verdict: Refusal, request: int) -> Error:

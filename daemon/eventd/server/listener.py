@@ -56,8 +56,8 @@ class Listener:
         """Make the socket, and its folder where that is missing.
 
         Args:
-            mode: Permissions of the socket; None is `MODE`, or `GROUP_MODE` with a group. A folder that is
-                made here lets the same people through; one that is there is checked, not changed.
+            mode: Permissions of the socket; None is `MODE`, or `GROUP_MODE` with a group. Folders that are
+                made here let the same people through; one that is there is checked, not changed.
             group: Unix group of the socket; None is the daemon's own.
 
         Raises:
@@ -71,10 +71,7 @@ class Listener:
             )
         mode = mode or (MODE if group is None else GROUP_MODE)
         try:
-            is_new = not path.parent.exists()
-            prepare_folder(path.parent)
-            if is_new:
-                _let_through(path.parent, mode, group)
+            _prepare_folders(path.parent, mode, group)
             with _locked(path.parent):
                 _remove_stale(path)
                 bound, inode = _bind(path, mode, group)
@@ -171,34 +168,64 @@ def _remove_stale(path: Path) -> None:
     logger.info("removed the socket that a daemon left behind", extra={"action": "stale_socket_removed"})
 
 
-def _let_through(folder: Path, mode: int, group: int | None) -> None:
-    """Let those who may use the socket pass through its folder, and do nothing else there."""
-    if group is not None:
-        os.chown(folder, -1, group)
-    folder.chmod(0o700 | (mode & 0o060 and 0o010) | (mode & 0o006 and 0o001))
+def _prepare_folders(folder: Path, mode: int, group: int | None) -> None:
+    """Make what is missing of a socket's folders; those who may use the socket pass through, and no more."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    prepare_folder(folder)
+    try:
+        for place in made:
+            _give_to_group(place, group)
+            place.chmod(0o700 | (mode & 0o060 and 0o010) | (mode & 0o006 and 0o001))
+    except BaseException:
+        for place in made:  # or the next start would take them for somebody's own, and leave them closed
+            place.rmdir()
+        raise
+
+
+def _give_to_group(path: Path, group: int | None) -> None:
+    if group is None:
+        return
+    try:
+        os.chown(path, -1, group)
+    except PermissionError as error:
+        raise ListenError(
+            f"cannot give {path} to its group: the daemon's user is no member of it (group {group})",
+            hint="add the user to the group and log in anew (or restart the service), or change socket.group",
+        ) from error
 
 
 def _warn_of_closed_folders(path: Path, mode: int) -> None:
     """Tell when a folder keeps out those whom the socket would let in."""
-    passing = (stat.S_IXGRP if mode & 0o060 else 0) | (stat.S_IXOTH if mode & 0o006 else 0)
+    group = path.stat().st_gid
     for folder in path.absolute().parents:
-        if passing and not folder.stat().st_mode & passing:
-            logger.warning(
-                "other users cannot reach the socket: they may not pass through the folder %s", folder,
-                extra={"action": "socket_out_of_reach", "hint": f"chmod g+x {folder}, or o+x"},
-            )  # fmt: skip
+        found = folder.stat()
+        if found.st_mode & stat.S_IXOTH:
+            continue
+        if mode & 0o006:
+            remedy = f"chmod o+x {folder}"
+        elif mode & 0o060 and not (found.st_gid == group and found.st_mode & stat.S_IXGRP):
+            remedy = f"chgrp {group} {folder} && chmod g+x {folder}"
+        else:
+            continue
+        logger.warning(
+            "other users cannot reach the socket: they may not pass through the folder %s", folder,
+            extra={"action": "socket_out_of_reach", "hint": remedy},
+        )  # fmt: skip
 
 
 def _bind(path: Path, mode: int, group: int | None) -> tuple[socket.socket, tuple[int, int]]:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(os.fspath(path))
-        # Nobody can connect before listen(), so the mode that the umask left does not matter.
-        if group is not None:
-            os.chown(path, -1, group)
-        path.chmod(mode)
-        bound.listen(BACKLOG)
-        return bound, _inode(path)
+        try:
+            # Nobody can connect before listen(), so the mode that the umask left does not matter.
+            _give_to_group(path, group)
+            path.chmod(mode)
+            bound.listen(BACKLOG)
+            return bound, _inode(path)
+        except BaseException:
+            path.unlink()
+            raise
     except BaseException:
         bound.close()
         raise

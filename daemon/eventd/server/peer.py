@@ -1,13 +1,12 @@
 """Who is at the other end of a Unix socket, as the kernel says it."""
 
-import errno
 import socket
 import struct
 import sys
 from dataclasses import dataclass
 
 _PEERGROUPS = 59  # Linux: SO_PEERGROUPS of <asm-generic/socket.h>, since 4.13; Python has no name for it
-_MAX_GROUPS = 65_536  # Linux: NGROUPS_MAX
+_GROUPS_SIZE = 1024  # bytes, of 256 groups; Python's getsockopt takes no more
 _UCRED = struct.Struct("=iII")  # Linux: struct ucred {pid, uid, gid}
 _SOL_LOCAL = 0  # macOS: <sys/un.h>
 _LOCAL_PEERCRED = 0x001
@@ -21,7 +20,7 @@ class Peer:
     """A process and its user, as they were when the connection was made (or the socket began to listen).
 
     Attributes:
-        gids: All its groups, the supplementary ones too.
+        gids: All its groups, the supplementary ones too; of more than 256 only its own.
     """
 
     pid: int
@@ -45,13 +44,11 @@ if sys.platform == "linux":
         return Peer(pid, uid, frozenset((gid, *_groups(connection))))
 
     def _groups(connection: socket.socket) -> tuple[int, ...]:
-        """Return the supplementary groups; none where the kernel is too old to say."""
+        """Return the supplementary groups; none where the kernel is too old to say, or there are too many."""
         try:
-            data = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, 4 * 32)
-        except OSError as error:
-            if error.errno != errno.ERANGE:
-                return ()
-            data = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, 4 * _MAX_GROUPS)
+            data = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, _GROUPS_SIZE)
+        except OSError:
+            return ()
         return struct.unpack(f"={len(data) // 4}I", data)
 
 else:
