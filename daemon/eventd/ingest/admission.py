@@ -21,8 +21,8 @@ from eventd_ipc.strict import SoundEvent, agent_fault, check_labels, decode_even
 
 from ..access.identity import Identity
 from ..config.settings import RateSettings
+from ..events.attribution import UPSTREAM_AGENT
 from ..events.identity import agent_of_session
-from ..events.normal import UPSTREAM_AGENT
 from ..outbox.model import NewRow, Submission
 from ..routes import Route, Routes
 from ..subjects import subject_of
