@@ -7,12 +7,13 @@ alone: the server has said so, or JetStream has refused, or the neighbour's mess
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from nats.aio.msg import Msg
 
-from .parties import TIMEOUT, Connection, Denied, Json, Party
+from .parties import TIMEOUT, Connection, Denied, Json, Party, connect
 
 DELIVERY = 1.0  # seconds for the server to deliver or to copy what it is known to have
 LOOKS = 50  # within it
@@ -43,6 +44,15 @@ class Scene:
         """Let the neighbour publish, be answered, and read."""
         await self.theirs.ask(self.target.event, self.secret)
         await self.theirs.api(f"STREAM.MSG.GET.{self.target.stream}", {"seq": 1})
+
+
+@asynccontextmanager
+async def scene_of(url: str, mine: Party, theirs: Party) -> AsyncIterator[Scene]:
+    """Let two agents connect to a server: the attacker, and its neighbour."""
+    scene = Scene(await connect(url, mine), await connect(url, theirs), b"a secret")
+    yield scene
+    await scene.mine.client.close()
+    await scene.theirs.client.close()
 
 
 Attack = Callable[[Scene], Awaitable[object]]

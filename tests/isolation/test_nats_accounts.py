@@ -8,7 +8,7 @@ import pytest
 from eventd.routes import DEFAULT_ROUTE
 from support.oracle import check
 
-from .attacks import ATTACKS, Scene, inject, run
+from .attacks import ATTACKS, Scene, inject, run, scene_of
 from .parties import connect
 from .servers import Made, made
 from .work import do_own_work, let_everybody_work
@@ -37,11 +37,8 @@ def acked(accounts: Made) -> dict[str, list[str]]:
 @pytest.fixture
 async def scene(accounts: Made, acked: object) -> AsyncIterator[Scene]:
     """Alice, and her neighbour Bob at work."""
-    mine = await connect(accounts.server.url, accounts.party(ALICE))
-    theirs = await connect(accounts.server.url, accounts.party(BOB))
-    yield Scene(mine, theirs, b"a secret")
-    await mine.client.close()
-    await theirs.client.close()
+    async with scene_of(accounts.server.url, accounts.party(ALICE), accounts.party(BOB)) as between:
+        yield between
 
 
 def test_every_event_is_in_the_stream_of_its_agent_alone(accounts: Made, acked: dict[str, list[str]]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from support.jetstream import JetStream
 from support.nats import NatsServer
 
-from .attacks import ATTACKS, Scene, run
+from .attacks import ATTACKS, Scene, run, scene_of
 from .parties import Party, connect
 from .work import do_own_work
 
@@ -66,13 +66,9 @@ def server(nats_factory: Callable[..., NatsServer]) -> NatsServer:
 @pytest.fixture
 async def scene(server: NatsServer) -> AsyncIterator[Scene]:
     """The one agent, and the other one at work."""
-    mine = await connect(server.url, party("agent1"))
-    theirs = await connect(server.url, party("agent2"))
-    scene = Scene(mine, theirs, b"a secret")
-    await scene.neighbour_works()
-    yield scene
-    await mine.client.close()
-    await theirs.client.close()
+    async with scene_of(server.url, party("agent1"), party("agent2")) as between:
+        await between.neighbour_works()
+        yield between
 
 
 @pytest.mark.parametrize("name", ATTACKS)

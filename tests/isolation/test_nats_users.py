@@ -8,13 +8,16 @@ import base64
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
+from eventd.access.scopes import EVERYBODY
 from eventd.jetstream.headers import EXPECTED_STREAM, parse_headers
 from eventd.routes import DEFAULT_ROUTE
+from eventd_ipc.blocking import connect as connect_as
 from support.oracle import check
 
-from .attacks import ATTACKS, FORGED, Scene, inject, run
+from .attacks import ATTACKS, FORGED, Scene, inject, run, scene_of
 from .parties import connect
 from .servers import Made, made
 from .work import do_own_work, let_everybody_work
@@ -45,11 +48,8 @@ def acked(users: Made) -> dict[str, list[str]]:
 @pytest.fixture
 async def scene(users: Made, acked: object) -> AsyncIterator[Scene]:
     """Alice, and her neighbour Bob at work."""
-    mine = await connect(users.server.url, users.party(ALICE))
-    theirs = await connect(users.server.url, users.party(BOB))
-    yield Scene(mine, theirs, b"a secret")
-    await mine.client.close()
-    await theirs.client.close()
+    async with scene_of(users.server.url, users.party(ALICE), users.party(BOB)) as between:
+        yield between
 
 
 def test_every_event_is_in_exactly_one_stream_and_names_it(users: Made, acked: dict[str, list[str]]) -> None:
@@ -94,6 +94,32 @@ async def test_a_reply_subject_adds_to_the_neighbours_stream_without_the_proof(
     assert (base64.b64decode(added[0]["data"]) == FORGED) == (way != "ack")
     for message in added:
         assert EXPECTED_STREAM not in parse_headers(base64.b64decode(message.get("hdrs", "")))
+
+
+async def test_the_index_takes_nothing_that_was_injected_for_the_neighbours(
+    users: Made, scene: Scene
+) -> None:
+    """Whatever way it came and is asked for; the administrator finds it as nobody's."""
+    for way in ("pull", "push"):
+        assert await inject(scene, way)
+
+    def look() -> None:
+        stream = users.party(BOB).stream
+        with users.daemon() as daemon, connect_as(BOB, socket=daemon.socket) as client:
+            daemon.wait_for(lambda status: status["index"]["state"] == "ready", what="all is indexed")
+            assert FORGED in [event.body for event in client.query(agent=EVERYBODY)]
+            for events in (
+                client.query(),
+                client.query(agent=BOB),
+                client.tail(last=1000, agent=BOB),
+                client.tail(last=1000, agent=BOB, stream=stream),
+                client.replay(agent=BOB),
+            ):
+                assert FORGED not in [event.body for event in events]
+            assert client.recall("not by the neighbour", agent=BOB)["hits"] == []
+            assert "by the neighbour" not in client.context(agent=BOB)["text"]
+
+    await anyio.to_thread.run_sync(look)
 
 
 @pytest.mark.parametrize("agent", [ALICE, BOB, DEFAULT_ROUTE])
