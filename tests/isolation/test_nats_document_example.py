@@ -8,7 +8,7 @@ from support.jetstream import JetStream
 from support.nats import NatsServer
 
 from .attacks import ATTACKS, Scene, run, scene_of
-from .parties import Party, connect
+from .parties import Party
 from .work import do_own_work
 
 pytestmark = pytest.mark.anyio
