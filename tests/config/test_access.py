@@ -140,12 +140,16 @@ def test_what_is_wrong_is_told_by_its_line(text: str, place: str, told: str) -> 
     assert "t0ken" not in message.replace("/no/such/t0ken", "")
 
 
-def test_a_socket_for_everybody_wants_rules() -> None:
-    """Who may open it is everybody's agent then."""
+def test_a_socket_for_others_wants_rules() -> None:
+    """Who may open it may do what every agent may, and look after the daemon."""
     (told,) = load("socket: {mode: 0666}").warnings
     assert "everybody on this machine" in told
     assert not load("socket: {mode: 0666}\nagents: {a: {allowUids: 5}}").warnings
-    assert not load("socket: {mode: 0660}").warnings
+    for shared in ("{mode: 0660}", f"{{group: {MY_GROUP.gr_name}}}"):
+        (told,) = load(f"socket: {shared}").warnings
+        assert "the whole group" in told
+        assert not load(f"socket: {shared}\nagents: {{a: {{allowUids: 5}}}}").warnings
+    assert not load(f"socket: {{group: {MY_GROUP.gr_name}, mode: 0600}}").warnings
 
 
 def test_limits_are_inherited_as_a_whole_or_in_part() -> None:

@@ -160,7 +160,7 @@ def _print(plan: "Plan", wish: "Wish", store: str | None, *, as_json: bool) -> N
             "# With the keys above in config.yml, and the server started, make the streams:\n"
             f"#   {_streams_command(wish, 'FILE', None)}"
         )
-    notice("# New secrets are shown this once; another run makes others.")
+    notice("# Secrets that are not in your config.yml were made now; another run makes others.")
 
 
 def _write(

@@ -11,6 +11,7 @@ from .servers import Servers
 from .settings import AccessSettings, AgentAccess, Rate, RateSettings, SocketSettings
 
 BY_ALL = 0o006  # permissions with which everybody on the machine can use a socket
+BY_GROUP = 0o060  # those with which its group can
 
 _HASH = re.compile(re.escape(HASHED) + "[0-9a-fA-F]{64}")
 
@@ -32,13 +33,21 @@ class Access:
             admin_uids=self._some(admin.allow_uids, (*path, "allowUids")),
             admin_gids=self._some(admin.allow_gids, (*path, "allowGids")),
         )
-        if ((socket.mode or 0) & BY_ALL) and not settings.has_rules:
-            self._report.warning(
-                (*ROOT, "socket", "mode"),
-                "everybody on this machine can read and write as every agent; "
-                "give the agents tokens or allowUids",
-            )
+        if not settings.has_rules:
+            self._warn_of_open_socket(socket)
         return settings
+
+    def _warn_of_open_socket(self, socket: SocketSettings) -> None:
+        mode = socket.mode or (BY_GROUP if socket.group is not None else 0)
+        if mode & (BY_ALL | BY_GROUP):
+            who, key = (
+                ("everybody on this machine", "mode") if mode & BY_ALL else ("the whole group", "group")
+            )
+            self._report.warning(
+                (*ROOT, "socket", key),
+                f"{who} can read and write as every agent, and look after eventd, until agents have tokens "
+                "(`eventd token new`) or allowUids",
+            )
 
     def rates(self, node: EventStore) -> RateSettings:
         """Return how much agents may send."""
