@@ -9,6 +9,7 @@ import pytest
 from eventd.config.load import load_text
 from eventd.config.render import effective, render
 from eventd.errors import ConfigError
+from eventd.secret import MASK
 
 SECRET = "hunter2"
 
@@ -94,3 +95,11 @@ def test_an_error_quotes_no_value(keys: str) -> None:
     assert SECRET not in str(caught.value) + caught.value.hint
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert "config.yml:" in str(caught.value)
+
+
+@pytest.mark.parametrize("keys", ["agents: {a: {token: S}}", "{url: nats://h, user: u, password: S}"])
+def test_the_mask_of_a_secret_is_none(keys: str) -> None:
+    """Who saves what `config show` prints would have a token that everybody knows."""
+    assert load(keys.replace("S", SECRET))
+    with pytest.raises(ConfigError, match="in place of a secret"):
+        load(keys.replace("S", f"'{MASK}'"))

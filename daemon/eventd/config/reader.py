@@ -17,7 +17,7 @@ from yaml.resolver import Resolver
 
 from eventd_ipc.strict import agent_fault
 
-from ..secret import Secret
+from ..secret import MASK, Secret
 from ..units import format_duration, format_size, parse_duration, parse_size
 from .document import TAG, describe, entries, is_null
 from .expand import expand
@@ -160,6 +160,8 @@ class _Reader:
         if unit == "agent" and (fault := agent_fault(text)) is not None:
             raise ValueError(fault)
         if isinstance(kind, kinds.CustomType):
+            if kind.cls is Secret and text == MASK:
+                raise ValueError("is what `eventd config show` prints in place of a secret; write the secret")
             return Secret(text) if kind.cls is Secret else Path(text)
         return text
 
