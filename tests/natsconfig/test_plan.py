@@ -77,6 +77,27 @@ def test_an_agent_without_a_stream_of_its_own_gets_one(mode: Mode) -> None:
     assert tenant(plan, "other").route.stream == "mine"
 
 
+def test_streams_of_one_name_in_several_accounts_are_kept() -> None:
+    """Each is another stream, and has its agent's history; in one account they would be the same."""
+    agents = {
+        name: {"user": name, "password": "p", "streamName": "mine", "subjectPrefix": f"oc.{name}"}
+        for name in ("a", "b")
+    }
+    config: dict[str, Any] = {"url": "nats://localhost", "user": "u", "password": "p", "agents": agents}
+    plan = plan_of(**config)
+    assert [tenant(plan, name).route.stream for name in agents] == ["mine", "mine"]
+    assert plan.notes == ()
+    plan = plan_of(USERS, **config)
+    assert [tenant(plan, name).route.stream for name in agents] == ["events-a", "events-b"]
+
+
+def test_a_stream_of_that_name_on_another_server_is_another() -> None:
+    there = {"url": "nats://elsewhere", "streamName": "mine", "subjectPrefix": "oc.b"}
+    agents = {"a": {"streamName": "mine", "subjectPrefix": "oc.a"}, "b": there}
+    plan = plan_of(USERS, url="nats://localhost", agents=agents)
+    assert tenant(plan, "a").route.stream == "mine"
+
+
 def test_a_stream_that_is_taken_is_not_given_again() -> None:
     plan = plan_of(agents={"a": {}, "b": {"streamName": "events-a"}})
     assert tenant(plan, "a").route.stream == "events-a-2"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..config.settings import Config
 from ..errors import ConfigError
-from ..routes import DEFAULT_ROUTE, Credentials, Route, Routes, Server
+from ..routes import DEFAULT_ROUTE, Credentials, Route, Routes, Server, same_account
 from ..subjects import agent_prefix, encode_token
 from .logins import Login, LoginKind, kept_login, new_login
 from .permissions import Permissions, admin_permissions, route_permissions
@@ -102,7 +102,8 @@ def make_plan(config: Config, wish: Wish) -> Plan:
         ConfigError: A login cannot stand in a server's configuration, or agents cannot be kept apart.
     """
     notes: list[str] = []
-    routes = [_separated(route, config.routes, notes) for route in _on_one_server(config.routes, notes)]
+    all_routes = config.routes
+    routes = [_separated(route, all_routes, wish.mode, notes) for route in _on_one_server(all_routes, notes)]
     _give_streams(routes)
     listen = wish.listen or _listen_of(config.routes.default.server, notes)
     tenants: list[Tenant] = []
@@ -148,7 +149,7 @@ def _on_one_server(routes: Routes, notes: list[str]) -> Iterator[Route]:
             notes.append(f"{_called(route)} goes to another server, {route.server.urls[0]}, and is left out")
 
 
-def _separated(route: Route, routes: Routes, notes: list[str]) -> Route:
+def _separated(route: Route, routes: Routes, mode: Mode, notes: list[str]) -> Route:
     """Return a route without a stream that it shares: `stream` is empty where a new one is wanted."""
     default = routes.default
     if route.server.js_domain != default.server.js_domain:
@@ -156,12 +157,19 @@ def _separated(route: Route, routes: Routes, notes: list[str]) -> Route:
             f"{_called(route)} has another jsDomain than the others; a server is in one domain",
             hint="set jsDomain once, at the top, or give the agent a server of its own by url",
         )
-    others = [other for other in routes.all() if other.name != route.name and other.stream == route.stream]
-    if route.name == DEFAULT_ROUTE or not others:
+    if route.name == DEFAULT_ROUTE or not any(_share_stream(route, other, mode) for other in routes.all()):
         return route
     prefix = agent_prefix(route.prefix, route.name) if route.prefix == default.prefix else route.prefix
     notes.append(f"{_called(route)} used {route.stream} together with others, and gets a stream of its own")
     return replace(route, stream="", prefix=prefix)
+
+
+def _share_stream(route: Route, other: Route, mode: Mode) -> bool:
+    """Whether two routes would be one stream's. Accounts may each have one of the same name."""
+    if other.name == route.name or other.stream != route.stream:
+        return False
+    on_one_server = not set(route.server.urls).isdisjoint(other.server.urls)
+    return on_one_server if mode is Mode.USERS else same_account(route, other)
 
 
 def _give_streams(routes: list[Route]) -> None:
