@@ -206,3 +206,15 @@ def test_the_administrators_token_is_for_the_daemons_user(
     done = Eventd(["--config", config, "--socket", daemon.socket])("status")
     assert done.code == 4
     assert "evt_other" not in done.err
+
+
+def test_who_has_a_token_in_the_config_file_too_is_not_told_to_be_locked_out(online: Eventd) -> None:
+    """Revoking takes away what was made here; with the other one bob is still let in."""
+    online("token", "new", "bob")
+    revoked = online("token", "revoke", "bob")
+    assert revoked.code == 0
+    assert "locked out" not in revoked.err
+    assert "the one in config.yml stays good" in revoked.err
+    known = online("whoami", "--agent", "bob", "--json", EVENTD_TOKEN="bob-s3cret")
+    assert known.objects[0]["proof"] == "token"
+    assert online("token", "drop", "bob", "--yes").code == 0

@@ -111,12 +111,19 @@ def list_tokens(place: Place, as_json: bool) -> None:
 @click.argument("agent")
 @click.pass_obj
 def revoke(place: Place, agent: str) -> ExitCode:
-    """Take all tokens of an agent away. It is locked out until it gets a new one; its connections end."""
+    """Take all tokens of an agent away. It is locked out until it gets a new one; its connections end.
+
+    A token in config.yml is not among them.
+    """
     tokens = _tokens(place, agent)
     if agent not in tokens.agents():
         notice(f"{neutral(agent)} has no token from here; see `eventd token list` and config.yml")
         return ExitCode.FAILED
     tokens.revoke(agent)
+    rule = place.load_config().access.agents.get(agent)
+    if rule is not None and rule.token is not None:
+        notice(f"the tokens of {neutral(agent)} from here are gone; the one in config.yml stays good")
+        return ExitCode.OK
     notice(f"{neutral(agent)} is locked out; `eventd token new` makes a new one, `token drop` ends the rule")
     return ExitCode.OK
 
