@@ -1,5 +1,6 @@
 """The gate: who is let in as whom, and that everybody else is not."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -301,3 +302,17 @@ def test_the_same_rights_are_the_same_identity(tmp_path: Path) -> None:
     rules = gate(tmp_path)
     assert enter(rules, "alice", "s3cret") is enter(rules, "alice", "s3cret")
     assert enter(rules, "alice", "s3cret") is not enter(rules, "bob", uid=1000)
+
+
+def test_tokens_that_got_lost_are_no_reason_to_do_without(tmp_path: Path) -> None:
+    """Somebody who removes the folder does not open the socket; administrators still come in to mend it."""
+    opened = gate(tmp_path, agents={})
+    tokens = TokenFolder(token_folder(tmp_path))
+    tokens.make("eve")
+    shutil.rmtree(tokens.path)
+    assert "nobody can be let in" in str(enter(opened, "eve"))
+    assert proof(opened, "eve", admin_token_file(tmp_path).read_text().strip()) == Proof.ADMIN
+    token = tokens.make("eve")
+    assert proof(opened, "eve", token) == Proof.TOKEN
+    tokens.drop("eve")
+    assert proof(opened, "eve") == Proof.OPEN

@@ -142,3 +142,12 @@ def test_what_root_makes_belongs_to_the_daemons_user(tmp_path: Path) -> None:
     tokens.make("alice")
     for path in (tokens.path, tokens.path / "alice"):
         assert (path.stat().st_uid, path.stat().st_gid) == (4321, 4322)
+
+
+def test_names_that_differ_in_capitals_have_files_that_differ_everywhere(tokens: TokenFolder) -> None:
+    """Some disks take capitals for small letters."""
+    for agent in ("main", "Main", "MAIN"):
+        tokens.make(agent)
+    names = [file.name for file in tokens.path.iterdir()]
+    assert len({name.casefold() for name in names}) == 3
+    assert tokens.agents() == {"main", "Main", "MAIN"}

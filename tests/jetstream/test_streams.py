@@ -121,6 +121,23 @@ async def test_a_stream_of_somebody_else_without_our_subjects_is_named_with_the_
     assert "manageStream" in caught.value.hint
 
 
+async def test_what_a_stream_of_somebody_else_that_lists_agents_does_not_take_is_refused(
+    session: Session,
+) -> None:
+    """The agents that it lists are not held up by one that it does not."""
+    made = {"name": "openclaw-events", "subjects": ["openclaw.events.main.>"]}
+    await session.api("STREAM.CREATE.openclaw-events", made)
+    both = ("openclaw.events.main.>", "openclaw.events.tim.>")
+    stream = await ensure_stream(session, DEFAULT, replace(WIDE, needed=both))
+    assert stream is not None
+    assert [bool(stream.refusal(f"openclaw.events.{agent}.x")) for agent in ("main", "tim", "ann")] == [
+        False,
+        True,
+        False,
+    ]
+    assert await subjects(session, "openclaw-events") == ["openclaw.events.main.>"]
+
+
 async def test_a_narrow_stream_is_made_with_its_first_agent_and_grows(session: Session) -> None:
     narrow = replace(WIDE, narrow=True)
     assert await ensure_stream(session, DEFAULT, narrow) is None

@@ -119,3 +119,18 @@ async def test_nobody_gets_what_is_not_theirs(place: Place) -> None:
     assert await place.tail("ann") == [2]
     assert await place.tail("bob") == [1, 2, 3]
     assert await place.tail("ann", "*") == [1, 2, 3, 4]
+
+
+async def test_an_agent_does_not_cause_a_reading_of_the_whole_stream(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id that says nothing of its time is looked for in the index alone, once that is complete."""
+    await place.write("ann", "ann's")
+    monkeypatch.setattr(Indexer, "complete", True)
+    with pytest.raises(RequestRefused):
+        await place.reading._get(Get(1, event="same"), Asker(agent("ann")))  # type: ignore[arg-type]
+    assert await place.get("ann") == "ann's", "an administrator may"
+    monkeypatch.setattr(Indexer, "complete", False)
+    ann = Asker(agent("ann"))
+    await place.reading._get(Get(1, event="same"), ann)  # type: ignore[arg-type]
+    assert [event.seq for event in ann.taken] == [1]

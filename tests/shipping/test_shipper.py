@@ -177,6 +177,30 @@ async def test_a_stream_that_does_not_fit_is_a_stall_with_a_remedy(
 
 
 @pytest.mark.parametrize("batches", [True, False], ids=["batches", "pipeline"])
+async def test_an_agent_that_a_listing_stream_does_not_take_holds_up_no_other(
+    outbox: Outbox, route: Route, number: int, jetstream: JetStream, batches: bool
+) -> None:
+    """Its events are kept as dead letters, and go when somebody has let the stream take them."""
+    await run_sync(lambda: jetstream.make(subject="openclaw.events.main.>", allow_atomic=batches))
+    await accept(outbox, *(new_row(number, n, "stranger" if n % 3 == 1 else "main") for n in range(1, 8)))
+    async with shipping(outbox, route, number) as shipper:
+        await settled(shipper)
+        assert await stored(jetstream) == ["main:2", "main:3", "main:5", "main:6"]
+        letters = await outbox.dead_letters(0, 10)
+        assert [letter.msg_id for letter in letters] == ["stranger:1", "stranger:4", "stranger:7"]
+        assert "does not take openclaw.events.stranger.>" in letters[0].reason
+        assert "deadletter retry" in letters[0].reason
+        await run_sync(
+            lambda: jetstream.edit(subjects=["openclaw.events.main.>", "openclaw.events.stranger.>"])
+        )
+        await accept(outbox, new_row(number, 8, "stranger"))
+        await outbox.retry_dead(None)
+        await settled(shipper)
+    assert sorted(await stored(jetstream))[4:] == ["stranger:1", "stranger:4", "stranger:7", "stranger:8"]
+    assert not await outbox.dead_letters(0, 10)
+
+
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "pipeline"])
 async def test_a_busy_other_writer_stops_nobody(
     outbox: Outbox,
     route: Route,

@@ -7,21 +7,24 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from ..errors import EventdError
 from ..secret import HASHED, lines_of
-from ..subjects import decode_token, encode_token
 
 logger = logging.getLogger(__name__)
 
 TOKEN_BYTES = 32
 TOKEN_PREFIX = "evt_"  # noqa: S105 - so that people and secret scanners know one when they see it
+_OTHER = re.compile(rb"[^a-z0-9_-]")
+
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 OTHERS = 0o077  # permissions of everybody but the owner
@@ -67,7 +70,8 @@ class Entry:
 class TokenFolder:
     """Hashes of the tokens that `eventd token` has made: a file for each agent, read afresh at each hello.
 
-    An agent with a file needs one of its tokens, also when the file is empty or unreadable.
+    An agent with a file needs a token, also when the file is empty or unreadable. A second file beside the
+    folder remembers that there are any: should the folder get lost, nobody is let in for want of rules.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,10 +86,29 @@ class TokenFolder:
         try:
             names = [file.name for file in self.path.iterdir()]
         except FileNotFoundError:
-            return set()
+            names = []
         except OSError as error:
             raise _unusable("read", self.path, error) from error
         return {agent for name in names if (agent := _agent_of(name)) is not None}
+
+    def needed(self) -> set[str]:
+        """Return the agents that need a token from here.
+
+        Raises:
+            TokensUnusable: The folder cannot be read, or it has got lost.
+        """
+        agents = self.agents()
+        if not agents and self.reminder.exists():
+            raise TokensUnusable(
+                f"the tokens in {self.path} have got lost",
+                hint=f"make new ones with `eventd token new`, or remove {self.reminder} to do without",
+            )
+        return agents
+
+    @property
+    def reminder(self) -> Path:
+        """The file that is there as long as any agent needs a token from here."""
+        return self.path.with_suffix(".made")
 
     def lines(self, agent: str) -> list[str] | None:
         """Return the hashes for an agent; None where it has no file.
@@ -147,6 +170,8 @@ class TokenFolder:
             return False
         except OSError as error:
             raise _unusable("remove", self._file(agent), error) from error
+        if not self.agents():
+            self.reminder.unlink(missing_ok=True)
         return True
 
     def _write(self, agent: str, lines: list[str]) -> None:
@@ -158,13 +183,16 @@ class TokenFolder:
                     _give_to_owner(descriptor, self.path.parent)
                 finally:
                     os.close(descriptor)
+            write_private(
+                self.reminder, "Some agents have tokens; should these get lost, nobody is let in.\n"
+            )
             made = datetime.now(UTC).isoformat(timespec="seconds")
             write_private(self._file(agent), "\n".join([f"# {agent}, changed {made}", *lines, ""]))
         except OSError as error:
             raise _unusable("write", self._file(agent), error) from error
 
     def _file(self, agent: str) -> Path:
-        return self.path / encode_token(agent)
+        return self.path / _name_of(agent)
 
 
 class AdminToken:
@@ -237,11 +265,17 @@ def _give_to_owner(descriptor: int, folder: Path) -> None:
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
+def _name_of(agent: str) -> str:
+    """Return the name of an agent's file. Some disks take capitals for small letters, so they are encoded."""
+    return _OTHER.sub(lambda match: b"%%%02X" % match[0][0], agent.encode()).decode("ascii")
+
+
 def _agent_of(name: str) -> str | None:
     try:
-        return decode_token(name)
-    except ValueError:
+        agent = unquote_to_bytes(name).decode()
+    except UnicodeDecodeError:
         return None
+    return agent if agent and _name_of(agent) == name else None
 
 
 def _unusable(what: str, path: Path, error: Exception) -> TokensUnusable:

@@ -47,6 +47,8 @@ class Stream:
         atomic: Whether batches can be used, by server and stream.
         ttl: Whether `Nats-TTL` can be used.
         elsewhere: Patterns of the route that other streams take, with these.
+        refused: Patterns of the route that it does not take, while it takes others and may not be changed,
+            with what a person can do.
         notes: What an operator should know.
     """
 
@@ -64,6 +66,7 @@ class Stream:
     ttl: bool
     config: dict[str, Any]
     elsewhere: dict[str, "Stream"] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -85,6 +88,10 @@ class Stream:
         if self.covers(subject):
             return None
         return next((stream for pattern, stream in self.elsewhere.items() if matches(pattern, subject)), None)
+
+    def refusal(self, subject: str) -> str:
+        """Return why a literal subject is not taken, where that cannot be changed from here; else ""."""
+        return next((why for pattern, why in self.refused.items() if matches(pattern, subject)), "")
 
 
 def matches(pattern: str, subject: str) -> bool:
@@ -161,15 +168,33 @@ async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> S
         return await _adapt(session, route, stream, subjects)
     missing = _not_taken(stream, subjects.needed)
     if missing:
-        raise StreamUnfit(
-            f"stream {stream.name} exists, was not made by eventd, and does not take {', '.join(missing)}",
-            hint="name the agents that have no entry: `eventd nats-config --mode users --agent NAME …` for "
-            "the server's configuration, then the same with --make-streams"
-            if route.shared_account
-            else f"set manageStream: true, or add them: nats stream edit {stream.name} --subjects …",
-        )
+        _refuse(route, stream, subjects, missing)
     _note_differences(route, stream)
     return stream
+
+
+def _refuse(route: Route, stream: Stream, subjects: Subjects, missing: list[str]) -> None:
+    """Leave out what a stream does not take that is not ours to change.
+
+    Where it lists agents of the route, one that is not listed must not hold up those that are. Where it takes
+    none of them, it is the wrong stream.
+
+    Raises:
+        StreamUnfit: It is.
+    """
+    what = f"stream {stream.name} exists, was not made by eventd, and does not take {', '.join(missing)}"
+    remedy = f"set manageStream: true, or add them: nats stream edit {stream.name} --subjects …"
+    if route.shared_account:
+        remedy = (
+            "name the agents that have no entry: `eventd nats-config --mode users --agent NAME …` for "
+            "the server's configuration, then the same with --make-streams"
+        )
+    if not any(matches(subjects.wide, taken) for taken in stream.subjects):
+        raise StreamUnfit(what, hint=remedy)
+    stream.refused = {
+        pattern: f"stream {stream.name} does not take {pattern}; {remedy}; then `eventd deadletter retry`"
+        for pattern in missing
+    }
 
 
 async def is_older(session: Session, stream: Stream, last_seq: int) -> bool:

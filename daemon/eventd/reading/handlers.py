@@ -18,7 +18,7 @@ from .matching import matches
 from .queries import Queries, stored
 from .remembering import Remembering
 from .replay import Replays
-from .streams import NoSuchStream, StreamReads
+from .streams import NoSuchStream, StreamReads, made_at
 
 
 class Reading:
@@ -78,13 +78,23 @@ class Reading:
                     hint="see `eventd status`",
                 )
             found = None
-            if session is not None:
+            if session is not None and self._is_worth_a_search(request, responder):
                 found = await self._from_stream(request, scope, agent, responder)
         except NoSuchStream as error:
             raise RequestRefused("not_found", str(error), hint=error.hint) from error
         if found is None:
             raise RequestRefused("not_found", f"no event {request.event or request.seq} is stored")
         await responder.send(_stored(request.id, *found))
+
+    def _is_worth_a_search(self, request: Get, responder: Responder) -> bool:
+        """Whether the stream itself is looked through for what the index does not have.
+
+        For an id that does not say when it was made that takes a reading of the whole stream, which one agent
+        must not cause again and again; administrators may.
+        """
+        if request.event is None or responder.identity.admin or not self._indexer.complete:
+            return True
+        return made_at(request.event) is not None
 
     async def _from_stream(
         self, request: Get, scope: Scope, agent: str | None, responder: Responder

@@ -64,7 +64,7 @@ class StreamReads:
             NatsError: The stream cannot be read now.
         """
         session, key = await self._open(stream, agent)
-        made = _made_at(event_id)
+        made = made_at(event_id)
         start = made - CLOCK_SLACK if made is not None else None
         async with open_reader(session, key.name, start_time=start, subjects=self._subjects(agent)) as reader:
             while page := await reader.page():
@@ -234,7 +234,7 @@ def _moment(time: int | None) -> int | None:
     return None if time is None else min(max(time, 0), LAST_TIME)
 
 
-def _made_at(event_id: str) -> int | None:
+def made_at(event_id: str) -> int | None:
     """Return the Unix milliseconds that a UUIDv7 carries; None for any other id."""
     try:
         parsed = uuid.UUID(event_id)

@@ -32,6 +32,7 @@ class Limits:
         self._seen[route] = size
         new = self._path.with_suffix(".new")
         try:
+            new.touch(mode=0o600)
             new.write_text(json.dumps(self._seen))
             new.replace(self._path)
         except OSError as error:

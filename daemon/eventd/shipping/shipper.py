@@ -213,7 +213,7 @@ class Shipper:
             if self.status.state is State.IDLE:
                 self._enter(State.SHIPPING)
             new = {row.subject for row in rows} - covered
-            if not all(stream.covers(subject) or stream.owner(subject) for subject in new):
+            if not all(stream.covers(it) or stream.owner(it) or stream.refusal(it) for it in new):
                 return  # a new agent of a narrow stream: prepare again, with its subjects
             covered |= new
             result = await self._send(session, stream, rows)
@@ -221,6 +221,8 @@ class Shipper:
                 self._doubt = max(self._doubt, rows[-1].seq)
                 return
             await self._settle(rows, result)
+            if stream.refusal(rows[0].subject):
+                return  # the next look may find that somebody has let the stream take them
             ahead = ahead[result.done :]
             match result.verdict:
                 case None:
@@ -266,7 +268,7 @@ class Shipper:
         """Return the first rows that can go together: to one stream, and either all are in it or none."""
         rows = ahead[: self._batch_rows]
         room = self._batch_bytes
-        mixed = bool(self._present or stream.elsewhere)
+        mixed = bool(self._present or stream.elsewhere or stream.refused)
         kind = self._kind(rows[0], stream)
         for i, row in enumerate(rows):
             room -= len(row.body)
@@ -274,9 +276,9 @@ class Shipper:
                 return rows[:i]
         return rows
 
-    def _kind(self, row: Row, stream: Stream) -> tuple[bool, str]:
+    def _kind(self, row: Row, stream: Stream) -> tuple[bool, str, bool]:
         owner = stream.owner(row.subject) if stream.elsewhere else None
-        return row.seq in self._present, owner.name if owner else ""
+        return row.seq in self._present, owner.name if owner else "", bool(stream.refusal(row.subject))
 
     async def _send(self, session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
         """Publish rows; what is not answered stays in doubt, and makes the next batch smaller."""
@@ -300,6 +302,11 @@ class Shipper:
             result = Published()
             for row in rows:
                 result.store(self._present.pop(row.seq), repeated=True)
+            return result
+        if stream.refusal(rows[0].subject):
+            result = Published()
+            for row in rows:
+                result.bury(stream.refusal(row.subject), 0)
             return result
         if owner := stream.owner(rows[0].subject):
             return await self._publish_elsewhere(session, owner, rows)
