@@ -47,6 +47,9 @@ from .server.operations import Operations, Responder
 from .server.server import Server
 from .server.settings import ServerSettings
 from .server.stats import ServerStats
+from .service.notify import Notifier
+from .service.starting import extending_start
+from .service.watchdog import Watchdog
 from .shipping.fleet import Fleet, register_routes
 from .shipping.limits import Limits
 from .status import StatusReport
@@ -90,8 +93,9 @@ def run(config: Config, on_ready: OnReady = lambda _info: None) -> None:
         EventdError: The daemon cannot start, or cannot go on; the message says why.
     """
     _prepare_process()
+    daemon = Daemon(config, on_ready, Notifier.take())
     try:
-        anyio.run(Daemon(config, on_ready).run, backend="asyncio", backend_options={"use_uvloop": True})
+        anyio.run(daemon.run, backend="asyncio", backend_options={"use_uvloop": True})
     except BaseExceptionGroup as group:
         raise _cause(group) from group
 
@@ -99,9 +103,10 @@ def run(config: Config, on_ready: OnReady = lambda _info: None) -> None:
 class Daemon:
     """One life of the daemon."""
 
-    def __init__(self, config: Config, on_ready: OnReady) -> None:
+    def __init__(self, config: Config, on_ready: OnReady, notifier: Notifier) -> None:
         self._config = config
         self._on_ready = on_ready
+        self._notifier = notifier
         self._socket = config.socket.path or server_socket()
         self._embedded: EmbeddedServer | None = None
         self._embedded_problem: EmbeddedServerError | None = None
@@ -112,11 +117,14 @@ class Daemon:
         for warning in config.warnings:
             logger.warning("%s", warning, extra={"action": "config_warning"})
         async with (
+            extending_start(self._notifier) as opened,
             Outbox.open(outbox_file(config.data_dir), config.outbox, holder=str(self._socket)) as outbox,
             Index.open(index_file(config.data_dir)) as index,
             anyio.create_task_group() as tasks,
         ):
+            opened.set()
             tasks.start_soon(outbox.watch_failure, name="outbox")
+            tasks.start_soon(Watchdog(self._notifier, outbox.answers).run, name="watchdog")
             if config.uses_embedded:
                 self._embedded = EmbeddedServer(config.embedded, config.embedded_store)
                 tasks.start_soon(self._keep_embedded, self._embedded, name="embedded server")
@@ -174,8 +182,11 @@ class Daemon:
             "eventd %s takes events on %s", __version__, self._socket,
             extra={"action": "ready", "socket": str(self._socket)},
         )  # fmt: skip
+        self._notifier.ready()
+        tasks.start_soon(self._notifier.keep_status, report.line, name="service status")
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         await _first_signal()
+        self._notifier.stopping()
         await self._stop(server, served, fleet, index)
 
     def _reading(self, outbox: Outbox, index: Index, indexer: Indexer, fleet: Fleet) -> Reading:

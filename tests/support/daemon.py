@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +34,7 @@ class Daemon:
         folder: Where config, data, log and socket live; a short path. Made if absent.
         settings: What stands under `gateway.eventStore`, in the config file's own words.
         mutation: Python that runs in the process before eventd does, to break it on purpose.
+        environ: Variables that it has beside ours.
 
     Attributes:
         socket: Where it listens.
@@ -42,12 +43,20 @@ class Daemon:
         crashes_expected: Whether a traceback in its log is part of the test.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], *, mutation: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        mutation: str = "",
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.socket = folder / "s" / "eventd.sock"
         self.data = folder / "data"
         self.settings = settings
         self.mutation = mutation
+        self.environ = dict(environ or {})
         self.crashes_expected = bool(mutation)
         self._process: Process | None = None
 
@@ -89,7 +98,7 @@ class Daemon:
         command = ["-c", f"{self.mutation}\n{_ENTRY}"] if self.mutation else ["-m", "eventd"]
         options = ["--config", str(config), "--socket", str(self.socket), "run"]
         with (self.folder / "eventd.log").open("ab") as log:
-            self._process = start_tied([sys.executable, *command, *options], log)
+            self._process = start_tied([sys.executable, *command, *options], log, os.environ | self.environ)
         return self
 
     def start(self) -> Self:

@@ -1,0 +1,1 @@
+"""What the service manager (systemd, launchd) is told, and what it sees of the daemon's life."""
