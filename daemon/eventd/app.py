@@ -9,6 +9,7 @@ import gc
 import logging
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -41,12 +42,16 @@ from .reading.remembering import Remembering
 from .reading.replay import Replays
 from .reading.streams import StreamReads
 from .routes import Server as NatsServer
+from .server.activation import path_of, take_socket
 from .server.context import Context
 from .server.listener import Listener
 from .server.operations import Operations, Responder
 from .server.server import Server
 from .server.settings import ServerSettings
 from .server.stats import ServerStats
+from .service.notify import Notifier
+from .service.starting import extending_start
+from .service.watchdog import Watchdog
 from .shipping.fleet import Fleet, register_routes
 from .shipping.limits import Limits
 from .status import StatusReport
@@ -90,19 +95,29 @@ def run(config: Config, on_ready: OnReady = lambda _info: None) -> None:
         EventdError: The daemon cannot start, or cannot go on; the message says why.
     """
     _prepare_process()
+    daemon = Daemon(config, on_ready, Notifier.take(), take_socket())
     try:
-        anyio.run(Daemon(config, on_ready).run, backend="asyncio", backend_options={"use_uvloop": True})
+        anyio.run(daemon.run, backend="asyncio", backend_options={"use_uvloop": True})
     except BaseExceptionGroup as group:
         raise _cause(group) from group
 
 
 class Daemon:
-    """One life of the daemon."""
+    """One life of the daemon.
 
-    def __init__(self, config: Config, on_ready: OnReady) -> None:
+    Args:
+        notifier: What the service manager is told through.
+        handed: The listening socket that it has handed over; None: the daemon makes its own.
+    """
+
+    def __init__(
+        self, config: Config, on_ready: OnReady, notifier: Notifier, handed: socket.socket | None = None
+    ) -> None:
         self._config = config
         self._on_ready = on_ready
-        self._socket = config.socket.path or server_socket()
+        self._notifier = notifier
+        self._handed = handed
+        self._socket = path_of(handed) if handed else config.socket.path or server_socket()
         self._embedded: EmbeddedServer | None = None
         self._embedded_problem: EmbeddedServerError | None = None
 
@@ -112,11 +127,14 @@ class Daemon:
         for warning in config.warnings:
             logger.warning("%s", warning, extra={"action": "config_warning"})
         async with (
+            extending_start(self._notifier) as opened,
             Outbox.open(outbox_file(config.data_dir), config.outbox, holder=str(self._socket)) as outbox,
             Index.open(index_file(config.data_dir)) as index,
             anyio.create_task_group() as tasks,
         ):
+            opened.set()
             tasks.start_soon(outbox.watch_failure, name="outbox")
+            tasks.start_soon(Watchdog(self._notifier, outbox.answers).run, name="watchdog")
             if config.uses_embedded:
                 self._embedded = EmbeddedServer(config.embedded, config.embedded_store)
                 tasks.start_soon(self._keep_embedded, self._embedded, name="embedded server")
@@ -148,7 +166,7 @@ class Daemon:
 
         gate = Gate(config.access, config.data_dir)
         await anyio.to_thread.run_sync(gate.prepare)
-        listener = Listener.bind(self._socket, config.socket.mode, config.socket.group)
+        listener = self._listen()
         stats = ServerStats()
         operations = Operations()
         context = Context(settings, gate, admission, outbox, operations, stats, f"eventd {__version__}")
@@ -174,9 +192,27 @@ class Daemon:
             "eventd %s takes events on %s", __version__, self._socket,
             extra={"action": "ready", "socket": str(self._socket)},
         )  # fmt: skip
+        self._notifier.ready()
+        tasks.start_soon(self._notifier.keep_status, report.line, name="service status")
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         await _first_signal()
+        self._notifier.stopping()
         await self._stop(server, served, fleet, index)
+
+    def _listen(self) -> Listener:
+        config = self._config.socket
+        if self._handed is None:
+            return Listener.bind(self._socket, config.mode, config.group)
+        logger.info(
+            "took over the socket %s; path, mode and group are those of the socket unit", self._socket,
+            extra={"action": "socket_handed_over", "socket": str(self._socket)},
+        )  # fmt: skip
+        if config.path is not None and config.path != self._socket:
+            logger.warning(
+                "the configuration names another socket, on which nobody listens: %s", config.path,
+                extra={"action": "socket_elsewhere", "hint": f"ListenStream={config.path} in eventd.socket"},
+            )  # fmt: skip
+        return Listener.adopt(self._handed)
 
     def _reading(self, outbox: Outbox, index: Index, indexer: Indexer, fleet: Fleet) -> Reading:
         config = self._config

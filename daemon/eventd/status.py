@@ -94,6 +94,13 @@ class StatusReport:
             "embedded": asdict(self._embedded.status) if self._embedded else None,
         }
 
+    def line(self) -> str:
+        """Return the state in one line, for the service manager."""
+        health = self.health(time.time_ns() // 1_000_000)
+        reasons = f" ({'; '.join(health['reasons'])})" if health["reasons"] else ""
+        shipped = sum(shipper.status.shipped for shipper in self._fleet.shippers.values())
+        return f"{health['state']}{reasons}: {self._outbox.stats.accepted} accepted, {shipped} shipped"
+
     def health(self, now: int) -> dict[str, Any]:
         """Return the word and the reasons for it."""
         reasons = Reasons()

@@ -25,7 +25,7 @@ LAYERS = [
     ["indexing"],
     ["ingest", "shipping", "context", "natsconfig"],
     ["access"],
-    ["outbox", "jetstream", "embedded", "index"],
+    ["outbox", "jetstream", "embedded", "index", "service"],
     ["outbox.model", "index.model"],
     ["sql"],
     ["config"],

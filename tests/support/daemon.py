@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +26,19 @@ STALL_HEALED = 60.0  # seconds: G6, it is over that soon after its cause went aw
 
 _ENTRY = "import sys; from eventd.cli.main import main; sys.exit(main())"
 
+# Hands descriptors over as systemd does: from 3 on, said to be for the process that the program becomes.
+HAND_OVER = """
+import fcntl, os, sys
+fds = [int(fd) for fd in sys.argv[1].split(",")]
+aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in fds]
+for fd in set(fds):
+    os.close(fd)
+for number, fd in enumerate(aside, 3):
+    os.dup2(fd, number)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(fds)), "LISTEN_FDNAMES": "eventd"}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 
 class Daemon:
     """One eventd with a folder of its own; it keeps its data and its socket over restarts.
@@ -34,6 +47,8 @@ class Daemon:
         folder: Where config, data, log and socket live; a short path. Made if absent.
         settings: What stands under `gateway.eventStore`, in the config file's own words.
         mutation: Python that runs in the process before eventd does, to break it on purpose.
+        environ: Variables that it has beside ours.
+        handed: Descriptors that it gets as systemd's socket units hand theirs over; they stay ours.
 
     Attributes:
         socket: Where it listens.
@@ -42,12 +57,22 @@ class Daemon:
         crashes_expected: Whether a traceback in its log is part of the test.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], *, mutation: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        mutation: str = "",
+        environ: Mapping[str, str] | None = None,
+        handed: Sequence[int] = (),
+    ) -> None:
         self.folder = folder
         self.socket = folder / "s" / "eventd.sock"
         self.data = folder / "data"
         self.settings = settings
         self.mutation = mutation
+        self.environ = dict(environ or {})
+        self.handed = handed
         self.crashes_expected = bool(mutation)
         self._process: Process | None = None
 
@@ -88,8 +113,12 @@ class Daemon:
         config.chmod(0o600)
         command = ["-c", f"{self.mutation}\n{_ENTRY}"] if self.mutation else ["-m", "eventd"]
         options = ["--config", str(config), "--socket", str(self.socket), "run"]
+        if self.handed:
+            command = ["-c", HAND_OVER, ",".join(map(str, self.handed)), sys.executable, *command]
         with (self.folder / "eventd.log").open("ab") as log:
-            self._process = start_tied([sys.executable, *command, *options], log)
+            self._process = start_tied(
+                [sys.executable, *command, *options], log, os.environ | self.environ, pass_fds=self.handed
+            )
         return self
 
     def start(self) -> Self:

@@ -29,7 +29,11 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def start_tied(
-    command: Sequence[str | Path], output: IO[bytes], env: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    output: IO[bytes],
+    env: Mapping[str, str] | None = None,
+    *,
+    pass_fds: Sequence[int] = (),
 ) -> Process:
     """Start a program (an absolute path and its arguments) that ends at the latest when pytest does.
 
@@ -46,6 +50,7 @@ def start_tied(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=env,
+            pass_fds=pass_fds,
             start_new_session=True,
         )
 

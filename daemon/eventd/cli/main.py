@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "context": "Print the block for an agent's system prompt.",
     "replay": "Show the events of a stream once more, in its order.",
     "index": "Look after the index that answers query, recall and context.",
+    "service": "Let systemd or launchd run eventd.",
     "token": "Make, list and revoke the tokens of agents.",
     "whoami": "Show as whom the daemon knows us, and by what.",
     "deadletter": "List, retry or drop events that could not be published.",

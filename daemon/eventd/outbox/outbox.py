@@ -97,6 +97,16 @@ class Outbox:
         if self._writer.failure is not None:
             raise self._writer.failure
 
+    async def answers(self) -> None:
+        """Return once the outbox's thread has come to this question, behind what it is doing now.
+
+        It never does while the disk hangs.
+
+        Raises:
+            OutboxError: It is closed, or has failed.
+        """
+        await self._read(lambda store: None)
+
     # Intake
 
     def submit(self, submissions: list[Submission], done: Done) -> None:
