@@ -20,7 +20,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from eventd_ipc.backoff import Backoff
-from eventd_ipc.messages import DeadLetters, Result, Status
+from eventd_ipc.messages import DeadLetters, Metrics, Result, Status
 from eventd_ipc.paths import server_socket
 
 from . import __version__
@@ -33,6 +33,7 @@ from .index.index import Index
 from .indexing.indexer import Indexer
 from .ingest.admission import Admission
 from .jetstream.endpoint import Endpoint, Resolve, fixed
+from .metrics.exposition import exposition
 from .outbox.outbox import Outbox
 from .paths import index_file, limits_file, outbox_file
 from .reading.freshness import Freshness
@@ -175,6 +176,7 @@ class Daemon:
         )
         report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded)
         operations.add(Status, _status_handler(report), admin=True)
+        operations.add(Metrics, _metrics_handler(report), admin=True)
         operations.add(DeadLetters, dead_letters_handler(outbox), admin=True)
         self._reading(outbox, index, indexer, fleet).add_to(operations)
         server = Server(listener, context)
@@ -291,6 +293,14 @@ def _status_handler(report: StatusReport) -> Callable[[Status, Responder], Await
         await responder.send(Result(request.id, await report.document()))
 
     return status
+
+
+def _metrics_handler(report: StatusReport) -> Callable[[Metrics, Responder], Awaitable[None]]:
+    async def metrics(request: Metrics, responder: Responder) -> None:
+        text = await anyio.to_thread.run_sync(exposition, await report.document())
+        await responder.send(Result(request.id, {"text": text}))
+
+    return metrics
 
 
 async def _watch_tokens(gate: Gate, server: Server) -> None:

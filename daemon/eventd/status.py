@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
+
 from . import __version__
 from .config.settings import Config
 from .embedded.server import EmbeddedServer
@@ -74,13 +76,17 @@ class StatusReport:
         self._server = server
         self._embedded = embedded
         self._started = time.monotonic()
+        self._started_at = _now()
 
     async def document(self) -> dict[str, Any]:
         """Return the whole status. It holds no secrets: URLs come without credentials."""
-        now = time.time_ns() // 1_000_000
+        index = await self._indexer.document()
+        disk = await anyio.to_thread.run_sync(shutil.disk_usage, self._config.data_dir)
+        now = _now()
         return {
             "version": __version__,
             "pid": os.getpid(),
+            "started_at": self._started_at,
             "uptime_s": round(time.monotonic() - self._started, 1),
             "health": self.health(now),
             "socket": str(self._socket),
@@ -88,9 +94,9 @@ class StatusReport:
             "data_dir": str(self._config.data_dir),
             # asdict would make a Counter of its pairs.
             "server": {**asdict(self._server), "refused": dict(self._server.refused)},
-            "outbox": self._outbox_document(now),
+            "outbox": self._outbox_document(now, disk.free),
             "routes": [self._route_document(shipper, now) for shipper in self._fleet.shippers.values()],
-            "index": await self._indexer.document(),
+            "index": index,
             "embedded": asdict(self._embedded.status) if self._embedded else None,
         }
 
@@ -149,7 +155,7 @@ class StatusReport:
                     f"route {shipper.link.name}: {percent} % of its room in the outbox is taken"
                 )
 
-    def _outbox_document(self, now: int) -> dict[str, Any]:
+    def _outbox_document(self, now: int, disk_free: int) -> dict[str, Any]:
         stats = self._outbox.stats
         routes = stats.routes.values()
         oldest = [r.oldest_pending_at for r in routes if r.oldest_pending_at is not None]
@@ -168,9 +174,11 @@ class StatusReport:
             "refused": dict(stats.refused),
             "commits": stats.commits,
             "commit_ms": round(stats.commit_ms, 3),
+            "commit_s": round(stats.commit_s, 6),
             "file_bytes": stats.file_bytes,
             "wal_bytes": stats.wal_bytes,
-            "disk_free": shutil.disk_usage(self._config.data_dir).free,
+            "disk_free": disk_free,
+            "min_free": self._config.outbox.min_free,
             "disk_full": stats.disk_full,
             "ledger_ids": stats.ledger_ids,
             "lost_events": stats.lost_events,
@@ -181,6 +189,7 @@ class StatusReport:
     def _route_document(self, shipper: Shipper, now: int) -> dict[str, Any]:
         status, link = shipper.status, shipper.link.status
         stats = self._outbox.stats.routes.get(shipper.number)
+        unready = _age(status.unready_since, now) or 0.0
         return {
             "name": shipper.link.name,
             "stream": status.stream or shipper.route.stream,
@@ -189,6 +198,7 @@ class StatusReport:
             "state": status.state.value,
             "reason": status.reason or ("" if link.connected else link.last_error),
             "since": status.since,
+            "unready_s": unready,
             "mode": status.mode,
             "connected": link.connected,
             "url": link.url,
@@ -198,8 +208,13 @@ class StatusReport:
             "max_bytes": stats.max_bytes if stats else 0,
             "full": stats.full if stats else False,
             "oldest_age_s": _age(stats.oldest_pending_at, now) if stats else None,
+            "retained_rows": stats.retained_rows if stats else 0,
+            "retained_bytes": stats.retained_bytes if stats else 0,
+            "retained_span_s": _age(stats.retained_since, now) if stats else None,
             "shipped": status.shipped,
             "dead": stats.dead_rows if stats else 0,
+            "dead_bytes": stats.dead_bytes if stats else 0,
+            "died": status.dead,
             "repeated": status.repeated,
             "batches": status.batches,
             "last_ack_at": status.last_ack_at,
@@ -224,6 +239,10 @@ def _trouble(shipper: Shipper, now: int) -> str:
     if status.lost_by_server:
         return f"the server may have lost up to {status.lost_by_server} messages from before what is retained"
     return ""
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _age(moment: int | None, now: int) -> float | None:

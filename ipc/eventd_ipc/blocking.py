@@ -26,6 +26,7 @@ from .messages import (
     End,
     Get,
     Index,
+    Metrics,
     Ping,
     Pong,
     Query,
@@ -298,6 +299,10 @@ class Client:
     def status(self) -> Any:
         """Return how the daemon is, as one document."""
         return self._document(Status(0))
+
+    def metrics(self) -> str:
+        """Return the daemon's metrics in the text format of Prometheus."""
+        return str(self._document(Metrics(0))["text"])
 
     def dead_letters(
         self,

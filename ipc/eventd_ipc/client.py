@@ -27,6 +27,7 @@ from .messages import (
     DeadLetters,
     Get,
     Index,
+    Metrics,
     Ping,
     Pong,
     Query,
@@ -258,6 +259,10 @@ class Client:
     async def status(self) -> Any:
         """Return how the daemon is, as one document."""
         return await self._document(Status(0))
+
+    async def metrics(self) -> str:
+        """Return the daemon's metrics in the text format of Prometheus."""
+        return str((await self._document(Metrics(0)))["text"])
 
     async def dead_letters(
         self,

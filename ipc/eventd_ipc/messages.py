@@ -214,6 +214,12 @@ class Status(msgspec.Struct, tag="status", tag_field="op"):
     id: int
 
 
+class Metrics(msgspec.Struct, tag="metrics", tag_field="op"):
+    """Ask for the daemon's metrics in the text format of Prometheus; answered with `result`."""
+
+    id: int
+
+
 class DeadLetters(msgspec.Struct, tag="deadletter", tag_field="op", omit_defaults=True):
     """List, retry or drop rows that could never be published; answered with `result`.
 
@@ -247,6 +253,7 @@ Request = (
     | Credit
     | Cancel
     | Status
+    | Metrics
     | DeadLetters
     | Index
     | Ping
@@ -359,6 +366,6 @@ class Envelope(msgspec.Struct):
 
 __all__ = [
     "PROTOCOL", "Ack", "Cancel", "Context", "Credit", "DeadLetters", "Emit", "End", "Envelope", "Error",
-    "Event", "Get", "Hello", "Index", "Limits", "Ping", "Pong", "Query", "Recall", "Replay", "Reply",
-    "Request", "Result", "Status", "StoredEvent", "Tail", "Welcome",
+    "Event", "Get", "Hello", "Index", "Limits", "Metrics", "Ping", "Pong", "Query", "Recall", "Replay",
+    "Reply", "Request", "Result", "Status", "StoredEvent", "Tail", "Welcome",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ from .messages import (
     Get,
     Hello,
     Index,
+    Metrics,
     Ping,
     Pong,
     Query,
@@ -45,7 +46,7 @@ MAX_REPLY = 64 * 1024 * 1024  # bytes; far above any event that NATS takes, so i
 Reading = Query | Tail | Replay
 """The requests that are answered with many events, as their credit allows."""
 
-Question = Emit | Get | Reading | Recall | Context | Index | Status | DeadLetters | Ping
+Question = Emit | Get | Reading | Recall | Context | Index | Status | Metrics | DeadLetters | Ping
 """The requests that are answered."""
 
 _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
@@ -58,6 +59,7 @@ _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
     Context: (Result,),
     Index: (Result,),
     Status: (Result,),
+    Metrics: (Result,),
     DeadLetters: (Result,),
     Ping: (Pong,),
 }

@@ -22,6 +22,7 @@ TALKING = [
     ["emit", "--type", "note"],
     ["emit", "--stdin"],
     ["status"],
+    ["metrics"],
     ["get", "1"],
     ["tail"],
     ["deadletter", "list"],

@@ -32,6 +32,7 @@ from eventd_ipc.messages import (
     Get,
     Index,
     Limits,
+    Metrics,
     Ping,
     Pong,
     Query,
@@ -351,6 +352,12 @@ def test_get_returns_one_event(connect: Connect, server: ScriptedServer) -> None
         got = connected.get(seq=7, stream="events")
     assert (got.seq, got.body) == (7, b'{"n":7}')
     assert server.requests == [Get(1, seq=7, stream="events")]
+
+
+def test_metrics_are_text(connect: Connect, server: ScriptedServer) -> None:
+    server.answers[Metrics] = lambda peer, asked: peer.send(Result(asked.id, {"text": "up 1\n"}))
+    with connect() as connected:
+        assert connected.metrics() == "up 1\n"
 
 
 def test_get_of_what_is_not_there(connect: Connect, server: ScriptedServer) -> None:

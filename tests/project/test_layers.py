@@ -20,6 +20,7 @@ LAYERS = [
     ["cli"],
     ["app"],
     ["status", "deadletters"],
+    ["metrics"],
     ["reading"],
     ["server"],
     ["indexing"],
@@ -44,6 +45,7 @@ OWNERS = {
     "nats": {"jetstream"},
     "nkeys": {"nkey"},
     "platformdirs": {"paths"},
+    "prometheus_client": {"metrics"},
     "rich": {"cli"},
     "yaml": {"config", "natsconfig"},
 }

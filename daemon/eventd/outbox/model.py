@@ -222,6 +222,8 @@ class OutboxStats:
     commits: int = 0
     commit_ms: float = 0.0
     """Duration of the last group commit."""
+    commit_s: float = 0.0
+    """Seconds that all of them took together."""
     disk_full: bool = False
     ledger_ids: int = 0
     lost_events: int = 0

@@ -290,6 +290,7 @@ class Outbox:
             refused=totals.refused,
             commits=self._writer.commits,
             commit_ms=self._writer.commit_ms,
+            commit_s=self._writer.commit_s,
             disk_full=store.disk_full,
             ledger_ids=totals.ledger_ids,
             lost_events=totals.lost_events,

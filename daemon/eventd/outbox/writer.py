@@ -86,6 +86,7 @@ class Writer:
     Attributes:
         commits: Number of group commits so far.
         commit_ms: Duration of the last one.
+        commit_s: Seconds that all of them took together.
         failure: Why the writer stopped, if it failed.
         under_way: What `append` has queued and was not reported yet.
     """
@@ -99,6 +100,7 @@ class Writer:
         """
         self.commits = 0
         self.commit_ms = 0.0
+        self.commit_s = 0.0
         self.failure: EventdError | None = None
         self.under_way = UnderWay()
         self._open_store = open_store
@@ -295,7 +297,9 @@ class Writer:
                 store.rollback()
                 results, awake, self._postponed = [], set(), writes
         self.commits += 1
-        self.commit_ms = (time.perf_counter() - started) * 1000
+        took = time.perf_counter() - started
+        self.commit_ms = took * 1000
+        self.commit_s += took
         self._tell()
         self._untold = group.appends
         self._tell_waiting()
