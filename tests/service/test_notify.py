@@ -1,8 +1,10 @@
 """What systemd is told, read from a real datagram socket."""
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ def test_each_message_is_one_datagram_in_the_words_of_sd_notify(manager: Service
     notifier.ready()
     notifier.alive()
     notifier.stopping()
-    assert manager.look() == ["EXTEND_TIMEOUT_USEC=1500000", "READY=1", "WATCHDOG=1", "STOPPING=1"]
+    assert manager.close() == ["EXTEND_TIMEOUT_USEC=1500000", "READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
 def test_a_status_is_one_bounded_line(manager: ServiceManager) -> None:
@@ -33,7 +35,7 @@ def test_a_status_is_one_bounded_line(manager: ServiceManager) -> None:
     notifier = Notifier.take(manager.environ())
     notifier.status("degraded:\nREADY=1\t ü")
     notifier.status("x" * 100_000)
-    assert manager.look() == ["STATUS=degraded: READY=1 ü", "STATUS=" + "x" * MAX_STATUS]
+    assert manager.close() == ["STATUS=degraded: READY=1 ü", "STATUS=" + "x" * MAX_STATUS]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
@@ -41,7 +43,7 @@ def test_abstract_sockets_are_spoken_to() -> None:
     """`@` stands for the NUL byte at the beginning."""
     with ServiceManager(f"@eventd-test-{os.getpid()}") as manager:
         Notifier.take(manager.environ()).ready()
-        assert manager.look() == ["READY=1"]
+        assert manager.close() == ["READY=1"]
 
 
 def test_the_variables_are_taken_out(manager: ServiceManager) -> None:
@@ -79,3 +81,19 @@ def test_without_a_manager_nothing_happens(
     notifier.ready()
     notifier.status("ok")
     assert [vars(record)["action"] for record in caplog.records] == ["notify_failed"] * complaints
+
+
+def test_a_manager_that_does_not_read_holds_nobody_up(
+    short_tmp: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its queue is full: the message is given up after a moment, and the daemon goes on."""
+    path = str(short_tmp / "n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(path)
+        with suppress(OSError):  # until the queue is full, and not only what one socket may send
+            while True:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+                    filler.setblocking(False)
+                    filler.sendto(b"x", path)
+        Notifier.take({"NOTIFY_SOCKET": path}).ready()
+    assert [vars(record)["action"] for record in caplog.records] == ["notify_failed"]

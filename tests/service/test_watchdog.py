@@ -51,7 +51,7 @@ def test_the_life_of_a_daemon_is_told(short_tmp: Path) -> None:
             manager.wait_for("WATCHDOG=1", 3)
             manager.wait_for("STATUS=", 2)
             assert daemon.stop() == 0, daemon.complaint()
-        told = manager.look()
+        told = manager.close()
     assert told.index("READY=1") < told.index("STOPPING=1")
     status = [text for text in told[told.index("READY=1") :] if text.startswith("STATUS=")]
     assert status[0].startswith("STATUS=ok")

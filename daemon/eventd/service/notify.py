@@ -14,6 +14,7 @@ SOCKET_VARIABLE = "NOTIFY_SOCKET"
 WATCHDOG_VARIABLE = "WATCHDOG_USEC"
 WATCHDOG_PID_VARIABLE = "WATCHDOG_PID"
 MICROSECONDS = 1_000_000  # in a second
+SEND_TIMEOUT = 0.1  # seconds for which a full queue of the manager's may hold up the event loop
 STATUS_INTERVAL = 5.0  # seconds between two status lines
 MAX_STATUS = 1000  # characters of a status line; `systemctl status` shows it on one line
 
@@ -85,12 +86,12 @@ class Notifier:
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.setblocking(False)
+                sender.settimeout(SEND_TIMEOUT)
                 sender.sendto(message.encode(errors="replace"), address)
         except OSError as error:
             if not self._has_complained:
                 self._has_complained = True
                 logger.warning(
-                    "cannot tell the service manager how we are: %s", error.strerror,
+                    "cannot tell the service manager how we are: %s", error.strerror or error,
                     extra={"action": "notify_failed"},
                 )  # fmt: skip
