@@ -33,7 +33,9 @@ from .index.index import Index
 from .indexing.indexer import Indexer
 from .ingest.admission import Admission
 from .jetstream.endpoint import Endpoint, Resolve, fixed
+from .metrics.endpoint import MetricsEndpoint
 from .metrics.exposition import exposition
+from .metrics.pages import pages
 from .outbox.outbox import Outbox
 from .paths import index_file, limits_file, outbox_file
 from .reading.freshness import Freshness
@@ -174,7 +176,9 @@ class Daemon:
         indexer = Indexer(
             index, outbox, fleet, config.routes, config.index, waiting=lambda: context.in_flight.size
         )
-        report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded)
+        listen = config.metrics.listen
+        endpoint = MetricsEndpoint(listen) if listen is not None else None
+        report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded, endpoint)
         operations.add(Status, _status_handler(report), admin=True)
         operations.add(Metrics, _metrics_handler(report), admin=True)
         operations.add(DeadLetters, dead_letters_handler(outbox), admin=True)
@@ -189,6 +193,8 @@ class Daemon:
         tasks.start_soon(fleet.run, name="shipping")
         tasks.start_soon(indexer.run, name="index")
         tasks.start_soon(serve, name="server")
+        if endpoint is not None:
+            tasks.start_soon(endpoint.run, pages(report.document, report.health), name="metrics")
         tasks.start_soon(_watch_tokens, gate, server, name="tokens")
         logger.info(
             "eventd %s takes events on %s", __version__, self._socket,

@@ -18,6 +18,7 @@ from . import __version__
 from .config.settings import Config
 from .embedded.server import EmbeddedServer
 from .indexing.indexer import Indexer
+from .metrics.endpoint import MetricsEndpoint
 from .outbox.model import OutboxStats
 from .outbox.outbox import Outbox
 from .server.stats import ServerStats
@@ -56,6 +57,7 @@ class StatusReport:
         socket: Where the daemon listens.
         outbox, fleet, indexer, server: The parts that are reported on.
         embedded: The embedded server, where one is run.
+        endpoint: Where metrics are served by HTTP, if they are.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class StatusReport:
         indexer: Indexer,
         server: ServerStats,
         embedded: EmbeddedServer | None,
+        endpoint: MetricsEndpoint | None,
     ) -> None:
         self._config = config
         self._socket = socket
@@ -75,6 +78,7 @@ class StatusReport:
         self._indexer = indexer
         self._server = server
         self._embedded = embedded
+        self._endpoint = endpoint
         self._started = time.monotonic()
         self._started_at = _now()
 
@@ -88,7 +92,7 @@ class StatusReport:
             "pid": os.getpid(),
             "started_at": self._started_at,
             "uptime_s": round(time.monotonic() - self._started, 1),
-            "health": self.health(now),
+            "health": self.health(),
             "socket": str(self._socket),
             "config": str(self._config.source) if self._config.source else None,
             "data_dir": str(self._config.data_dir),
@@ -98,17 +102,19 @@ class StatusReport:
             "routes": [self._route_document(shipper, now) for shipper in self._fleet.shippers.values()],
             "index": index,
             "embedded": asdict(self._embedded.status) if self._embedded else None,
+            "metrics": asdict(self._endpoint.status) if self._endpoint else None,
         }
 
     def line(self) -> str:
         """Return the state in one line, for the service manager."""
-        health = self.health(time.time_ns() // 1_000_000)
+        health = self.health()
         reasons = f" ({'; '.join(health['reasons'])})" if health["reasons"] else ""
         shipped = sum(shipper.status.shipped for shipper in self._fleet.shippers.values())
         return f"{health['state']}{reasons}: {self._outbox.stats.accepted} accepted, {shipped} shipped"
 
-    def health(self, now: int) -> dict[str, Any]:
+    def health(self) -> dict[str, Any]:
         """Return the word and the reasons for it."""
+        now = _now()
         reasons = Reasons()
         stats = self._outbox.stats
         if stats.disk_full:
@@ -134,6 +140,8 @@ class StatusReport:
                 f"the embedded nats-server is {self._embedded.status.state}: "
                 f"{self._embedded.status.problem or self._embedded.status.last_exit}"
             )
+        if self._endpoint is not None and self._endpoint.status.problem:
+            reasons.degraded.append(self._endpoint.status.problem)
         return reasons.document()
 
     def _look_for_room(self, stats: OutboxStats, reasons: Reasons) -> None:

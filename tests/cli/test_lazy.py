@@ -63,6 +63,7 @@ def imported_by(server: ScriptedServer, *args: str) -> set[str]:
         ["context", "--explain"],
         ["index", "status"],
         ["deadletter", "list"],
+        ["metrics", "--alerts"],
     ],
     ids=" ".join,
 )

@@ -15,6 +15,7 @@ from eventd.config.schema import (
     EmbeddedSection,
     EventStore,
     LogSection,
+    MetricsSection,
     OutboxSection,
     SocketSection,
     StreamSection,
@@ -36,7 +37,7 @@ URL = next(number for number, line in enumerate(LINES) if "#url:" in line)
 NEED_URL = ("user", "natsToken", "credsFile", "nkeySeed", "caFile", "certFile", "serverName", "jsDomain")
 NO_DEFAULT = (
     *NEED_URL,
-    *("keyFile", "password", "serverPath", "storeDir", "path", "dataDir", "mode"),
+    *("keyFile", "password", "serverPath", "storeDir", "path", "dataDir", "mode", "listen"),
     *("assistant-one", "assistant-two", "maxEventsPerSecond", "allowUids"),
 )
 ENVIRON = dict.fromkeys(
@@ -96,6 +97,7 @@ def test_it_knows_every_setting() -> None:
         EmbeddedSection,
         SocketSection,
         LogSection,
+        MetricsSection,
     )
     names = {field.encode_name for section in sections for field in msgspec.structs.fields(section)}
     assert {name for name in names if not re.search(rf"\b{name}\b", template())} == set()

@@ -52,6 +52,7 @@ def effective(config: Config) -> Tree:
         "dataDir": str(config.data_dir),
         "shutdownTimeout": format_duration(config.shutdown_timeout),
         "log": _section(config.log, LogSection),
+        "metrics": {"listen": str(listen)} if (listen := config.metrics.listen) else {},
     }
     for key in reversed(ROOT):
         node = {key: node}

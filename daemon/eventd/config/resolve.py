@@ -9,16 +9,18 @@ never sent to a server it was not written for. Credentials are inherited as a wh
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from .. import paths
 from ..routes import DEFAULT_ROUTE, EMBEDDED, Route, Routes, Server, StreamSettings, same_account
 from ..subjects import agent_prefix
 from .access import Access
 from .files import Files
+from .listen import parse_listen
 from .merge import filled, given
 from .names import domain_fault, prefix_fault, stream_fault
 from .problems import ROOT, KeyPath, Report, dotted
-from .schema import JETSTREAM_MOMENT, EventStore, RouteSection
+from .schema import JETSTREAM_MOMENT, EventStore, MetricsSection, RouteSection
 from .servers import Servers
 from .settings import (
     SHUTDOWN_TIMEOUT,
@@ -27,6 +29,7 @@ from .settings import (
     EmbeddedSettings,
     IndexSettings,
     LogSettings,
+    MetricsSettings,
     OutboxSettings,
     SocketSettings,
 )
@@ -62,10 +65,22 @@ def resolve(node: EventStore, report: Report, environ: Mapping[str, str]) -> Con
         access=access.access(node, socket),
         rates=access.rates(node),
         log=filled(LogSettings(), node.log),
+        metrics=_metrics(node.metrics, report, files),
         shutdown_timeout=given(node.shutdown_timeout, SHUTDOWN_TIMEOUT),
         source=report.source,
         warnings=tuple(report.warnings),
     )
+
+
+def _metrics(section: MetricsSection | None, report: Report, files: Files) -> MetricsSettings:
+    if section is None or section.listen is None:
+        return MetricsSettings()
+    try:
+        listen = parse_listen(section.listen)
+    except ValueError as error:
+        report.problem((*ROOT, "metrics", "listen"), str(error))
+        return MetricsSettings()
+    return MetricsSettings(files.path(listen) if isinstance(listen, Path) else listen)
 
 
 class _RouteMaker:

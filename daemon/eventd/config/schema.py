@@ -164,6 +164,12 @@ class LogSection(Section, frozen=True):
     format: LogFormat | None = None
 
 
+class MetricsSection(Section, frozen=True):
+    """Where Prometheus fetches the metrics."""
+
+    listen: str | None = None
+
+
 class EventStore(RouteSection, frozen=True):
     """The node itself."""
 
@@ -177,3 +183,4 @@ class EventStore(RouteSection, frozen=True):
     data_dir: Path | None = None
     shutdown_timeout: Duration | None = None
     log: LogSection | None = None
+    metrics: MetricsSection | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .. import paths
 from ..routes import Routes
@@ -215,6 +215,27 @@ class LogSettings:
     format: LogFormat = "auto"
 
 
+class TcpAddress(NamedTuple):
+    """Where to listen: an address of this machine, and a port; 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Where Prometheus fetches the metrics.
+
+    Attributes:
+        listen: A loopback address, or the path of a Unix socket; None: nothing listens.
+    """
+
+    listen: TcpAddress | Path | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything that eventd is told.
@@ -239,6 +260,7 @@ class Config:
     access: AccessSettings = field(default_factory=AccessSettings)
     rates: RateSettings = field(default_factory=RateSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     shutdown_timeout: float = SHUTDOWN_TIMEOUT
     source: Path | None = None
     warnings: tuple[str, ...] = ()
