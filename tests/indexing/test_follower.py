@@ -310,6 +310,35 @@ async def test_rows_move_by_a_little(site: Site) -> None:
     assert sorted(seq for seq, _ in await site.places()) == expected
 
 
+async def test_a_run_that_grows_while_the_index_catches_up_still_tells_places(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream was looked at before these rows were in it, so nothing else would give them theirs."""
+    await site.ship(1, 5)
+    route = site.numbers[DEFAULT_ROUTE]
+    waiting = anyio.Event()
+    wait_taken = site.index.wait_taken
+
+    async def noting(number: int) -> None:
+        waiting.set()
+        await wait_taken(number)
+
+    monkeypatch.setattr(site.index, "wait_taken", noting)
+    runs: list[Run] = []
+
+    async def settled() -> None:
+        runs.extend((await site.follower._settled(route, 0)).runs)
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(settled)
+            await waiting.wait()
+            await site.ship(6, 8)
+            assert [(run.first, run.last) for run in await site.outbox.runs(route)] == [(1, 8)]
+            site.feed_from_now_on()
+    assert [(run.first, run.last, run.count) for run in runs] == [(1, 5, 5)]
+
+
 async def test_rows_that_were_dropped_before_the_index_took_them_are_read(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

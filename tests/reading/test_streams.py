@@ -82,7 +82,9 @@ async def test_an_event_is_found_by_its_sequence(place: Place) -> None:
     assert await place.reads.by_sequence(2, None, None) is None
 
 
-@pytest.mark.parametrize("event_id", [new_id(), str(uuid.uuid4()), "made-up", "with:colon"])
+@pytest.mark.parametrize(
+    "event_id", [new_id(), str(uuid.uuid4()), "made-up", "with:colon"], ids=["v7", "v4", "made-up", "colon"]
+)
 @pytest.mark.parametrize("header", [True, False])
 async def test_an_event_is_found_by_its_id_whoever_wrote_it(
     place: Place, event_id: str, header: bool

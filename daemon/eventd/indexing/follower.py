@@ -20,6 +20,7 @@ from ..jetstream.reading import Message, Reader, get_message, open_reader
 from ..jetstream.session import ApiError, Session
 from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
 from ..outbox.feeding import Settled
+from ..outbox.model import Run
 from ..outbox.outbox import Outbox
 from ..routes import StreamKey
 from ..shipping.fleet import Fleet
@@ -274,8 +275,8 @@ class Follower:
         if taken >= settled.watermark:
             return settled
         await self._index.wait_taken(settled.watermark)
-        still_there = (await self._outbox.settled(route, after=after)).runs
-        return replace(settled, runs=[run for run in settled.runs if run in still_there])
+        now = {run.first: run for run in (await self._outbox.settled(route, after=after)).runs}
+        return replace(settled, runs=[run for run in settled.runs if _holds(now.get(run.first), run)])
 
     async def _is_sound(self, session: Session, stream: _Stream, position: int) -> bool:
         """Whether the stream still holds at our position what it held; looked at once a connection.
@@ -361,6 +362,11 @@ class Follower:
                 )
             )
         return events
+
+
+def _holds(now: Run | None, run: Run) -> bool:
+    """Whether a run is still there: as it was, or with more rows behind, but not cut off by a repair."""
+    return now is not None and now.stream_seq == run.stream_seq and now.last >= run.last
 
 
 def _placed(settled: Settled, known: int) -> list[Placed]:
