@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS :=
+WORKERS := 3# processes that run the tests; most of them wait for servers, so two cores take three
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -17,7 +18,7 @@ run: $(VENV)/.run ## Start the daemon in the foreground, on the embedded server;
 	@$(BIN)/eventd run --welcome $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests; faults in their short form
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## Check style, format and types; changes nothing
 	@$(BIN)/ruff check --quiet .
