@@ -19,16 +19,16 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from eventd_ipc.backoff import Backoff
-from eventd_ipc.messages import DeadLetters, Metrics, Result, Status
+from eventd_ipc.messages import DeadLetters, Metrics, Reload, Reroute, Result, Status
 from eventd_ipc.paths import server_socket
 
 from . import __version__
 from .access.gate import Gate
+from .applying import Applying, server_settings
 from .config.settings import Config
 from .deadletters import dead_letters_handler
-from .embedded.server import EmbeddedServer
-from .errors import EmbeddedServerError, EventdError
+from .embedded.keeper import EmbeddedKeeper
+from .errors import EventdError
 from .index.index import Index
 from .indexing.indexer import Indexer
 from .ingest.admission import Admission
@@ -37,20 +37,22 @@ from .metrics.endpoint import MetricsEndpoint
 from .metrics.exposition import exposition
 from .metrics.pages import pages
 from .outbox.outbox import Outbox
-from .paths import index_file, limits_file, outbox_file
+from .paths import config_candidates, index_file, limits_file, outbox_file
 from .reading.freshness import Freshness
 from .reading.handlers import Reading
 from .reading.queries import Queries
 from .reading.remembering import Remembering
 from .reading.replay import Replays
 from .reading.streams import StreamReads
+from .reload.handler import reload_handler, reroute_handler
+from .reload.reloader import Load, Reloader
+from .reload.signals import expect_hangup, reload_on_hangup
 from .routes import Server as NatsServer
 from .server.activation import path_of, take_socket
 from .server.context import Context
 from .server.listener import Listener
 from .server.operations import Operations, Responder
 from .server.server import Server
-from .server.settings import ServerSettings
 from .server.stats import ServerStats
 from .service.notify import Notifier
 from .service.starting import extending_start
@@ -62,8 +64,6 @@ from .status import StatusReport
 logger = logging.getLogger(__name__)
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-EMBEDDED_RETRY_FIRST = 1.0  # seconds until an embedded server that could not be run is tried again
-EMBEDDED_RETRY_LONGEST = 20.0  # seconds
 TOKENS_INTERVAL = 1.0  # seconds between two looks at the files with tokens; a revoked one ends connections
 SWITCH_INTERVAL = 0.001  # seconds for which the loop or the outbox may keep the interpreter from the other
 GC_THRESHOLD = 50_000  # new objects between collections: events are many objects that die at once
@@ -86,19 +86,20 @@ class ReadyInfo:
 OnReady = Callable[[ReadyInfo], None]
 
 
-def run(config: Config, on_ready: OnReady = lambda _info: None) -> None:
+def run(config: Config, load: Load, on_ready: OnReady = lambda _info: None) -> None:
     """Run the daemon until SIGTERM or SIGINT; return once everything has ended in order.
 
     A second signal ends the process at once; nothing that was acknowledged is lost by it.
 
     Args:
+        load: Reads the configuration anew, when it has changed.
         on_ready: Called once the socket takes connections.
 
     Raises:
         EventdError: The daemon cannot start, or cannot go on; the message says why.
     """
     _prepare_process()
-    daemon = Daemon(config, on_ready, Notifier.take(), take_socket())
+    daemon = Daemon(config, load, on_ready, Notifier.take(), take_socket())
     try:
         anyio.run(daemon.run, backend="asyncio", backend_options={"use_uvloop": True})
     except BaseExceptionGroup as group:
@@ -114,19 +115,25 @@ class Daemon:
     """
 
     def __init__(
-        self, config: Config, on_ready: OnReady, notifier: Notifier, handed: socket.socket | None = None
+        self,
+        config: Config,
+        load: Load,
+        on_ready: OnReady,
+        notifier: Notifier,
+        handed: socket.socket | None = None,
     ) -> None:
-        self._config = config
+        self._config = config  # the one to start with
+        self._load = load
         self._on_ready = on_ready
         self._notifier = notifier
         self._handed = handed
         self._socket = path_of(handed) if handed else config.socket.path or server_socket()
-        self._embedded: EmbeddedServer | None = None
-        self._embedded_problem: EmbeddedServerError | None = None
+        self._embedded: EmbeddedKeeper
 
     async def run(self) -> None:
         """Start, serve, and stop at the first signal."""
         config = self._config
+        self._embedded = EmbeddedKeeper(config.embedded_store)
         for warning in config.warnings:
             logger.warning("%s", warning, extra={"action": "config_warning"})
         async with (
@@ -138,23 +145,15 @@ class Daemon:
             opened.set()
             tasks.start_soon(outbox.watch_failure, name="outbox")
             tasks.start_soon(Watchdog(self._notifier, outbox.answers).run, name="watchdog")
-            if config.uses_embedded:
-                self._embedded = EmbeddedServer(config.embedded, config.embedded_store)
-                tasks.start_soon(self._keep_embedded, self._embedded, name="embedded server")
+            self._embedded.configure(config.embedded if config.uses_embedded else None)
+            tasks.start_soon(self._embedded.run, name="embedded server")
             await self._serve(tasks, outbox, index)
             tasks.cancel_scope.cancel()
         logger.info("stopped", extra={"action": "stopped"})
 
     async def _serve(self, tasks: TaskGroup, outbox: Outbox, index: Index) -> None:
         config = self._config
-        settings = ServerSettings(
-            max_frame=config.socket.max_frame,
-            max_event=config.socket.max_frame,
-            max_events=config.socket.max_events,
-            max_in_flight=config.socket.max_in_flight,
-            max_connections=config.socket.max_connections,
-            hello_timeout=config.socket.hello_timeout,
-        )
+        settings = server_settings(config.socket)
         numbers = await register_routes(outbox, config.routes)
         admission = Admission(config.routes, numbers, settings.limits, config.rates)
         limits = Limits(limits_file(config.data_dir))
@@ -163,27 +162,33 @@ class Daemon:
 
         def on_limit(number: int, size: int) -> None:
             limits.note(number, size)
-            admission.set_max_payload(number, size)
+            context.admission.set_max_payload(number, size)
 
         fleet = Fleet(config.routes, numbers, outbox, self._resolve, on_limit)
-
+        fleet.restore_orders(await outbox.orders())
         gate = Gate(config.access, config.data_dir)
         await anyio.to_thread.run_sync(gate.prepare)
         listener = self._listen()
         stats = ServerStats()
         operations = Operations()
         context = Context(settings, gate, admission, outbox, operations, stats, f"eventd {__version__}")
-        indexer = Indexer(
-            index, outbox, fleet, config.routes, config.index, waiting=lambda: context.in_flight.size
-        )
-        listen = config.metrics.listen
-        endpoint = MetricsEndpoint(listen) if listen is not None else None
+        indexer = Indexer(index, outbox, fleet, config.index, waiting=lambda: context.in_flight.size)
+        endpoint = MetricsEndpoint(config.metrics.listen)
         report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded, endpoint)
+        freshness = Freshness(outbox, index, indexer)
+        remembering = Remembering(index, freshness, config.context, config.contexts)
+        _reading(index, indexer, fleet, freshness, remembering).add_to(operations)
         operations.add(Status, _status_handler(report), admin=True)
         operations.add(Metrics, _metrics_handler(report), admin=True)
         operations.add(DeadLetters, dead_letters_handler(outbox), admin=True)
-        self._reading(outbox, index, indexer, fleet).add_to(operations)
         server = Server(listener, context)
+        applying = Applying(
+            outbox, fleet, limits, indexer, remembering, server, self._embedded, endpoint, report
+        )
+        reloader = Reloader(config, self._load, applying.apply, tuple(config_candidates()))
+        report.reload = reloader.status
+        operations.add(Reload, reload_handler(reloader), admin=True)
+        operations.add(Reroute, reroute_handler(fleet, reloader), admin=True)
         served = anyio.Event()
 
         async def serve() -> None:
@@ -193,8 +198,7 @@ class Daemon:
         tasks.start_soon(fleet.run, name="shipping")
         tasks.start_soon(indexer.run, name="index")
         tasks.start_soon(serve, name="server")
-        if endpoint is not None:
-            tasks.start_soon(endpoint.run, pages(report.document, report.health), name="metrics")
+        tasks.start_soon(endpoint.run, pages(report.document, report.health), name="metrics")
         tasks.start_soon(_watch_tokens, gate, server, name="tokens")
         logger.info(
             "eventd %s takes events on %s", __version__, self._socket,
@@ -203,9 +207,11 @@ class Daemon:
         self._notifier.ready()
         tasks.start_soon(self._notifier.keep_status, report.line, name="service status")
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
+        tasks.start_soon(reloader.watch, name="config")
+        tasks.start_soon(reload_on_hangup, reloader, self._notifier, name="hangup")
         await _first_signal()
         self._notifier.stopping()
-        await self._stop(server, served, fleet, index)
+        await self._stop(reloader.config.shutdown_timeout, server, served, fleet, index)
 
     def _listen(self) -> Listener:
         config = self._config.socket
@@ -222,23 +228,10 @@ class Daemon:
             )  # fmt: skip
         return Listener.adopt(self._handed)
 
-    def _reading(self, outbox: Outbox, index: Index, indexer: Indexer, fleet: Fleet) -> Reading:
-        config = self._config
-        streams = StreamReads(config.routes, fleet)
-        freshness = Freshness(outbox, index, indexer)
-        return Reading(
-            streams,
-            Queries(index, freshness),
-            Replays(config.routes, streams, index, indexer.ownership),
-            Remembering(index, freshness, config.context, config.contexts),
-            indexer,
-            indexer.ownership,
-            fleet.all_connected,
-        )
-
-    async def _stop(self, server: Server, served: anyio.Event, fleet: Fleet, index: Index) -> None:
+    async def _stop(
+        self, budget: float, server: Server, served: anyio.Event, fleet: Fleet, index: Index
+    ) -> None:
         """Take nothing more, let commits and acks finish, then ship for as long as the budget lasts."""
-        budget = self._config.shutdown_timeout
         logger.info("stopping: shipping for up to %g s", budget, extra={"action": "stopping"})
         with anyio.move_on_after(budget) as scope:
             server.stop_intake(budget)
@@ -252,29 +245,13 @@ class Daemon:
                 extra={"action": "stopped_with_backlog"},
             )
 
-    async def _keep_embedded(self, embedded: EmbeddedServer) -> None:
-        """Run the embedded server. Without one events are still taken, and shipped once there is one."""
-        backoff = Backoff(EMBEDDED_RETRY_FIRST, EMBEDDED_RETRY_LONGEST)
-        while True:
-            try:
-                await embedded.run()
-            except EmbeddedServerError as error:
-                if str(error) != str(self._embedded_problem):
-                    extra = {"action": "embedded_missing", "hint": error.hint}
-                    logger.error("no embedded NATS server: %s", error, extra=extra)
-                self._embedded_problem = error
-            await anyio.sleep(backoff.pause())
-
     def _resolve(self, server: NatsServer) -> Resolve:
         if not server.embedded:
             return fixed(server)
 
         async def resolve() -> Endpoint:
-            assert self._embedded is not None  # noqa: S101 - `uses_embedded` looked at the same routes
-            if self._embedded_problem is not None and self._embedded.status.state == "stopped":
-                raise self._embedded_problem
-            ready = await self._embedded.wait_ready()
-            return Endpoint(ready.urls, ready.credentials)
+            found = await self._embedded.find()
+            return Endpoint(found.urls, found.credentials)
 
         return resolve
 
@@ -289,9 +266,25 @@ def _prepare_process() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and means less
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    expect_hangup()
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.freeze()  # what is loaded by now stays; nobody has to look at it again
     gc.set_threshold(GC_THRESHOLD)
+
+
+def _reading(
+    index: Index, indexer: Indexer, fleet: Fleet, freshness: Freshness, remembering: Remembering
+) -> Reading:
+    streams = StreamReads(fleet)
+    return Reading(
+        streams,
+        Queries(index, freshness),
+        Replays(streams, index, indexer.ownership),
+        remembering,
+        indexer,
+        indexer.ownership,
+        fleet.all_connected,
+    )
 
 
 def _status_handler(report: StatusReport) -> Callable[[Status, Responder], Awaitable[None]]:

@@ -49,6 +49,15 @@ class Server:
         """Whether this is the server that eventd runs itself."""
         return self.urls == (EMBEDDED,)
 
+    @property
+    def files(self) -> frozenset[Path]:
+        """The files that are read at each connecting: secrets and certificates."""
+        login, tls = self.credentials, self.tls or Tls()
+        secrets = (login.password, login.token, login.nkey_seed)
+        files = [login.creds_file, tls.ca_file, tls.cert_file, tls.key_file]
+        files += [secret.path for secret in secrets if secret is not None]
+        return frozenset(file for file in files if file is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:

@@ -16,11 +16,12 @@ import anyio.to_thread
 
 from . import __version__
 from .config.settings import Config
-from .embedded.server import EmbeddedServer
+from .embedded.keeper import EmbeddedKeeper
 from .indexing.indexer import Indexer
 from .metrics.endpoint import MetricsEndpoint
 from .outbox.model import OutboxStats
 from .outbox.outbox import Outbox
+from .reload.status import ReloadStatus
 from .server.stats import ServerStats
 from .shipping.fleet import Fleet
 from .shipping.shipper import Shipper, State
@@ -58,6 +59,9 @@ class StatusReport:
         outbox, fleet, indexer, server: The parts that are reported on.
         embedded: The embedded server, where one is run.
         endpoint: Where metrics are served by HTTP, if they are.
+
+    Attributes:
+        reload: How the configuration was taken over.
     """
 
     def __init__(
@@ -68,8 +72,8 @@ class StatusReport:
         fleet: Fleet,
         indexer: Indexer,
         server: ServerStats,
-        embedded: EmbeddedServer | None,
-        endpoint: MetricsEndpoint | None,
+        embedded: EmbeddedKeeper,
+        endpoint: MetricsEndpoint,
     ) -> None:
         self._config = config
         self._socket = socket
@@ -81,6 +85,11 @@ class StatusReport:
         self._endpoint = endpoint
         self._started = time.monotonic()
         self._started_at = _now()
+        self.reload = ReloadStatus()
+
+    def configure(self, config: Config) -> None:
+        """Report on another configuration."""
+        self._config = config
 
     async def document(self) -> dict[str, Any]:
         """Return the whole status. It holds no secrets: URLs come without credentials."""
@@ -95,14 +104,15 @@ class StatusReport:
             "health": self.health(),
             "socket": str(self._socket),
             "config": str(self._config.source) if self._config.source else None,
+            "reload": asdict(self.reload),
             "data_dir": str(self._config.data_dir),
             # asdict would make a Counter of its pairs.
             "server": {**asdict(self._server), "refused": dict(self._server.refused)},
             "outbox": self._outbox_document(now, disk.free),
             "routes": [self._route_document(shipper, now) for shipper in self._fleet.shippers.values()],
             "index": index,
-            "embedded": asdict(self._embedded.status) if self._embedded else None,
-            "metrics": asdict(self._endpoint.status) if self._endpoint else None,
+            "embedded": asdict(embedded) if (embedded := self._embedded.status) else None,
+            "metrics": asdict(endpoint) if (endpoint := self._endpoint.status) else None,
         }
 
     def line(self) -> str:
@@ -135,13 +145,16 @@ class StatusReport:
                 )
         if problem := self._indexer.trouble():
             reasons.degraded.append(f"the index: {problem}")
-        if self._embedded is not None and self._embedded.status.state in ("stalled", "waiting"):
+        embedded = self._embedded.status
+        if embedded is not None and embedded.state in ("stalled", "waiting"):
             reasons.degraded.append(
-                f"the embedded nats-server is {self._embedded.status.state}: "
-                f"{self._embedded.status.problem or self._embedded.status.last_exit}"
+                f"the embedded nats-server is {embedded.state}: {embedded.problem or embedded.last_exit}"
             )
-        if self._endpoint is not None and self._endpoint.status.problem:
-            reasons.degraded.append(self._endpoint.status.problem)
+        endpoint = self._endpoint.status
+        if endpoint is not None and endpoint.problem:
+            reasons.degraded.append(endpoint.problem)
+        if self.reload.error is not None:
+            reasons.degraded.append(f"the configuration cannot be used: {self.reload.error}")
         return reasons.document()
 
     def _look_for_room(self, stats: OutboxStats, reasons: Reasons) -> None:
@@ -203,6 +216,7 @@ class StatusReport:
             "stream": status.stream or shipper.route.stream,
             "prefix": shipper.route.prefix,
             "enabled": shipper.route.enabled,
+            "configured": shipper.configured,
             "state": status.state.value,
             "reason": status.reason or ("" if link.connected else link.last_error),
             "since": status.since,

@@ -30,7 +30,9 @@ from .messages import (
     Ping,
     Pong,
     Query,
+    Reload,
     Reply,
+    Reroute,
     Result,
     Status,
     StoredEvent,
@@ -303,6 +305,14 @@ class Client:
     def metrics(self) -> str:
         """Return the daemon's metrics in the text format of Prometheus."""
         return str(self._document(Metrics(0))["text"])
+
+    def reload(self) -> Any:
+        """Let the daemon load its configuration anew; return what came of it."""
+        return self._document(Reload(0))
+
+    def reroute(self, route: str, stream: str | None = None) -> Any:
+        """Move what a route has left, that is not configured any more, to where its events would go now."""
+        return self._document(Reroute(0, route, stream))
 
     def dead_letters(
         self,

@@ -31,7 +31,9 @@ from .messages import (
     Ping,
     Pong,
     Query,
+    Reload,
     Reply,
+    Reroute,
     Result,
     Status,
     StoredEvent,
@@ -263,6 +265,14 @@ class Client:
     async def metrics(self) -> str:
         """Return the daemon's metrics in the text format of Prometheus."""
         return str((await self._document(Metrics(0)))["text"])
+
+    async def reload(self) -> Any:
+        """Let the daemon load its configuration anew; return what came of it."""
+        return await self._document(Reload(0))
+
+    async def reroute(self, route: str, stream: str | None = None) -> Any:
+        """Move what a route has left, that is not configured any more, to where its events would go now."""
+        return await self._document(Reroute(0, route, stream))
 
     async def dead_letters(
         self,

@@ -220,6 +220,27 @@ class Metrics(msgspec.Struct, tag="metrics", tag_field="op"):
     id: int
 
 
+class Reload(msgspec.Struct, tag="reload", tag_field="op"):
+    """Let the daemon load its configuration anew; answered with `result`, also where it cannot be used."""
+
+    id: int
+
+
+class Reroute(msgspec.Struct, tag="reroute", tag_field="op", omit_defaults=True):
+    """Move what a route has left, that is not configured any more, to where its agents' events go now.
+
+    Answered with `result`.
+
+    Attributes:
+        route: Its name, as status shows it.
+        stream: Its stream; needed where several routes of the name are left.
+    """
+
+    id: int
+    route: str
+    stream: str | None = None
+
+
 class DeadLetters(msgspec.Struct, tag="deadletter", tag_field="op", omit_defaults=True):
     """List, retry or drop rows that could never be published; answered with `result`.
 
@@ -254,6 +275,8 @@ Request = (
     | Cancel
     | Status
     | Metrics
+    | Reload
+    | Reroute
     | DeadLetters
     | Index
     | Ping
@@ -365,7 +388,34 @@ class Envelope(msgspec.Struct):
 
 
 __all__ = [
-    "PROTOCOL", "Ack", "Cancel", "Context", "Credit", "DeadLetters", "Emit", "End", "Envelope", "Error",
-    "Event", "Get", "Hello", "Index", "Limits", "Metrics", "Ping", "Pong", "Query", "Recall", "Replay",
-    "Reply", "Request", "Result", "Status", "StoredEvent", "Tail", "Welcome",
+    "PROTOCOL",
+    "Ack",
+    "Cancel",
+    "Context",
+    "Credit",
+    "DeadLetters",
+    "Emit",
+    "End",
+    "Envelope",
+    "Error",
+    "Event",
+    "Get",
+    "Hello",
+    "Index",
+    "Limits",
+    "Metrics",
+    "Ping",
+    "Pong",
+    "Query",
+    "Recall",
+    "Reload",
+    "Replay",
+    "Reply",
+    "Request",
+    "Reroute",
+    "Result",
+    "Status",
+    "StoredEvent",
+    "Tail",
+    "Welcome",
 ]  # fmt: skip

@@ -31,8 +31,10 @@ from .messages import (
     Pong,
     Query,
     Recall,
+    Reload,
     Replay,
     Reply,
+    Reroute,
     Result,
     Status,
     StoredEvent,
@@ -46,7 +48,9 @@ MAX_REPLY = 64 * 1024 * 1024  # bytes; far above any event that NATS takes, so i
 Reading = Query | Tail | Replay
 """The requests that are answered with many events, as their credit allows."""
 
-Question = Emit | Get | Reading | Recall | Context | Index | Status | Metrics | DeadLetters | Ping
+Question = (
+    Emit | Get | Reading | Recall | Context | Index | Status | Metrics | Reload | Reroute | DeadLetters | Ping
+)
 """The requests that are answered."""
 
 _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
@@ -60,6 +64,8 @@ _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
     Index: (Result,),
     Status: (Result,),
     Metrics: (Result,),
+    Reload: (Result,),
+    Reroute: (Result,),
     DeadLetters: (Result,),
     Ping: (Pong,),
 }

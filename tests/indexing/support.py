@@ -58,7 +58,7 @@ class Site:
         self.fleet = fleet
         self.numbers = numbers
         self.claims = Claims()
-        self.ownership = Ownership(routes, fleet)
+        self.ownership = Ownership(fleet)
         pace = Pace()
         self.feed = Feed(outbox, index, routes, pace)
         self.followers = {

@@ -19,7 +19,9 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["app"],
+    ["applying"],
     ["status", "deadletters"],
+    ["reload"],
     ["metrics"],
     ["reading"],
     ["server"],
@@ -47,6 +49,7 @@ OWNERS = {
     "platformdirs": {"paths"},
     "prometheus_client": {"metrics"},
     "rich": {"cli"},
+    "watchfiles": {"reload"},
     "yaml": {"config", "natsconfig"},
 }
 

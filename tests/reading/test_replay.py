@@ -53,7 +53,7 @@ class Taker:
 async def replays_of(folder: Path, server: NatsServer) -> AsyncIterator[tuple[Site, Replays]]:
     routes = routes_to(server.url)
     async with site_at(folder, routes) as site:
-        yield site, Replays(routes, StreamReads(routes, site.fleet), site.index, site.ownership)
+        yield site, Replays(StreamReads(site.fleet), site.index, site.ownership)
 
 
 class Place:

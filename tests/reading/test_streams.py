@@ -68,7 +68,7 @@ async def place(nats_server: NatsServer, short_tmp: Path) -> AsyncIterator[Place
         tasks.start_soon(fleet.run)
         [shipper] = fleet.shippers.values()
         await wait_until_async(lambda: shipper.status.stream and shipper.link.session)
-        yield Place(fleet, StreamReads(routes, fleet))
+        yield Place(fleet, StreamReads(fleet))
         tasks.cancel_scope.cancel()
 
 

@@ -8,6 +8,7 @@ from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
 from eventd.jetstream.endpoint import fixed
+from eventd.jetstream.streams import METADATA_KEY, METADATA_VALUE
 from eventd.outbox.model import Death, Settlement
 from eventd.outbox.outbox import Outbox
 from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
@@ -44,10 +45,10 @@ async def run_fleet(outbox: Outbox, routes: Routes) -> Fleet:
     return Fleet(routes, numbers, outbox, fixed, lambda _route, _size: None)
 
 
-async def test_an_agent_whose_entry_was_removed_holds_nobody_up(
+async def test_an_agent_whose_entry_was_removed_is_back_in_the_default_stream(
     outbox: Outbox, default: Route, viola: Route, jetstream: JetStream
 ) -> None:
-    """Its stream is still there and takes its subjects, so its events go on into it."""
+    """What its own stream has stays there; the subjects go over to the other one with its next event."""
     number = await outbox.register_route(viola.name, viola.stream, viola.prefix)
     async with shipping(outbox, viola, number) as shipper:
         await accept(outbox, new_row(number, 0, "viola"))
@@ -58,11 +59,33 @@ async def test_an_agent_whose_entry_was_removed_holds_nobody_up(
             outbox, new_row(number, 1, "main"), new_row(number, 1, "viola"), new_row(number, 2, "main")
         )
         await settled(shipper)
+        assert shipper.status.notes == ()
+    assert await stored(jetstream) == ["main:1", "viola:1", "main:2"]
+    assert await stored(jetstream, "openclaw-viola") == ["viola:0"]
+    own = await outbox.register_route(viola.name, viola.stream, viola.prefix)
+    async with shipping(outbox, viola, own) as shipper:  # and back again
+        await accept(outbox, new_row(own, 2, "viola"))
+        await settled(shipper)
+    assert await stored(jetstream, "openclaw-viola") == ["viola:0", "viola:2"]
+
+
+async def test_a_stream_of_another_machine_keeps_its_subjects(
+    outbox: Outbox, default: Route, jetstream: JetStream
+) -> None:
+    """Its eventd has an entry for the agent and ours has not: our events of the agent go into it, too."""
+    ours = {METADATA_KEY: METADATA_VALUE}
+    await run_sync(lambda: jetstream.make("openclaw-viola", "openclaw.events.viola.>", metadata=ours))
+    number = await outbox.register_route(default.name, default.stream, default.prefix)
+    async with shipping(outbox, default, number) as shipper:
+        await accept(
+            outbox, new_row(number, 1, "main"), new_row(number, 1, "viola"), new_row(number, 2, "main")
+        )
+        await settled(shipper)
         await accept(outbox, new_row(number, 2, "viola"))
         await settled(shipper)
         assert "openclaw-viola" in " ".join(shipper.status.notes)
     assert await stored(jetstream) == ["main:1", "main:2"]
-    assert await stored(jetstream, "openclaw-viola") == ["viola:0", "viola:1", "viola:2"]
+    assert await stored(jetstream, "openclaw-viola") == ["viola:1", "viola:2"]
 
 
 async def test_an_agent_that_gets_an_entry_takes_its_backlog_out_of_the_default_route(
@@ -78,7 +101,8 @@ async def test_an_agent_that_gets_an_entry_takes_its_backlog_out_of_the_default_
     async with shipping(outbox, viola, own) as shipper:
         await accept(outbox, new_row(own, 1, "viola"))
         await settled(shipper)
-    async with shipping(outbox, default, number, narrow=True) as shipper:
+    others = lambda subject: not subject.startswith(f"{default.prefix}.viola.")  # noqa: E731
+    async with shipping(outbox, default, number, narrow=True, owns=others) as shipper:
         await settled(shipper)
     assert await stored(jetstream) == ["main:0", "main:1"]
     assert sorted(await stored(jetstream, "openclaw-viola")) == ["viola:0", "viola:1"]

@@ -181,7 +181,7 @@ async def test_an_agent_that_a_listing_stream_does_not_take_holds_up_no_other(
     outbox: Outbox, route: Route, number: int, jetstream: JetStream, batches: bool
 ) -> None:
     """Its events are kept as dead letters, and go when somebody has let the stream take them."""
-    await run_sync(lambda: jetstream.make(subject="openclaw.events.main.>", allow_atomic=batches))
+    await run_sync(lambda: jetstream.make("openclaw-events", "openclaw.events.main.>", allow_atomic=batches))
     await accept(outbox, *(new_row(number, n, "stranger" if n % 3 == 1 else "main") for n in range(1, 8)))
     async with shipping(outbox, route, number) as shipper:
         await settled(shipper)

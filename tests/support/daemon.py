@@ -77,6 +77,31 @@ class Daemon:
         self._process: Process | None = None
 
     @property
+    def config(self) -> Path:
+        """Its config file."""
+        return self.folder / "config.yml"
+
+    def write_config(self) -> None:
+        """Write the settings into the config file, as editors do: another file takes its place."""
+        settings = {"dataDir": str(self.data), "log": {"format": "json"}} | self.settings
+        new = self.folder / "config.new"
+        new.write_text(json.dumps({"gateway": {"eventStore": settings}}))  # JSON is YAML
+        new.chmod(0o600)
+        new.replace(self.config)
+
+    def reconfigure(self, **settings: Any) -> dict[str, Any]:
+        """Change settings while it runs, and return what it says came of it. None removes one."""
+        self.settings = {key: value for key, value in (self.settings | settings).items() if value is not None}
+        self.write_config()
+        return self.reload()
+
+    def reload(self) -> dict[str, Any]:
+        """Ask it to take over its configuration; return what it says came of it."""
+        with connect("test", socket=self.socket, token=self.admin_token, timeout=STATUS_TIMEOUT) as client:
+            outcome: dict[str, Any] = client.reload()
+        return outcome
+
+    @property
     def pid(self) -> int | None:
         """The process, or None while it is down."""
         return self._process.pid if self.running and self._process else None
@@ -103,16 +128,14 @@ class Daemon:
         path = self.folder / "eventd.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def launch(self) -> Self:
-        """Start the process and return at once; the config is written anew."""
+    def launch(self, *, write_config: bool = True) -> Self:
+        """Start the process and return at once; the config is written anew, if nothing else is said."""
         assert not self.running, "it is running already"
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = self.folder / "config.yml"
-        settings = {"dataDir": str(self.data), "log": {"format": "json"}} | self.settings
-        config.write_text(json.dumps({"gateway": {"eventStore": settings}}))  # JSON is YAML
-        config.chmod(0o600)
+        if write_config:
+            self.write_config()
         command = ["-c", f"{self.mutation}\n{_ENTRY}"] if self.mutation else ["-m", "eventd"]
-        options = ["--config", str(config), "--socket", str(self.socket), "run"]
+        options = ["--config", str(self.config), "--socket", str(self.socket), "run"]
         if self.handed:
             command = ["-c", HAND_OVER, ",".join(map(str, self.handed)), sys.executable, *command]
         with (self.folder / "eventd.log").open("ab") as log:
@@ -121,9 +144,9 @@ class Daemon:
             )
         return self
 
-    def start(self) -> Self:
+    def start(self, *, write_config: bool = True) -> Self:
         """Start it and return when it answers."""
-        return self.launch().wait_ready()
+        return self.launch(write_config=write_config).wait_ready()
 
     def wait_ready(self) -> Self:
         """Return when it answers."""

@@ -87,9 +87,14 @@ class JetStream:
         """Return the sequence of the newest message that the stream ever took."""
         return int(self.info(stream)["state"]["last_seq"])
 
-    def make(self, stream: str = STREAM, subject: str = "openclaw.events.>", **config: Any) -> None:
+    def names(self) -> list[str]:
+        """Return the names of all streams."""
+        return list(self.api("STREAM.NAMES").get("streams") or [])
+
+    def make(self, stream: str = STREAM, *subjects: str, **config: Any) -> None:
         """Make a stream, as the document does: nothing of eventd's own wishes is set."""
-        self.api(f"STREAM.CREATE.{stream}", {"name": stream, "subjects": [subject], **config})
+        subjects = subjects or ("openclaw.events.>",)
+        self.api(f"STREAM.CREATE.{stream}", {"name": stream, "subjects": subjects, **config})
 
     def edit(self, stream: str = STREAM, **change: Any) -> None:
         """Change settings of a stream."""

@@ -75,3 +75,16 @@ def _examine_agent(acked: list[str], stored: list[str], found: Findings, also_al
             if place[i] < newest:
                 found.disordered.append(i)
             newest = max(newest, place[i])
+
+
+def check_spread(acked: Mapping[str, Sequence[str]], *streams: Sequence[Stored]) -> None:
+    """Fail unless the streams hold what was acked: each in one of them, once, and each in order per agent."""
+    together = Findings()
+    stored = [message for stream in streams for message in stream]
+    for agent in acked.keys() | {message.agent for message in stored}:
+        ids = [message.id for message in stored if message.agent == agent]
+        _examine_agent(list(acked.get(agent, ())), ids, together, also_allowed=False)
+    together.disordered.clear()  # that is a matter of each stream
+    for stream in streams:
+        together.disordered += examine(acked, stream).disordered
+    assert not together, str(together)

@@ -66,15 +66,19 @@ class Gate:
     """
 
     def __init__(self, settings: AccessSettings, data_dir: Path) -> None:
-        self._settings = settings
         self._tokens = TokenFolder(token_folder(data_dir))
         self._admin_token = AdminToken(admin_token_file(data_dir))
         # Those of clients that are here: names cost a stranger nothing, and must not fill the memory.
         self._identities = WeakValueDictionary[tuple[str, Proof], Identity]()
         self._making = Lock()
-        self._grants = {name: rule.can_read for name, rule in settings.agents.items() if rule.can_read}
+        self._settings = settings
         self._seen = self._signature()
         self.changes = 0
+
+    def configure(self, settings: AccessSettings) -> None:
+        """Go by other rules; who is here already has to be looked at again."""
+        self._settings = settings
+        self.changes += 1
 
     def prepare(self) -> None:
         """Make the administrator's token, where there is none.
@@ -97,23 +101,24 @@ class Gate:
         Raises:
             NotAdmitted: It may not speak as that agent.
         """
+        settings = self._settings  # of now: this runs in a thread
         try:
             listed = self._made()
         except NotAdmitted:
-            if digest is not None and self._is_admin(digest, peer):  # who can mend it
-                return self._identity(agent, Proof.ADMIN)
+            if digest is not None and self._is_admin(settings, digest, peer):  # who can mend it
+                return self._identity(settings, agent, Proof.ADMIN)
             raise
-        if not self._settings.has_rules and not listed:
-            return self._identity(agent, Proof.OPEN)
-        if self._is_admin(digest, peer):
-            return self._identity(agent, Proof.ADMIN)
-        rule = self._settings.agents.get(agent, NO_RULE)
+        if not settings.has_rules and not listed:
+            return self._identity(settings, agent, Proof.OPEN)
+        if self._is_admin(settings, digest, peer):
+            return self._identity(settings, agent, Proof.ADMIN)
+        rule = settings.agents.get(agent, NO_RULE)
         is_listed = agent in listed
         if not (is_listed or rule.has_rule):
-            self._check_unlisted(agent, {*listed, *self._settings.agents}, lacks_token=digest is None)
-            return self._identity(agent, Proof.UNLISTED)
+            self._check_unlisted(settings, agent, {*listed, *settings.agents}, lacks_token=digest is None)
+            return self._identity(settings, agent, Proof.UNLISTED)
         tokens = self._tokens_of(agent, rule, is_listed=is_listed)
-        return self._identity(agent, _prove(agent, rule, tokens, digest, peer))
+        return self._identity(settings, agent, _prove(agent, rule, tokens, digest, peer))
 
     def look(self) -> bool:
         """Return whether a file with tokens is not what it was at the last look.
@@ -143,18 +148,20 @@ class Gate:
             return None
         return [*(made or ()), *(configured or ())]
 
-    def _is_admin(self, digest: str | None, peer: Process | None) -> bool:
+    def _is_admin(self, settings: AccessSettings, digest: str | None, peer: Process | None) -> bool:
         """Look at the token where one is shown: an agent of an administrator's user is only that agent."""
         if digest is None:
-            return _is_among(peer, self._settings.admin_uids, self._settings.admin_gids)
+            return _is_among(peer, settings.admin_uids, settings.admin_gids)
         try:
             return is_known(digest, self._admin_token.lines())
         except TokensUnusable:
             return False  # nobody is an administrator by a file that cannot be read
 
-    def _check_unlisted(self, agent: str, names: Iterable[str], *, lacks_token: bool) -> None:
+    def _check_unlisted(
+        self, settings: AccessSettings, agent: str, names: Iterable[str], *, lacks_token: bool
+    ) -> None:
         """Let a name without a rule in only where that is said, and nobody can take it for another's."""
-        if not self._settings.allow_unlisted:
+        if not settings.allow_unlisted:
             raise NotAdmitted(
                 f"no rule lets anybody speak as agent {agent!r}",
                 hint=f"`eventd token new {agent}` makes one; `allowUnlisted: true` lets in agents without",
@@ -174,23 +181,14 @@ class Gate:
         except TokensUnusable as error:
             raise NotAdmitted("nobody can be let in now", hint=SEE_LOG) from error
 
-    def _identity(self, agent: str, proof: Proof) -> Identity:
+    def _identity(self, settings: AccessSettings, agent: str, proof: Proof) -> Identity:
+        """Return the identity of all who have the same rights under a name."""
+        made = _make_identity(settings, agent, proof)
         with self._making:
             known = self._identities.get((agent, proof))
-            if known is None:
-                known = self._identities[agent, proof] = self._make_identity(agent, proof)
+            if known is None or known.rights != made.rights:
+                known = self._identities[agent, proof] = made
             return known
-
-    def _make_identity(self, agent: str, proof: Proof) -> Identity:
-        admin = proof in (Proof.OPEN, Proof.ADMIN)
-        rule = self._settings.agents.get(agent, NO_RULE) if proof is not Proof.UNLISTED else NO_RULE
-        return Identity(
-            agent,
-            admin=admin,
-            proof=proof,
-            grants=self._grants if admin else {agent: rule.can_read},
-            can_write_as=rule.can_write_as,
-        )
 
     def _signature(self) -> tuple[object, ...]:
         """Return what changes with the files that hold tokens."""
@@ -200,6 +198,15 @@ class Gate:
         tokens = (rule.token for rule in self._settings.agents.values())
         files += [token.path for token in tokens if token is not None and token.path is not None]
         return tuple(map(_stamp, files))
+
+
+def _make_identity(settings: AccessSettings, agent: str, proof: Proof) -> Identity:
+    admin = proof in (Proof.OPEN, Proof.ADMIN)
+    rule = settings.agents.get(agent, NO_RULE) if proof is not Proof.UNLISTED else NO_RULE
+    grants = {agent: rule.can_read}
+    if admin:
+        grants = {name: other.can_read for name, other in settings.agents.items() if other.can_read}
+    return Identity(agent, admin=admin, proof=proof, grants=grants, can_write_as=rule.can_write_as)
 
 
 def _prove(

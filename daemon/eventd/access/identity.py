@@ -22,7 +22,7 @@ class Proof(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Identity:
-    """What a connection may do. `Gate` makes one for each set of rights, so that they compare by identity.
+    """What a connection may do. `Gate` has one for each set of rights, so that they compare by identity.
 
     Attributes:
         agent: Who speaks; owns the events that name nobody.
@@ -36,6 +36,17 @@ class Identity:
     proof: Proof
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
     can_write_as: frozenset[str] = NOBODY
+
+    @property
+    def rights(self) -> tuple[object, ...]:
+        """What it may do; equal to that of another one who may do the same."""
+        return self.admin, self.grants, self.can_write_as
+
+    def covers(self, other: "Identity") -> bool:
+        """Whether it may do all that another one may."""
+        return (self.admin or not other.admin) and all(
+            self.granted(agent) >= granted for agent, granted in other.grants.items()
+        )
 
     def granted(self, agent: str) -> frozenset[str]:
         """Return the agents whose internal events an agent may read, beside its own."""

@@ -28,9 +28,11 @@ COMMANDS: Final = {
     "context": "Print the block for an agent's system prompt.",
     "replay": "Show the events of a stream once more, in its order.",
     "index": "Look after the index that answers query, recall and context.",
+    "reload": "Let the daemon take over its configuration.",
     "service": "Let systemd or launchd run eventd.",
     "token": "Make, list and revoke the tokens of agents.",
     "whoami": "Show as whom the daemon knows us, and by what.",
+    "outbox": "Move what waits for a stream that is configured no more.",
     "deadletter": "List, retry or drop events that could not be published.",
     "nats-config": "Print a NATS server configuration that keeps the agents apart.",
 }

@@ -30,15 +30,18 @@ class Place:
     config: Path | None = None
     socket: Path | None = None
 
-    def load_config(self) -> "Config":
+    def load_config(self, source: Path | None = None) -> "Config":
         """Return the configuration that is in effect.
+
+        Args:
+            source: Read this file, whatever else there is.
 
         Raises:
             ConfigError: It cannot be used.
         """
         from ..config.load import load_config
 
-        return load_config(self.config)
+        return load_config(source or self.config)
 
     def connect(self, agent: str | None = None, *, admin: bool = False, token: str | None = None) -> "Client":
         """Connect to the daemon. Does not wait for one that is not there.

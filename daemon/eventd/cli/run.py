@@ -65,10 +65,14 @@ def command(
     from ..app import run
     from ..logs import setup_logging
 
-    config = _with_options(place.load_config(), place.socket, data_dir, log_level, log_format)
+    def load(source: Path | None) -> "Config":
+        config = place.load_config(source)
+        return _with_options(config, place.socket, data_dir, log_level, log_format)
+
+    config = load(None)
     setup_logging(config.log.level, config.log.format)
     wanted = is_terminal(sys.stderr) if welcome is None else welcome
-    run(config, on_ready=_welcome if wanted else lambda _info: None)
+    run(config, load, on_ready=_welcome if wanted else lambda _info: None)
 
 
 def _with_options(

@@ -18,6 +18,7 @@ class NewEvent(NamedTuple):
         event_id: The id within the agent, from `Nats-Msg-Id` or the body; "" where there is none.
         body: The stored JSON.
         by_session: See `events.attribution.Origin`; for events that came from a stream.
+        again: Whether it was in the outbox before, under another number.
     """
 
     seq: int | None
@@ -28,6 +29,7 @@ class NewEvent(NamedTuple):
     event_id: str
     body: bytes
     by_session: bool = False
+    again: bool = False
 
 
 class Placed(NamedTuple):

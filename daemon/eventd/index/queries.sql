@@ -72,6 +72,13 @@ WHERE n = (SELECT n FROM events WHERE event_id = :event_id AND event_id <> '' AN
     AND outbox IS NULL AND n <= :anew LIMIT 1)
 RETURNING n
 
+-- name: renumber
+-- An event that has entered the outbox again, under a greater number.
+UPDATE events SET outbox = :outbox, route = :route, stream = iif(seq IS NULL, :stream, stream)
+WHERE n = (SELECT n FROM events WHERE event_id = :event_id AND event_id <> '' AND +agent = :agent AND body = :body
+    AND outbox < :outbox ORDER BY n DESC LIMIT 1)
+RETURNING n
+
 -- name: at_place
 SELECT n, event_id, body FROM events WHERE stream = ? AND seq = ?
 

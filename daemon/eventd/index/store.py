@@ -107,23 +107,26 @@ class Store(Statements):
                 [
                     (stream, route, event, parts_of(event, own=True))
                     for stream, route, event in events
-                    if not self._anew or not self._is_here(stream, route, event)
+                    if not (self._anew or event.again) or not self._is_here(stream, route, event)
                 ]
             )
             self.run("set_fact", ("taken", taken))
         self.taken = taken
 
     def _is_here(self, stream: int, route: int, event: NewEvent) -> bool:
-        """Whether an event was here already when the outbox began anew; it belongs to the new one then."""
+        """Whether an event is here already; its row is that of the outbox number that it has now, then.
+
+        Such are events that were here when the outbox began anew, and those that have entered it again.
+        """
         if (agent := self._number(event.agent)) is None:
             return False
-        return self.value(
-            "adopt",
-            {
-                "event_id": id_of(event.event_id), "agent": agent, "body": event.body, "anew": self._anew,
-                "outbox": event.outbox, "route": route, "stream": stream,
-            },
-        ) is not None  # fmt: skip
+        values = {
+            "event_id": id_of(event.event_id), "agent": agent, "body": event.body,
+            "outbox": event.outbox, "route": route, "stream": stream,
+        }  # fmt: skip
+        if event.again and self.value("renumber", values) is not None:
+            return True
+        return bool(self._anew) and self.value("adopt", values | {"anew": self._anew}) is not None
 
     def begin_anew(self) -> None:
         """Note that the outbox begins anew: its numbers mean other rows than before."""

@@ -43,6 +43,11 @@ class Feed:
         self._generation = -1
         self._behind_since: float | None = None
 
+    def configure(self, routes: Routes) -> None:
+        """Go on with other routes: which account a stream is in may have changed."""
+        self._routes = routes
+        self._streams.clear()
+
     @property
     def behind(self) -> int:
         """Numbers of the outbox that the index has not taken."""
@@ -110,11 +115,12 @@ class Feed:
             self._streams.clear()
             self._generation = generation
         events: list[tuple[int, int, NewEvent]] = []
-        for seq, route, agent, event_id, subject, accepted_at, body in rows:
+        for seq, route, agent, event_id, subject, accepted_at, body, again in rows:
             stream = self._streams.get(route)
             if stream is None:
                 stream = await self._stream_of(route, generation)
-            events.append((stream, route, NewEvent(None, seq, agent, subject, accepted_at, event_id, body)))
+            event = NewEvent(None, seq, agent, subject, accepted_at, event_id, body, again=again)
+            events.append((stream, route, event))
         try:
             await self._index.add_accepted(events, upto, generation=generation)
         except POISON as error:

@@ -3,19 +3,21 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
 from ..config.settings import IndexSettings
 from ..index.index import Index
 from ..outbox.outbox import Outbox
-from ..routes import Routes
 from ..shipping.fleet import Fleet
 from .feed import Feed
 from .follower import Claims, Follower
 from .owners import Ownership
 from .pace import Pace
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 logger = logging.getLogger(__name__)
 
@@ -41,29 +43,56 @@ class Indexer:
         index: Index,
         outbox: Outbox,
         fleet: Fleet,
-        routes: Routes,
         settings: IndexSettings,
         waiting: Callable[[], int],
     ) -> None:
         self._index = index
+        self._outbox = outbox
+        self._fleet = fleet
         self._settings = settings
-        pace, claims = Pace(waiting), Claims()
-        self.ownership = Ownership(routes, fleet)
-        self.feed = Feed(outbox, index, routes, pace)
-        self.followers = [
-            Follower(shipper, fleet, outbox, index, self.ownership, claims, pace)
-            for shipper in fleet.shippers.values()
-            if shipper.configured
-        ]
+        self._pace, self._claims = Pace(waiting), Claims()
+        self._tasks: TaskGroup | None = None
+        self.ownership = Ownership(fleet)
+        self.feed = Feed(outbox, index, fleet.routes, self._pace)
+        self._followed: dict[int, _Followed] = {}  # by route number
+        self._follow_configured()
         self._rebuilding = False
+
+    def configure(self, settings: IndexSettings) -> None:
+        """Go on with other settings, and with the routes that the fleet has now."""
+        self._settings = settings
+        self.feed.configure(self._fleet.routes)
+        self._follow_configured()
+
+    def _follow_configured(self) -> None:
+        """Follow the streams of the configured routes, and no others."""
+        configured = {number for number, shipper in self._fleet.shippers.items() if shipper.configured}
+        for number in self._followed.keys() - configured:
+            self._followed.pop(number).scope.cancel()
+        for number in sorted(configured - self._followed.keys()):
+            shipper = self._fleet.shippers[number]
+            follower = Follower(
+                shipper, self._fleet, self._outbox, self._index, self.ownership, self._claims, self._pace
+            )
+            self._followed[number] = followed = _Followed(follower, anyio.CancelScope())
+            self._start(followed)
+
+    def _start(self, followed: "_Followed") -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(followed.run, name=f"follower {followed.follower.route}")
+
+    @property
+    def followers(self) -> list[Follower]:
+        """Those of the configured routes."""
+        return [followed.follower for followed in self._followed.values()]
 
     async def run(self) -> None:
         """Run until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.feed.run, name="index feed")
-            tasks.start_soon(self._tidy, name="index upkeep")
-            for follower in self.followers:
-                tasks.start_soon(follower.run, name=f"follower {follower.route}")
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self.feed.run, name="index feed")
+            self._tasks.start_soon(self._tidy, name="index upkeep")
+            for followed in self._followed.values():
+                self._start(followed)
 
     @property
     def state(self) -> str:
@@ -135,3 +164,14 @@ class Indexer:
             except Exception as error:  # the feed, which needs the index more, says what is wrong with it
                 logger.debug("the index cannot be tidied up: %s", error, extra={"action": "index_tidy"})
             await anyio.sleep(TIDY_PAUSE if gone else TIDY_INTERVAL)
+
+
+class _Followed(NamedTuple):
+    """A follower, and what ends it."""
+
+    follower: Follower
+    scope: anyio.CancelScope
+
+    async def run(self) -> None:
+        with self.scope:
+            await self.follower.run()

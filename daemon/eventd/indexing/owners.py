@@ -84,16 +84,19 @@ class Ownership:
     """Knows the owners of each stream.
 
     Args:
-        fleet: Knows where each route goes to: now and then to another stream than its own.
+        fleet: Knows the routes, and where each goes to: now and then to another stream than its own.
     """
 
-    def __init__(self, routes: Routes, fleet: Fleet) -> None:
-        self._routes = routes
+    def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+        self._routes = fleet.routes  # those that the owners were made for
         self._made: dict[StreamKey, tuple[frozenset[str], Owners]] = {}
 
     def of(self, stream: StreamKey) -> Owners:
-        """Return the owners of a stream as of now. They change when a route turns out to go there."""
+        """Return the owners of a stream as of now. They change with the routes, and where these go to."""
+        if self._routes is not self._fleet.routes:
+            self._routes = self._fleet.routes
+            self._made.clear()
         going = self._fleet.routes_to(stream)
         known = self._made.get(stream)
         if known is None or known[0] != going:

@@ -80,6 +80,15 @@ class Admission:
         self._plan = lru_cache(CACHED_PLANS)(self._make_plan)
         self._encode = msgspec.json.Encoder().encode
 
+    def successor(
+        self, routes: Routes, route_numbers: Mapping[str, int], limits: Limits, rates: RateSettings
+    ) -> "Admission":
+        """Return who decides by another configuration; what agents have sent lately still counts."""
+        new = Admission(routes, route_numbers, limits, clock=self._clock)
+        self._rates.configure(rates)
+        new._rates = self._rates
+        return new
+
     def set_max_payload(self, route: int, size: int) -> None:
         """Refuse from now on what the server of a route (its outbox number) would not take.
 

@@ -47,6 +47,13 @@ class Rates:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()  # used last, last
         self._counting = Lock()
 
+    def configure(self, settings: RateSettings) -> None:
+        """Go by other limits; an agent whose limit has changed begins with a full bucket."""
+        with self._counting:
+            for agent in [name for name in self._buckets if settings.of(name) != self._settings.of(name)]:
+                del self._buckets[agent]
+            self._settings = settings
+
     def take(self, agent: str, events: int, now: float) -> float:
         """Count events of an agent; return 0, or the seconds that it has to wait."""
         rate = self._settings.of(agent)

@@ -57,6 +57,12 @@ class Link:
         self.servers = 1
         """How many servers there are to choose from."""
 
+    def go_to(self, resolve: Resolve) -> None:
+        """Connect somewhere else from the next time on."""
+        self._resolve = resolve
+        self._told = ""
+        self.backoff.reset()
+
     @property
     def session(self) -> Session | None:
         """The live session, or None while there is none."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import NatsError
 from ..routes import Route, Server
+from ..subjects import encode_token
 from .session import ApiError, Session
 from .settings import ATOMIC_SINCE, NANOSECONDS, TTL_SINCE, new_stream, wanted_settings
 
@@ -132,11 +133,16 @@ class Subjects:
         wide: Everything the route may ever publish, e.g. `openclaw.events.>`.
         needed: What it publishes now, a pattern per agent, e.g. `openclaw.events.main.>`.
         narrow: Whether the stream must list agents, because another stream lives below `wide`.
+        claimed: Those of `needed` that the configuration gives to this route, and to no other.
+        known: Streams that claimed ones may be taken away from: those of this daemon's routes, also of former
+            ones. An eventd on another machine may have other routes, and streams of its own.
     """
 
     wide: str
     needed: tuple[str, ...] = ()
     narrow: bool = False
+    claimed: tuple[str, ...] = ()
+    known: frozenset[str] = frozenset()
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -235,6 +241,8 @@ async def _resolve_overlap(
     in_the_way = [name for subject in subjects.wanted for name in await streams_for_subject(session, subject)]
     if not in_the_way:
         raise cause
+    if await _take_over(session, route, subjects):
+        return await _create(session, route, subjects)
     owner = _describe(session, route, await stream_info(session, in_the_way[0]))
     if not _not_taken(owner, subjects.wanted) and not set(owner.subjects) & set(subjects.wanted):
         if owner.ours:  # a wide stream of ours around us: make it list its agents
@@ -254,9 +262,36 @@ async def _resolve_overlap(
             f"{', '.join(subjects.wanted)}",
             hint=f"let {owner.name} list other subjects, or give the route another subjectPrefix",
         ) from cause
-    left = tuple(p for p in subjects.needed if p not in elsewhere) or (_placeholder(subjects.wide),)
+    left = tuple(p for p in subjects.needed if p not in elsewhere) or (_unused(route.stream),)
     made = await _create(session, route, replace(subjects, needed=left))
     return _with_elsewhere(made, elsewhere) if made else None
+
+
+async def _take_over(session: Session, route: Route, subjects: Subjects) -> bool:
+    """Let the streams that took an agent's subjects until the configuration changed do so no more.
+
+    Returns:
+        Whether there was one.
+    """
+    taken = False
+    for pattern in subjects.claimed:
+        for name in await streams_for_subject(session, pattern):
+            if name == route.stream or name not in subjects.known:
+                continue
+            owner = _describe(session, route, await stream_info(session, name))
+            if not owner.ours:
+                continue
+            taken = True
+            if pattern not in owner.subjects:  # among all that is below a prefix
+                await _narrow(session, owner, keep_out=(pattern,))
+                continue
+            left = [other for other in owner.subjects if other != pattern] or [_unused(name)]
+            await session.api(f"STREAM.UPDATE.{name}", owner.config | {"subjects": left})
+            logger.info(
+                "stream %s takes %s no more: %s does now", name, pattern, route.stream,
+                extra={"action": "subjects_handed_over", "stream": name, "subjects": pattern},
+            )  # fmt: skip
+    return taken
 
 
 async def _taken_elsewhere(
@@ -293,6 +328,11 @@ def _placeholder(pattern: str) -> str:
     return f"{pattern.removesuffix('.>')}._.>"
 
 
+def _unused(stream: str) -> str:
+    """Return the same for a stream that has no agent of its own, where others have all below the prefix."""
+    return f"eventd.unused.{encode_token(stream)}"
+
+
 async def _narrow(session: Session, stream: Stream, keep_out: Sequence[str]) -> None:
     """Replace the wide patterns of a stream of ours by one per agent that it already holds."""
     wide = [p for p in stream.subjects if any(matches(p, s) for s in keep_out)]
@@ -324,7 +364,10 @@ async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subje
         if stream.config.get(k) != v
     }
     if _not_taken(stream, subjects.wanted):
-        kept = [p for p in stream.subjects if not any(matches(w, p) for w in subjects.wanted)]
+        outdated = _unused(stream.name)
+        kept = [
+            p for p in stream.subjects if p != outdated and not any(matches(w, p) for w in subjects.wanted)
+        ]
         change["subjects"] = [*kept, *subjects.wanted]
     if not change:
         return stream
@@ -333,6 +376,8 @@ async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subje
     except ApiError as error:
         if error.err_code != SUBJECTS_OVERLAP:
             raise
+        if await _take_over(session, route, subjects):
+            return await _adapt(session, route, stream, subjects)
         if not subjects.narrow:  # another stream lives below: go on listing agents
             return await _adapt(session, route, stream, replace(subjects, narrow=True))
         elsewhere = await _taken_elsewhere(session, route, stream.name, _not_taken(stream, subjects.needed))

@@ -48,56 +48,76 @@ class MetricsEndpoint:
     """A tiny HTTP server for a few pages.
 
     Args:
-        place: A loopback address, or the path of a Unix socket (0600).
-
-    Attributes:
-        status: A live view; copy it to keep it.
+        place: A loopback address, or the path of a Unix socket (0600); None: nobody is served.
     """
 
-    def __init__(self, place: TcpAddress | Path) -> None:
-        self.status = EndpointStatus(str(place))
-        self._place = place
-        self._slots = anyio.Semaphore(MAX_CONNECTIONS)
+    def __init__(self, place: TcpAddress | Path | None) -> None:
+        self._life = anyio.CancelScope()  # of what is served at one place
+        self._slots: anyio.Semaphore
+        self._place: TcpAddress | Path | None = None
+        self._status = EndpointStatus("")
+        self.configure(place)
+
+    @property
+    def status(self) -> EndpointStatus | None:
+        """A live view; copy it to keep it. None where nobody is to be served."""
+        return self._status if self._place is not None else None
+
+    def configure(self, place: TcpAddress | Path | None) -> None:
+        """Serve at another place from now on."""
+        if place != self._place:
+            self._place = place
+            self._status = EndpointStatus(str(place))
+            self._life.cancel()
 
     async def run(self, pages: Mapping[str, Page]) -> None:
         """Serve until cancelled; a place that is taken is tried again and again.
 
         A daemon that takes events must not end for want of a port for its metrics.
         """
+        while True:
+            with anyio.CancelScope() as self._life:
+                if self._place is not None:
+                    await self._serve_at(self._place, pages)
+                await anyio.sleep_forever()
+
+    async def _serve_at(self, place: TcpAddress | Path, pages: Mapping[str, Page]) -> None:
         backoff = Backoff(RETRY_FIRST, RETRY_LONGEST)
         while True:
             try:
-                listener = self._bind()
+                listener = self._bind(place)
             except (OSError, EventdError) as error:
-                self._note(f"cannot serve metrics on {self._place}: {_reason(error)}")
+                self._note(f"cannot serve metrics on {place}: {_reason(error)}")
                 await anyio.sleep(backoff.pause())
             else:
-                self.status.problem = ""
-                logger.info("metrics are served on %s", self.status.listen, extra={"action": "metrics_ready"})
+                self._status.problem = ""
+                where = self._status.listen
+                logger.info("metrics are served on %s", where, extra={"action": "metrics_ready"})
                 with listener:
                     await self._accept(listener, pages)
 
-    def _bind(self) -> Listener:
-        if isinstance(self._place, Path):
-            return Listener.bind(self._place)
-        family = socket.AF_INET6 if ":" in self._place.host else socket.AF_INET
+    def _bind(self, place: TcpAddress | Path) -> Listener:
+        if isinstance(place, Path):
+            return Listener.bind(place)
+        family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(self._place)
+            bound.bind(place)
             bound.listen(BACKLOG)
         except BaseException:
             bound.close()
             raise
-        self.status.listen = str(TcpAddress(self._place.host, bound.getsockname()[1]))
+        self._status.listen = str(TcpAddress(place.host, bound.getsockname()[1]))
         return Listener.adopt(bound)
 
     def _note(self, problem: str) -> None:
-        if problem != self.status.problem:
+        if problem != self._status.problem:
             logger.error("%s", problem, extra={"action": "metrics_not_served"})
-        self.status.problem = problem
+        self._status.problem = problem
 
     async def _accept(self, listener: Listener, pages: Mapping[str, Page]) -> None:
+        self._slots = anyio.Semaphore(MAX_CONNECTIONS)
         async with anyio.create_task_group() as tasks:
             while True:
                 await self._slots.acquire()

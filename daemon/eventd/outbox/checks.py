@@ -16,6 +16,9 @@ XXH3 = 2
 """Bit in `flags` of a row: its checksum is one of XXH3. Rows from before schema 3 have a CRC-32, which takes
 0.4 µs more for each event, and again when it is shipped."""
 
+AGAIN = 4
+"""Bit in `flags` of a row: it was in the outbox before, under a smaller number."""
+
 _UUID = 36  # characters of its canonical form
 _DASHES = (8, 13, 18, 23)  # where they stand in it
 _KEY = 16  # bytes of a UUID

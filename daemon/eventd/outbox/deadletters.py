@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .checks import ledger_key, row_crc, row_is_sound, seal
+from .checks import row_is_sound, seal
 from .model import DeadLetter, Death
 from .store import ROW_OVERHEAD, Store, now_ms
+from .tail import Again, enter_again, move_id
 
 logger = logging.getLogger(__name__)
 
@@ -173,16 +174,9 @@ def retry(store: Store, chosen: Sequence[int]) -> Progress:
         if record is None or not sound or record.damaged:
             continue
         size += record.size
-        seq = store.take_seqs(1) + 1
-        columns = (seq, *record[1:7])
-        crc = row_crc(*columns, record.body)
-        store.run("append_rows", (*columns, crc, record.body))
-        if not _move_ledger(store, record, seq):
-            agent, event_id = record.name
-            values = (store.intern(agent), ledger_key(event_id), None, seq)
-            store.run("put_ledger", values)
+        seq = enter_again(store, Again(*record[:7], record.body))
         store.run("delete_dead", (record.number,))
-        store.count(record.route, pending=(1, record.size), dead=(-1, -record.size))
+        store.count(record.route, dead=(-1, -record.size))
         store.dead_went(record.number, seq)
         store.look_at_ends(record.route)
         retried += 1
@@ -198,20 +192,12 @@ def drop(store: Store, chosen: Sequence[int]) -> Progress:
         record, _ = _get(store, number)
         if record is None:
             continue
-        _move_ledger(store, record, store.take_seqs(0))
+        move_id(store, record.owner, record.msg_id, record.number, store.take_seqs(0))
         store.run("delete_dead", (record.number,))
         store.count(record.route, dead=(-1, -record.size))
         store.dead_went(record.number)
         dropped += 1
     return Progress(len(chosen), dropped)
-
-
-def _move_ledger(store: Store, record: DeadRecord, seq: int) -> bool:
-    """Let the id's entry point elsewhere: that is how salvage knows that the old letter is no more."""
-    agent, event_id = record.name
-    values = (store.agents.get(agent, 0), ledger_key(event_id), record.number, seq)
-    store.run("move_ledger", values)
-    return store.db.changes() > 0
 
 
 def _get(store: Store, number: int) -> tuple[DeadRecord | None, bool]:

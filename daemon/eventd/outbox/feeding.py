@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .checks import AGAIN
 from .model import Run
 from .settling import RunRecord, checked_row
 from .store import Store
@@ -15,6 +16,7 @@ class Accepted(NamedTuple):
         seq: Outbox number.
         route: Number of its route.
         accepted_at: Unix milliseconds.
+        again: Whether it was here before under another number: a retried dead letter, a moved row.
     """
 
     seq: int
@@ -24,6 +26,7 @@ class Accepted(NamedTuple):
     subject: str
     accepted_at: int
     body: bytes
+    again: bool = False
 
 
 class Feed(NamedTuple):
@@ -75,7 +78,10 @@ def accepted(store: Store, after: int, limit: int, max_bytes: int) -> Feed:
         upto = row.seq
         name = record[3]
         agent, event_id = name[: record[2]].decode(), name[record[2] + 1 :].decode()
-        rows.append(Accepted(row.seq, record[1], agent, event_id, row.subject, row.accepted_at, row.body))
+        again = bool(record[5] & AGAIN)
+        rows.append(
+            Accepted(row.seq, record[1], agent, event_id, row.subject, row.accepted_at, row.body, again)
+        )
     if len(records) < limit:
         upto = store.last_seq  # there is nothing in between, and nothing behind
     return Feed(rows, upto, store.last_seq)

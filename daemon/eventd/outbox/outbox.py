@@ -1,6 +1,6 @@
 """The outbox as the event loop sees it: every event is on disk before it is acknowledged."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,11 +11,13 @@ import anyio
 import apsw
 
 from ..errors import OutboxError
-from . import deadletters, feeding, settling
+from . import deadletters, feeding, orders, rerouting, settling
 from .connection import SCHEMA
 from .files import Files
 from .lock import Lock
 from .model import DeadLetter, Done, OutboxStats, Position, Row, Run, Settlement, Submission
+from .orders import Order
+from .rerouting import Choose
 from .salvage import open_or_salvage
 from .settings import OutboxSettings, Tuning
 from .shares import share_of
@@ -125,6 +127,19 @@ class Outbox:
         """Return the number of a route; the same for ever for the same three names."""
         number: int = await self._write(lambda store: store.register_route(name, stream, prefix))
         return number
+
+    async def configure(self, settings: OutboxSettings, routes: Collection[int]) -> None:
+        """Go on with other bounds.
+
+        Args:
+            routes: Numbers of the routes that rows may come for from now on; others only have a backlog.
+        """
+
+        def configure(store: Store) -> None:
+            store.settings = settings
+            store.registered = set(routes)
+
+        await self._write(configure)
 
     async def position(self, route: int) -> Position:
         """Return how far a route has come."""
@@ -244,6 +259,34 @@ class Outbox:
     async def drop_dead(self, numbers: Sequence[int] | None) -> int:
         """Delete dead letters for good; all of them for None. Return how many there were."""
         return await self._each_dead(numbers, deadletters.drop)
+
+    # Moving
+
+    async def orders(self) -> list[Order]:
+        """Return the orders among routes that were kept last."""
+        found: list[Order] = await self._read(orders.orders)
+        return found
+
+    async def keep_orders(self, wanted: Collection[Order]) -> None:
+        """Keep these orders among routes over restarts, and no others."""
+        await self._write(lambda store: orders.write_orders(store, wanted))
+
+    async def reroute(self, route: int, choose: Choose) -> int:
+        """Move the pending rows of a route to others; nobody may ship the route meanwhile.
+
+        They enter again at the tail, under new numbers. Rows that fail their checksum are buried.
+
+        Returns:
+            How many rows were moved.
+        """
+        moved = 0
+        while True:
+            step: rerouting.Step = await self._write(lambda store: rerouting.reroute(store, route, choose))
+            moved += step.moved
+            if step.damaged is not None:
+                await self._write(partial(deadletters.bury_damaged, route=route, seqs=[step.damaged]))
+            elif not step.moved:
+                return moved
 
     async def _each_dead(self, numbers: Sequence[int] | None, act: DeadAction) -> int:
         """Act on dead letters step by step, so that no transaction grows large."""

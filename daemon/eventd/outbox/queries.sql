@@ -31,6 +31,9 @@ SELECT coalesce(max(at), 0) FROM marks
 -- name: facts
 SELECT key, value, crc FROM meta
 
+-- name: delete_fact
+DELETE FROM meta WHERE key = ?
+
 -- name: set_fact
 INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, crc = excluded.crc

@@ -47,6 +47,10 @@ class Remembering:
     ) -> None:
         self._index = index
         self._freshness = freshness
+        self.configure(settings, own_settings)
+
+    def configure(self, settings: ContextSettings, own_settings: Mapping[str, ContextSettings]) -> None:
+        """Make blocks by other settings from now on."""
         self._settings = settings
         self._own_settings = own_settings
 

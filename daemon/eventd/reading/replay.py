@@ -16,7 +16,7 @@ from ..index.model import Filter
 from ..index.reads import is_cut
 from ..indexing.owners import Ownership
 from ..jetstream.session import Session
-from ..routes import Routes, StreamKey
+from ..routes import StreamKey
 from ..server.operations import StreamResponder
 from .filters import bad, check_agent, filter_of
 from .matching import matches
@@ -44,8 +44,7 @@ class _Replayed(NamedTuple):
 class Replays:
     """Replays streams: from JetStream, and from the index while NATS is away."""
 
-    def __init__(self, routes: Routes, reads: StreamReads, index: Index, ownership: Ownership) -> None:
-        self._routes = routes
+    def __init__(self, reads: StreamReads, index: Index, ownership: Ownership) -> None:
         self._reads = reads
         self._index = index
         self._ownership = ownership
@@ -90,7 +89,7 @@ class Replays:
             return
         if len(to) > MAX_SUBJECT or not _SUBJECT.fullmatch(to) or to.startswith("_"):
             raise bad("to is no subject that can be published to")
-        for route in self._routes.all():
+        for route in self._reads.routes.all():
             if f"{to}.".startswith(f"{route.prefix}."):
                 raise bad(
                     f"to lies below {route.prefix}, where eventd's own events are; they would be stored again"

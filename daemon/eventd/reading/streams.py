@@ -32,13 +32,17 @@ class StreamReads:
     """Reads the streams of the configured routes.
 
     Args:
-        routes: Which agent's events are in which stream.
-        fleet: Owns the connections; reading shares them with shipping.
+        fleet: Knows which agent's events are in which stream, and owns the connections: reading shares them
+            with shipping.
     """
 
-    def __init__(self, routes: Routes, fleet: Fleet) -> None:
-        self._routes = routes
+    def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+
+    @property
+    def routes(self) -> Routes:
+        """The routes of the configuration in force."""
+        return self._fleet.routes
 
     async def by_sequence(
         self, seq: int, stream: str | None, agent: str | None
@@ -214,7 +218,7 @@ class StreamReads:
         return session, key._replace(name=stream or key.name)
 
     def _find(self, stream: str | None, agent: str | None) -> Shipper:
-        route = self._routes.of(agent) if agent else self._routes.default
+        route = self.routes.of(agent) if agent else self.routes.default
         shippers = sorted(self._fleet.shippers.values(), key=lambda shipper: shipper.route != route)
         for shipper in shippers:
             if stream is None or stream in {key.name for key in self._fleet.streams_of(shipper)}:
@@ -226,7 +230,7 @@ class StreamReads:
     def _subjects(self, agent: str | None) -> list[str]:
         if agent is None:
             return []
-        return [f"{agent_prefix(self._routes.of(agent).prefix, agent)}.>"]
+        return [f"{agent_prefix(self.routes.of(agent).prefix, agent)}.>"]
 
 
 def _moment(time: int | None) -> int | None:

@@ -47,7 +47,6 @@ from .stream import PeerStalled, Stream
 
 logger = logging.getLogger(__name__)
 
-CHANGED = "connect again: tokens or rules are not what they were"
 RECEIVE = 64 * 1024  # bytes asked from the socket at once; more keeps others waiting and is not faster
 MAX_HELLO = 16 * 1024  # bytes of the first frame, from somebody who has not said who they are
 MAX_CLIENT = 128  # characters of a client's name for itself that are logged
@@ -131,12 +130,11 @@ class Connection:
         self._reading.cancel()
 
     async def recheck(self) -> None:
-        """Dismiss the client if it would not be let in any more, or as somebody else."""
+        """Dismiss the client if it would not be let in any more; else let it do what it may do now."""
         if self.phase is not Phase.OPEN:
             return
         try:
-            if await self._admit() is not self._requests.identity:
-                self._revoke(NotAdmitted("what this client may do has changed", hint=CHANGED))
+            self._requests.change_identity(await self._admit())
         except NotAdmitted as error:
             self._revoke(error)
 

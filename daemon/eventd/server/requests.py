@@ -52,6 +52,12 @@ class Requests:
         self._changes = changes
         self._streams: dict[int, StreamResponder] = {}
 
+    def change_identity(self, identity: Identity) -> None:
+        """Go on by other rights. Where they are fewer, streams end: what they send was decided by the old."""
+        if not identity.covers(self.identity):
+            self.end_streams(refusal("unavailable", "what this client may do has changed; ask again"))
+        self.identity = identity
+
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""

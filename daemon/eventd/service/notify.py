@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Self
 
@@ -57,6 +58,11 @@ class Notifier:
     def ready(self) -> None:
         """Say that the socket takes connections."""
         self._send("READY=1")
+
+    def reloading(self) -> None:
+        """Say that the configuration is being loaded anew; `ready` says that this is done."""
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
     def stopping(self) -> None:
         """Say that the daemon has begun to end."""

@@ -1,17 +1,31 @@
 """All shippers together: one per configured route, and one per route that only has a backlog left."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from ..errors import EventdError
 from ..jetstream.endpoint import Resolve
+from ..outbox.orders import Order
 from ..outbox.outbox import Outbox
-from ..routes import Route, Routes, Server, StreamKey
+from ..outbox.rerouting import Target
+from ..routes import Route, Routes, Server, StreamKey, same_account
+from ..subjects import agent_of, agent_prefix
+from .precedence import Ahead, Progress
 from .shipper import Shipper
 
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
 logger = logging.getLogger(__name__)
+
+CHANGE_TIMEOUT = 5.0  # seconds for the answers to what was sent before a change
+LOOK_INTERVAL = 1.0  # seconds between two looks whether a route that is not configured any more is done
 
 
 async def register_routes(outbox: Outbox, routes: Routes) -> dict[str, int]:
@@ -20,6 +34,18 @@ async def register_routes(outbox: Outbox, routes: Routes) -> dict[str, int]:
         route.name: await outbox.register_route(route.name, route.stream, route.prefix)
         for route in routes.all()
     }
+
+
+class NotLeftBehind(EventdError):
+    """No route is meant, or several are; the message names those that are left."""
+
+    def __init__(self, name: str, stream: str | None, shippers: Iterable[Shipper]) -> None:
+        left = [f"{s.link.name} (stream {s.route.stream})" for s in shippers if not s.configured]
+        meant = f"{name} with stream {stream}" if stream else name
+        super().__init__(
+            f"there is not one route {meant} that is left and not configured",
+            hint=f"left are {', '.join(left)}" if left else "all that waits belongs to configured routes",
+        )
 
 
 class Fleet:
@@ -33,6 +59,7 @@ class Fleet:
         on_limit: Told the largest message that a route's server takes: route number, bytes.
 
     Attributes:
+        routes: Those of the configuration in force.
         shippers: By route number.
     """
 
@@ -44,37 +71,223 @@ class Fleet:
         resolve: Callable[[Server], Resolve],
         on_limit: Callable[[int, int], None],
     ) -> None:
+        self.routes = routes
         self.shippers: dict[int, Shipper] = {}
+        self._numbers = dict(numbers)
         self._outbox = outbox
+        self._resolve = resolve
+        self._on_limit = on_limit
         self._accounts: dict[int, str] = {}  # by route number
+        self._progress = Progress()
+        self._tasks: TaskGroup | None = None
+        self._lives: dict[int, _Life] = {}  # of the running shippers, by route number
+        self._changing: list[Ahead] = []  # rows of these may still be under way to the outbox
 
-        def add(route: Route, number: int, *, narrow: bool = False, configured: bool = True) -> None:
-            self._accounts[number] = routes.account_of(route)
-            self.shippers[number] = Shipper(
-                route,
-                number,
-                outbox,
-                resolve(route.server),
-                narrow=narrow,
-                configured=configured,
-                on_limit=on_limit,
-            )
-
-        narrow = routes.overlapping()
         for route in routes.all():
-            add(route, numbers[route.name], narrow=narrow and route is routes.default)
-        for number, left in outbox.stats.routes.items():
-            if number in self.shippers or not left.pending_rows + left.dead_rows:
-                continue
-            # The configuration no longer has this route: its backlog still goes where it was accepted for.
-            logger.warning(
-                "route %s is no longer configured; its %d waiting events go to stream %s, "
-                "over the server that is configured now",
-                left.name, left.pending_rows, left.stream,
-                extra={"action": "orphan_route", "route": left.name},
-            )  # fmt: skip
-            old = replace(routes.of(left.name), name=left.name, stream=left.stream, prefix=left.prefix)
-            add(old, number, configured=False)
+            self._add(route, numbers[route.name])
+        stats = outbox.stats
+        for number, left in stats.routes.items():
+            if number not in self.shippers and left.pending_rows + left.dead_rows:
+                self._add(self._left_behind(left.name, left.stream, left.prefix), number, configured=False)
+                self._note_orphan(self.shippers[number], left.pending_rows)
+        self._keep_order_after_start(stats.last_seq)
+
+    # The configuration.
+
+    def change(self, routes: Routes, numbers: Mapping[str, int], touched: frozenset[Path]) -> None:
+        """Go on by another configuration. `settle_down` has to follow.
+
+        A route whose name, stream and prefix stay is the same route. One that is gone, or has another stream
+        or prefix, ships what it has left to where that was accepted for, over the server that is configured
+        now for its name.
+
+        Args:
+            numbers: From `register_routes`, for the new ones.
+            touched: Files that hold something else than before; who logs in by them connects anew.
+        """
+        before, numbers_before = self.routes, self._numbers
+        self.routes, self._numbers = routes, dict(numbers)
+        configured = set(numbers.values())
+        for route in routes.all():
+            number = numbers[route.name]
+            if number in self.shippers:
+                self._update(self.shippers[number], route, touched)
+            else:
+                self._add(route, number)
+        for number, shipper in self.shippers.items():
+            if number not in configured:
+                was_configured, old = shipper.configured, shipper.route
+                self._update(
+                    shipper, self._left_behind(old.name, old.stream, old.prefix), touched, configured=False
+                )
+                left = self._outbox.stats.routes.get(number)
+                if was_configured and left is not None and left.pending_rows:
+                    self._note_orphan(shipper, left.pending_rows)
+        for name in {*before.by_agent, *routes.by_agent, routes.default.name}:
+            earlier = numbers_before[before.of(name).name]
+            self._keep_order(earlier, numbers[routes.of(name).name])
+        for number in configured:
+            self._start(self.shippers[number])
+
+    async def settle_down(self, last_seq: int) -> None:
+        """Learn that everything which was admitted before the last change has an outbox number up to this."""
+        for ahead in self._changing:
+            ahead.upto = last_seq
+        self._changing.clear()
+        await self.keep_orders()
+
+    async def keep_orders(self) -> None:
+        """Let the orders among routes outlive this process; to be done before rows are admitted by them."""
+        now = self._outbox.last_seq
+        await self._outbox.keep_orders(
+            [
+                Order(ahead.shipper.number, number, now if ahead.upto is None else ahead.upto)
+                for number, shipper in self.shippers.items()
+                for ahead in shipper.precedence.ahead
+            ]
+        )
+
+    def restore_orders(self, orders: Iterable[Order]) -> None:
+        """Go on with the orders that an earlier life has kept."""
+        for order in orders:
+            first, then = self.shippers.get(order.first), self.shippers.get(order.then)
+            if first is not None and then is not None:
+                then.precedence.let_first(Ahead(first, order.upto))
+
+    async def wait_changed(self) -> None:
+        """Return when no shipper does anything by the configuration before, or that takes too long."""
+        with anyio.move_on_after(CHANGE_TIMEOUT):
+            for shipper in list(self.shippers.values()):
+                await shipper.wait_taken_up()
+
+    def _left_behind(self, name: str, stream: str, prefix: str) -> Route:
+        """Return where the backlog of a route goes that is not configured as such any more."""
+        return replace(self.routes.of(name), name=name, stream=stream, prefix=prefix)
+
+    def _add(self, route: Route, number: int, *, configured: bool = True) -> None:
+        self._accounts[number] = self.routes.account_of(route)
+        self.shippers[number] = Shipper(
+            route,
+            number,
+            self._outbox,
+            self._resolve(route.server),
+            narrow=self._is_narrow(route),
+            configured=configured,
+            owns=partial(self._owns, number),
+            progress=self._progress,
+            on_limit=self._on_limit,
+        )
+
+    def _update(
+        self, shipper: Shipper, route: Route, touched: frozenset[Path], *, configured: bool = True
+    ) -> None:
+        self._accounts[shipper.number] = self.routes.account_of(route)
+        narrow = self._is_narrow(route)
+        old = shipper.route
+        same = (old.server, old.settings, shipper.narrow) == (route.server, route.settings, narrow)
+        if same and touched.isdisjoint(route.server.files):
+            shipper.route, shipper.configured = route, configured
+        else:
+            shipper.change(route, self._resolve(route.server), narrow=narrow, configured=configured)
+
+    def _owns(self, number: int, subject: str) -> bool:
+        """Whether a route's stream is to have a subject: by the configuration, or for what was left behind.
+
+        The latter goes in its turn, see `precedence`; then the route of today takes the subject over again.
+        """
+        shipper = self.shippers[number]
+        agent = agent_of(shipper.route.prefix, subject)
+        if agent is None or not shipper.configured:
+            return not shipper.configured
+        return self.routes.of(agent).name == shipper.route.name
+
+    def _is_narrow(self, route: Route) -> bool:
+        return route is self.routes.default and self.routes.overlapping()
+
+    def _note_orphan(self, shipper: Shipper, rows: int) -> None:
+        logger.warning(
+            "route %s is no longer configured; its %d waiting events go to stream %s, "
+            "over the server that is configured now",
+            shipper.link.name, rows, shipper.route.stream,
+            extra={"action": "orphan_route", "route": shipper.link.name},
+        )  # fmt: skip
+
+    # The order of an agent's events in one stream.
+
+    def _keep_order(self, earlier: int, later: int, upto: int | None = None) -> None:
+        """Let what was accepted for one route go before what is accepted later for another one.
+
+        Args:
+            upto: See `Ahead`.
+        """
+        first, then = self.shippers.get(earlier), self.shippers.get(later)
+        if first is None or then is None or first is then or not _may_meet(first.route, then.route):
+            return
+        ahead = Ahead(first, upto)
+        if upto is None:
+            self._changing.append(ahead)
+        then.precedence.let_first(ahead)
+
+    def _keep_order_after_start(self, last_seq: int) -> None:
+        """Do the same for changes that were made while no daemon ran, as far as they can be told."""
+        stats = self._outbox.stats.routes
+        for number, shipper in self.shippers.items():
+            if not shipper.configured:
+                now = self._numbers[self.routes.of(shipper.route.name).name]
+                self._keep_order(number, now, last_seq)
+                self._keep_order(now, number, last_seq)
+            elif not stats[number].pending_rows:  # it may be new, and its agent's events be in the default's
+                self._keep_order(self._numbers[self.routes.default.name], number, last_seq)
+
+    async def reroute(self, name: str, stream: str | None) -> int:
+        """Move what a route has left to where its agents' events go now.
+
+        It enters the other routes at their tail. What was sent and not answered may be in the old stream too.
+
+        Args:
+            name: Of a route that is not configured any more, as logs and status call it.
+            stream: Its stream; None where there is one such route only.
+
+        Returns:
+            How many rows were moved.
+
+        Raises:
+            NotLeftBehind: There is no such route, or more than one.
+        """
+        found = [
+            shipper
+            for shipper in self.shippers.values()
+            if not shipper.configured and shipper.link.name == name and stream in (None, shipper.route.stream)
+        ]
+        if len(found) != 1:
+            raise NotLeftBehind(name, stream, self.shippers.values())
+        [shipper] = found
+        number = shipper.number
+        await self._rest(number)
+        try:
+            moved = await self._outbox.reroute(number, self._target)
+        finally:
+            if number in self.shippers:
+                self._start(shipper)
+        logger.info(
+            "moved %d events of route %s, which went to stream %s, to where they go now",
+            moved, name, shipper.route.stream,
+            extra={"action": "rerouted", "route": name, "rows": moved},
+        )  # fmt: skip
+        return moved
+
+    def _target(self, agent: str, subject: str) -> Target:
+        route = self.routes.of(agent)
+        kind = subject.rpartition(".")[2]  # the event's type
+        return Target(self._numbers[route.name], f"{agent_prefix(route.prefix, agent)}.{kind}")
+
+    async def _rest(self, number: int) -> None:
+        """End a shipper, and wait for that."""
+        life = self._lives.pop(number)
+        life.scope.cancel()
+        await life.ended.wait()
+
+    # Streams.
 
     def stream_of(self, shipper: Shipper) -> StreamKey:
         """Return the stream that a route goes to now, as far as that is known."""
@@ -89,20 +302,56 @@ class Fleet:
         """Return the names of the routes that go to a stream."""
         return frozenset(s.route.name for s in self.shippers.values() if stream in self.streams_of(s))
 
+    # Running.
+
     async def run(self) -> None:
         """Run every shipper until cancelled."""
-        async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as self._tasks:
             for shipper in self.shippers.values():
-                group.start_soon(self._run, shipper, name=f"shipper {shipper.link.name}")
+                self._start(shipper)
+            while True:
+                await anyio.sleep(LOOK_INTERVAL)
+                self._retire(list(self.shippers.values()))
 
-    async def _run(self, shipper: Shipper) -> None:
+    def _start(self, shipper: Shipper) -> None:
+        """Run a shipper, if it does not run yet."""
+        if self._tasks is not None and shipper.number not in self._lives:
+            life = self._lives[shipper.number] = _Life(anyio.CancelScope(), anyio.Event())
+            self._tasks.start_soon(self._run, shipper, life, name=f"shipper {shipper.link.name}")
+
+    async def _run(self, shipper: Shipper, life: "_Life") -> None:
         """Run a shipper; one of a route that has only dead letters left when one of these is retried."""
-        if not shipper.configured:
-            added = self._outbox.watch(shipper.number)
-            if not self._outbox.stats.routes[shipper.number].pending_rows:
-                shipper.rest()
-                await added.wait()
-        await shipper.run()
+        try:
+            with life.scope:
+                while not shipper.configured:
+                    added = self._outbox.watch(shipper.number)
+                    if self._outbox.stats.routes[shipper.number].pending_rows:
+                        break
+                    shipper.rest()
+                    with anyio.move_on_after(LOOK_INTERVAL):
+                        await added.wait()
+                await shipper.run()
+        finally:
+            life.ended.set()
+
+    def _retire(self, shippers: Iterable[Shipper]) -> None:
+        """End the shippers of routes that are not configured and have nothing left, not even to repair."""
+        if self._changing:
+            return
+        stats = self._outbox.stats.routes
+        for shipper in shippers:
+            left = stats.get(shipper.number)
+            if shipper.configured or (
+                left is not None and left.pending_rows + left.retained_rows + left.dead_rows
+            ):
+                continue
+            del self.shippers[shipper.number], self._accounts[shipper.number]
+            self._lives.pop(shipper.number).scope.cancel()
+            logger.info(
+                "route %s has shipped what it had left to stream %s, and ends",
+                shipper.link.name, shipper.route.stream,
+                extra={"action": "orphan_done", "route": shipper.link.name},
+            )  # fmt: skip
 
     def all_connected(self) -> bool:
         """Whether every configured route has a connection now."""
@@ -113,3 +362,17 @@ class Fleet:
         async with anyio.create_task_group() as group:
             for shipper in self.shippers.values():
                 group.start_soon(shipper.wait_settled, name=f"drain {shipper.link.name}")
+
+
+def _may_meet(route: Route, other: Route) -> bool:
+    """Whether events of two routes can come into one stream: theirs, or one that has the other's subjects."""
+    ours, theirs = f"{route.prefix}.", f"{other.prefix}."
+    overlap = ours.startswith(theirs) or theirs.startswith(ours)
+    return (route.stream == other.stream or overlap) and same_account(route, other)
+
+
+class _Life(NamedTuple):
+    """What ends a running shipper, and tells that it has ended."""
+
+    scope: anyio.CancelScope
+    ended: anyio.Event

@@ -3,10 +3,12 @@
 import enum
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
+import anyio.lowlevel
 
 from eventd_ipc.backoff import Backoff
 
@@ -31,6 +33,7 @@ from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
 from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
+from .precedence import Precedence, Progress
 from .reconcile import Repair, find_in, now_ms, reconcile, reopen
 
 logger = logging.getLogger(__name__)
@@ -89,6 +92,8 @@ class Shipper:
         resolve: Which server to connect to now.
         narrow: Whether the stream has to list its agents (see `jetstream.streams`).
         configured: Whether the configuration still has the route.
+        owns: Tells of a subject whether the configuration gives it to this route.
+        progress: Notified when rows are settled.
         on_limit: Told the largest body in bytes that the server takes, at each connect.
     """
 
@@ -101,6 +106,8 @@ class Shipper:
         *,
         narrow: bool = False,
         configured: bool = True,
+        owns: Callable[[str], bool] = lambda _subject: True,
+        progress: Progress | None = None,
         on_limit: Callable[[int, int], None] = lambda _number, _bytes: None,
     ) -> None:
         self.route = route
@@ -108,8 +115,11 @@ class Shipper:
         self.configured = configured
         self.status = ShipperStatus()
         self.link = Link(route.name, resolve)
+        self._progress = progress or Progress()
+        self.precedence = Precedence(self._progress)
         self._outbox = outbox
-        self._narrow = narrow
+        self.narrow = narrow
+        self._owns = owns
         self._on_limit = on_limit
         self._stalls = 0  # in a row
         self._problem = ""  # what went wrong last, for as long as nothing has gone right since
@@ -121,17 +131,60 @@ class Shipper:
         self._present: dict[int, int] = {}
         self._doubt = outbox.stats.last_seq  # rows up to here may be in the stream: an earlier life's too
         self._batch_rows, self._batch_bytes = BATCH_ROWS, BATCH_BYTES
-        self._progress = anyio.Event()
+        self._settlement = anyio.Event()  # set at the next one
         self._window = PIPELINE_ROWS
         self._stall = Backoff(STALL_PAUSE_FIRST, STALL_PAUSE_MAX)
+        self._life = anyio.CancelScope()  # of what is done by one configuration
+        self._is_publishing = False
+        self._taken_up = anyio.Event()  # what `change` said last
 
     async def run(self) -> None:
         """Ship for ever; only a bug or a broken outbox ends it, with an exception."""
-        await self.link.run(self._serve)
+        while True:
+            self._taken_up.set()
+            with anyio.CancelScope() as self._life:
+                await self.link.run(self._serve)
+
+    def change(self, route: Route, resolve: Resolve, *, narrow: bool, configured: bool) -> None:
+        """Go on by another configuration: connect anew, once what is under way is answered and settled.
+
+        Args:
+            route: With the same name, stream and prefix.
+        """
+        self.route = route
+        self.configured = configured
+        self.narrow = narrow
+        self.link.go_to(resolve)
+        self._stall.reset()
+        self._stalls = 0
+        self._taken_up = anyio.Event()
+        if not self._is_publishing:
+            self._life.cancel()
+
+    @property
+    def settled(self) -> int:
+        """The watermark, as far as it is known here; 0 before it was read."""
+        return self._settled
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Let a change of the configuration wait: rows whose answer nobody awaits may be stored twice."""
+        self._is_publishing = True
+        try:
+            yield
+        finally:
+            self._is_publishing = False
+            if not self._taken_up.is_set():
+                self._life.cancel()
 
     def rest(self) -> None:
         """Show that there is nothing to do, and that nothing needs to be ready for it."""
+        self._taken_up.set()
         self._enter(State.IDLE)
+
+    async def wait_taken_up(self) -> None:
+        """Return when nothing is under way any more by a configuration before the last `change`."""
+        await self._taken_up.wait()
 
     async def wait_settled(self) -> None:
         """Return once every row of the route that was accepted before this call is settled."""
@@ -141,7 +194,7 @@ class Shipper:
             and stats.pending_rows
             and self._settled < upto
         ):
-            await self._progress.wait()
+            await self._settlement.wait()
 
     async def _serve(self, session: Session) -> None:
         self._on_limit(self.number, session.max_payload)
@@ -176,8 +229,11 @@ class Shipper:
         """Look at the stream, make or adapt it, and find out where to go on."""
         position = await self._outbox.position(self.number)
         rows = await self._read(position.settled)
-        needed = tuple(sorted({_agent_pattern(row.subject) for row in rows}))
-        stream = await ensure_stream(session, self.route, Subjects(self._wide, needed, self._narrow))
+        if self.precedence.routes:
+            rows = await self.precedence.may_go(rows, self._outbox)
+            if not rows and self.precedence.routes:
+                return None  # as long as another route ships what is older, its stream keeps its subjects
+        stream = await ensure_stream(session, self.route, self._subjects(rows))
         if stream is None:
             if not await reopen(self._outbox, self.number, self._note_repair):
                 return None
@@ -191,6 +247,16 @@ class Shipper:
         status.mode = "atomic batches" if stream.atomic else "pipeline"
         status.notes = tuple(stream.notes)
         return stream
+
+    def _subjects(self, rows: Sequence[Row]) -> Subjects:
+        patterns = {_agent_pattern(row.subject): row.subject for row in rows}
+        return Subjects(
+            self._wide,
+            needed=tuple(sorted(patterns)),
+            narrow=self.narrow,
+            claimed=tuple(sorted(p for p, subject in patterns.items() if self._owns(subject))),
+            known=frozenset(known.stream for known in self._outbox.stats.routes.values()),
+        )
 
     def _note_repair(self, repair: Repair) -> None:
         self._shared_until = 0.0  # it was not somebody else who moved the end
@@ -216,11 +282,13 @@ class Shipper:
             if not all(stream.covers(it) or stream.owner(it) or stream.refusal(it) for it in new):
                 return  # a new agent of a narrow stream: prepare again, with its subjects
             covered |= new
-            result = await self._send(session, stream, rows)
-            if self._went_back(result):
-                self._doubt = max(self._doubt, rows[-1].seq)
-                return
-            await self._settle(rows, result)
+            await anyio.lowlevel.checkpoint_if_cancelled()  # a change a moment ago; later ones wait
+            with self._undisturbed():
+                result = await self._send(session, stream, rows)
+                if self._went_back(result):
+                    self._doubt = max(self._doubt, rows[-1].seq)
+                    return
+                await self._settle(rows, result)
             if stream.refusal(rows[0].subject):
                 return  # the next look may find that somebody has let the stream take them
             ahead = ahead[result.done :]
@@ -253,13 +321,21 @@ class Shipper:
             added = self._outbox.watch(self.number)
             rows = await self._read(self._settled)
             if rows:
-                return rows
+                return await self._in_order(rows)
             self._enter(State.IDLE)
             with anyio.move_on_after(LOOK_INTERVAL):
                 await added.wait()
                 continue
             if stream is not None and await is_older(session, stream, self._stream_seq):
                 return ()
+
+    async def _in_order(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return the first rows that may go now; none where older ones of other routes went meanwhile."""
+        if free := await self.precedence.may_go(rows, self._outbox):
+            return free
+        self._enter(State.PREPARING, f"older events go first, by route {self.precedence.routes}")
+        await self.precedence.wait(rows, self._outbox)
+        return ()  # the stream may not have our subjects any more: the other route's took them over
 
     async def _read(self, after: int) -> Sequence[Row]:
         return await self._outbox.pending(self.number, after=after, limit=READ_ROWS, max_bytes=BATCH_BYTES)
@@ -372,8 +448,9 @@ class Shipper:
         upto = rows[result.done - 1].seq
         await self._outbox.settle(Settlement(self.number, upto, runs, deaths))
         self._settled = upto
-        self._progress.set()
-        self._progress = anyio.Event()
+        self._settlement.set()
+        self._settlement = anyio.Event()
+        self._progress.notify()
         fresh = [stored for stored in result.stored if not stored.repeated]
         if fresh and not result.elsewhere:
             self._stream_seq = self._end = fresh[-1].stream_seq + fresh[-1].count - 1

@@ -1,0 +1,7 @@
+"""The configuration while the daemon runs: what has changed, whether it can be used, and its taking effect.
+
+- `files`, `watch`: notice that the config file, or a file that it names, holds something else.
+- `changes`: say what differs between two configurations, and what of it needs a restart.
+- `reloader`: load, check, compare, and only then have it applied.
+- `applying`: hand the new settings to each part of the daemon.
+"""
