@@ -19,7 +19,7 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["app"],
-    ["status", "deadletters"],
+    ["status", "deadletters", "doctor"],
     ["metrics"],
     ["reading"],
     ["server"],

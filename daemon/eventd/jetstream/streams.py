@@ -163,7 +163,7 @@ async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> S
         if error.err_code != STREAM_NOT_FOUND:
             raise
         return await _create(session, route, subjects)
-    stream = _describe(session, route, info)
+    stream = describe(session, route, info)
     if stream.changeable:
         return await _adapt(session, route, stream, subjects)
     missing = _not_taken(stream, subjects.needed)
@@ -225,7 +225,7 @@ async def _create(session: Session, route: Route, subjects: Subjects) -> Stream 
         "made the stream %s", route.stream,
         extra={"action": "stream_created", "stream": route.stream},
     )  # fmt: skip
-    return _describe(session, route, info)
+    return describe(session, route, info)
 
 
 async def _resolve_overlap(
@@ -235,10 +235,10 @@ async def _resolve_overlap(
     in_the_way = [name for subject in subjects.wanted for name in await streams_for_subject(session, subject)]
     if not in_the_way:
         raise cause
-    owner = _describe(session, route, await stream_info(session, in_the_way[0]))
+    owner = describe(session, route, await stream_info(session, in_the_way[0]))
     if not _not_taken(owner, subjects.wanted) and not set(owner.subjects) & set(subjects.wanted):
         if owner.ours:  # a wide stream of ours around us: make it list its agents
-            await _narrow(session, owner, keep_out=subjects.wanted)
+            await narrow(session, owner, keep_out=subjects.wanted)
             return await _create(session, route, subjects)
         owner.notes.append(
             f"events of route {route.name} go to stream {owner.name}: its subjects include theirs, so "
@@ -272,7 +272,7 @@ async def _taken_elsewhere(
         for name in await streams_for_subject(session, pattern):
             if name == own:
                 continue
-            stream = _describe(session, route, await stream_info(session, name))
+            stream = describe(session, route, await stream_info(session, name))
             if not _not_taken(stream, [pattern]):
                 elsewhere[pattern] = stream
     return elsewhere
@@ -293,12 +293,12 @@ def _placeholder(pattern: str) -> str:
     return f"{pattern.removesuffix('.>')}._.>"
 
 
-async def _narrow(session: Session, stream: Stream, keep_out: Sequence[str]) -> None:
-    """Replace the wide patterns of a stream of ours by one per agent that it already holds."""
+async def narrow(session: Session, stream: Stream, keep_out: Sequence[str], also: Iterable[str] = ()) -> None:
+    """Replace the wide patterns of a stream by one per agent that it already holds, and those in `also`."""
     wide = [p for p in stream.subjects if any(matches(p, s) for s in keep_out)]
     answer = await session.api(f"STREAM.INFO.{stream.name}", {"subjects_filter": ">"})
     held = (answer.get("state") or {}).get("subjects") or {}
-    narrow = [p for p in stream.subjects if p not in wide]
+    narrow = list(dict.fromkeys([p for p in stream.subjects if p not in wide] + list(also)))
     for pattern in wide:
         depth = len(pattern.split(".")) - 1
         for subject in held:
@@ -348,14 +348,15 @@ async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subje
         "changed %s of stream %s", ", ".join(sorted(change)), stream.name,
         extra={"action": "stream_updated", "stream": stream.name, "changed": sorted(change)},
     )  # fmt: skip
-    return _describe(session, route, info)
+    return describe(session, route, info)
 
 
 def _not_taken(stream: Stream, patterns: Iterable[str]) -> list[str]:
     return [p for p in patterns if not any(matches(taken, p) for taken in stream.subjects)]
 
 
-def _describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
+def describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
+    """Return what JetStream's description of a stream means for a route."""
     config: dict[str, Any] = info["config"]
     state: dict[str, Any] = info["state"]
     ours = METADATA_KEY in (config.get("metadata") or {})
