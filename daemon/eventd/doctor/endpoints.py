@@ -1,5 +1,11 @@
-"""Where a route's server is, for somebody who is not the daemon."""
+"""Where a route's server is, for somebody who is not the daemon, and whether anybody listens there."""
 
+import os
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import anyio
 import anyio.to_thread
 
 from ..config.settings import Config
@@ -8,6 +14,9 @@ from ..errors import ConfigError
 from ..jetstream.endpoint import Endpoint
 from ..routes import Credentials, Route
 from .visit import Visit
+
+DIAL_TIMEOUT = 4.0  # seconds for one server to take a connection
+PORT = 4222  # where a url names none
 
 
 async def endpoint_of(config: Config, route: Route, visited: Visit) -> Endpoint:
@@ -29,3 +38,37 @@ async def endpoint_of(config: Config, route: Route, visited: Visit) -> Endpoint:
         return Endpoint((f"nats://127.0.0.1:{port}",), Credentials(nkey_seed=store.nkey))
 
     return await anyio.to_thread.run_sync(login)
+
+
+async def dial(urls: tuple[str, ...]) -> Mapping[str, str]:
+    """Return for each server why it takes no connection, "" for one that does.
+
+    nats-py says of one that refuses only that it did not answer in time, and takes seconds for it.
+    """
+    found = dict.fromkeys(urls, "")
+
+    async def one(url: str) -> None:
+        parts = urlsplit(url)
+        try:
+            with anyio.fail_after(DIAL_TIMEOUT):
+                async with await anyio.connect_tcp(parts.hostname or "", parts.port or PORT):
+                    pass
+        except TimeoutError:
+            found[url] = f"no answer within {DIAL_TIMEOUT:g} s"
+        except OSError as error:
+            found[url] = _reason(error)
+
+    async with anyio.create_task_group() as tasks:
+        for url in urls:
+            tasks.start_soon(one, url)
+    return found
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's own words; they are in the cause where several addresses were tried."""
+    cause: BaseException = error
+    while isinstance(cause, BaseExceptionGroup) or cause.__cause__ is not None:
+        cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__ or cause
+    if isinstance(cause, socket.gaierror):
+        return "there is no host of that name"
+    return os.strerror(cause.errno).lower() if isinstance(cause, OSError) and cause.errno else str(error)

@@ -3,7 +3,8 @@
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from ..jetstream.streams import STREAM_NOT_FOUND, matches, stream_info
 from ..routes import Route
 from .clock import clock_finding, now_ms, skew_of
 from .durability import embedded_sync, foreign_sync
-from .endpoints import endpoint_of
+from .endpoints import dial, endpoint_of
 from .model import Finding, Findings, Level, unmade
 from .overlap import others_of, overlap_findings
 from .repairs import Repairs
@@ -29,9 +30,9 @@ from .streams import NEARLY_FULL, Seen, base_of, examine_stream, label
 from .visit import Visit
 
 NOT_ENABLED = (10039, 10076)  # JetStream is off for the account, or for the server
-LOOPBACK = ("localhost", "127.", "::1")
 GETTING_READY = 10.0  # seconds that a route may take to be ready
 
+IS_IT_THERE = "is nats-server running there? `nats server ping`; and is url what it listens on?"
 JETSTREAM_ON = (
     "start nats-server with `-js -sd FOLDER`; with accounts: `jetstream: enabled` in that of the route"
 )
@@ -69,9 +70,13 @@ async def examine_route(config: Config, route: Route, visited: Visit, timeout: f
     try:
         with anyio.fail_after(timeout):
             endpoint = await endpoint_of(config, route, visited)
-            async with open_session(endpoint, route.name) as session:
-                examined.reached = True
-                await _look(session, config, examined, visited, timeout)
+            away = {url: why for url, why in (await dial(endpoint.urls)).items() if why}
+            there = tuple(url for url in endpoint.urls if url not in away)
+            findings += _away(away, name, all_of_them=not there)
+            if there:
+                async with open_session(replace(endpoint, urls=there), route.name) as session:
+                    examined.reached = True
+                    await _look(session, config, examined, visited, timeout)
     except TimeoutError:
         where = (
             "answers only partly" if examined.reached else f"{', '.join(route.server.urls)} does not answer"
@@ -91,16 +96,33 @@ async def examine_route(config: Config, route: Route, visited: Visit, timeout: f
     except NatsError as error:
         level = Level.WARNING if examined.reached else Level.PROBLEM
         findings.append(Finding(check, level, title, str(error), _way_in(error), route=name))
-    if route.server.embedded:
+    if route.server.embedded and visited.welcome is not None:
         store = StoreFolder(config.embedded_store)
-        if visited.welcome is not None:
-            findings.append(await anyio.to_thread.run_sync(embedded_sync, store.config, name))
-    else:
+        findings.append(await anyio.to_thread.run_sync(embedded_sync, store.config, name))
+    elif not route.server.embedded:
         findings.append(foreign_sync(config.outbox, name))
     told = visited.routes().get(name)
     if told is not None:
         findings += _told(told, examined)
     return examined
+
+
+def _away(away: Mapping[str, str], name: str, *, all_of_them: bool) -> Findings:
+    """Say which servers take no connection at all."""
+    if not away:
+        return []
+    text = "; ".join(f"{url}: {why}" for url, why in away.items())
+    level = Level.PROBLEM if all_of_them else Level.WARNING
+    return [
+        Finding(
+            "nats.connection" if all_of_them else "nats.servers",
+            level,
+            "connection",
+            text,
+            IS_IT_THERE,
+            route=name,
+        )
+    ]
 
 
 async def _look(session: Session, config: Config, examined: Examined, visited: Visit, timeout: float) -> None:
@@ -165,7 +187,7 @@ def _plain(session: Session, route: Route) -> Findings:
     host = urlsplit(session.url).hostname or ""
     secret = login.password or login.token
     encrypted = session.url.startswith("tls:") or session.server_info.get("tls_required")
-    if secret is None or encrypted or host.startswith(LOOPBACK):
+    if secret is None or encrypted or is_loopback(host):
         return []
     return [
         Finding(
@@ -175,6 +197,14 @@ def _plain(session: Session, route: Route) -> Findings:
             route=label(route),
         )
     ]  # fmt: skip
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what goes there stays on this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _jetstream(session: Session, route: Route, findings: Findings) -> bool:
@@ -248,7 +278,7 @@ def _way_in(error: NatsError) -> str:
         return "the credentials are not the server's: compare those of the route with the server's users"
     if isinstance(error.__cause__, ssl.SSLError) or "certificate" in text or "tls" in text:
         return "compare the tls section of the route, and its url, with the server's tls section"
-    return "is nats-server running there? `nats server ping`; and is url what it listens on?"
+    return IS_IT_THERE
 
 
 def _told(told: Mapping[str, Any], examined: Examined) -> Findings:
