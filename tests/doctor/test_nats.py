@@ -1,4 +1,4 @@
-"""Routes whose server is not as it should be: the cause is named, within the deadline, and no secret is shown."""
+"""Routes whose server is not as it should be: the cause is named, in time, and no secret is shown."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,21 @@ def test_a_server_that_is_away(tmp_path: Path) -> None:
     """The address is named, and what to look for."""
     config = config_of(tmp_path, url=f"nats://127.0.0.1:{free_port()}")
     found = of(look_at_route(config).findings, "nats.connection")
-    assert (found.level, "nats server ping" in found.remedy) == (Level.PROBLEM, True)
+    assert (found.level, "connection refused" in found.found) == (Level.PROBLEM, True)
+
+
+def test_one_of_several_servers_that_is_away(nats_server: NatsServer, tmp_path: Path) -> None:
+    """The route goes on over the others; there is less left to go wrong."""
+    config = config_of(tmp_path, url=f"nats://127.0.0.1:{free_port()},{nats_server.url}")
+    findings = look_at_route(config).findings
+    assert of(findings, "nats.connection").level is Level.OK
+    assert of(findings, "nats.servers").level is Level.WARNING
+
+
+def test_a_host_that_there_is_not(tmp_path: Path) -> None:
+    """In words that a person knows."""
+    found = of(look_at_route(config_of(tmp_path, url="nats://nowhere.invalid")).findings, "nats.connection")
+    assert (found.level, "no host of that name" in found.found) == (Level.PROBLEM, True)
 
 
 def test_a_server_that_is_frozen_costs_no_more_than_the_deadline(
@@ -29,9 +43,8 @@ def test_a_server_that_is_frozen_costs_no_more_than_the_deadline(
 ) -> None:
     """The kernel still accepts for it; a check that waited for ever would hang here."""
     nats_server.pause()
-    found = of(
-        look_at_route(config_of(tmp_path, url=nats_server.url), timeout=SHORT).findings, "nats.connection"
-    )
+    examined = look_at_route(config_of(tmp_path, url=nats_server.url), timeout=SHORT)
+    found = of(examined.findings, "nats.connection")
     assert (found.level, f"within {SHORT:g} s" in found.found) == (Level.PROBLEM, True)
 
 

@@ -1,7 +1,10 @@
 """Room on the disk, against what the outbox needs."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from doctor.patient import config_of, of
 from eventd.config.settings import Config, OutboxSettings
@@ -15,8 +18,6 @@ def with_bounds(config: Config, bounds: OutboxSettings) -> Config:
 
 def test_room_is_measured_against_the_outboxs_bounds(tmp_path: Path) -> None:
     """Below minFree events are refused now; below twice that soon; below maxBytes in a long outage."""
-    import shutil
-
     free = shutil.disk_usage(tmp_path).free
     config = config_of(tmp_path / "not" / "made" / "yet")
     cases = {
@@ -28,14 +29,11 @@ def test_room_is_measured_against_the_outboxs_bounds(tmp_path: Path) -> None:
         assert of(examine_room(with_bounds(config, bounds)), "disk.room").level is level
 
 
-def test_a_disk_that_is_memory(tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/mounts").exists() or " /dev/shm tmpfs " not in Path("/proc/self/mounts").read_text(),
+    reason="there is no file system in memory here",
+)
+def test_a_disk_that_is_memory() -> None:
     """What is accepted would be gone after a reboot."""
-    import pytest
-
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or "tmpfs /dev/shm" not in Path("/proc/self/mounts").read_text().replace(
-        "shm /dev", "tmpfs /dev"
-    ):
-        pytest.skip("there is no file system in memory here")
-    found = of(examine_room(config_of(memory / "eventd")), "disk.kind")
+    found = of(examine_room(config_of(Path("/dev/shm/eventd"))), "disk.kind")
     assert found.level is Level.WARNING

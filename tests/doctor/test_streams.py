@@ -1,4 +1,4 @@
-"""Streams on a real server that are not as the configuration says: each difference is named, with its remedy."""
+"""Streams on a real server that are not as the configuration says: each difference, with its remedy."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from doctor.patient import bad, config_of, look_at_route, of
+from eventd.config.settings import Config
 from eventd.doctor.model import Level
 from eventd.doctor.streams import Seen, examine_stream
 from eventd.routes import Route, Server, StreamSettings
@@ -15,7 +16,7 @@ from support.jetstream import STREAM, JetStream
 from support.nats import NatsServer
 
 DAY = 86_400 * 10**9
-AS_WANTED = {
+AS_WANTED: dict[str, Any] = {
     "max_age": 90 * DAY,
     "allow_atomic": True,
     "allow_direct": True,
@@ -76,7 +77,7 @@ def test_each_difference_is_named(
     says: str,
 ) -> None:
     """What is otherwise, how bad that is, and the command that changes it; nothing else is complained of."""
-    streams.make(**{**AS_WANTED, **change})
+    streams.make(**AS_WANTED | change)
     examined = look_at_route(config_of(tmp_path, url=server.url))
     found = of(examined.findings, check, title=title)
     assert (found.level, says in found.found) == (level, True), found
@@ -88,18 +89,17 @@ def test_a_stream_of_ours_is_changed_by_the_daemon(
     server: NatsServer, streams: JetStream, tmp_path: Path
 ) -> None:
     """There is nothing to do by hand; the same where manageStream is set."""
-    streams.make(**{**AS_WANTED, "max_age": DAY, "metadata": {"eventd": "made by eventd"}})
-    found = of(
-        look_at_route(config_of(tmp_path, url=server.url)).findings, "stream.settings", title="maximum age"
-    )
-    assert "restart" in found.remedy
-    streams.edit(metadata={})
+    streams.make(**AS_WANTED | {"max_age": DAY, "metadata": {"eventd": "made by eventd"}})
+    foreign = config_of(tmp_path, url=server.url)
     managed = config_of(tmp_path, url=server.url, manageStream=True)
-    assert "restart" in of(look_at_route(managed).findings, "stream.settings", title="maximum age").remedy
-    foreign = of(
-        look_at_route(config_of(tmp_path, url=server.url)).findings, "stream.settings", title="maximum age"
-    )
-    assert f"nats stream edit {STREAM} --max-age=90d" in foreign.remedy
+
+    def remedy(config: Config) -> str:
+        return of(look_at_route(config).findings, "stream.settings", title="maximum age").remedy
+
+    assert "restart" in remedy(foreign)
+    streams.edit(metadata={})
+    assert "restart" in remedy(managed)
+    assert f"nats stream edit {STREAM} --max-age=90d" in remedy(foreign)
 
 
 def test_a_full_stream_is_seen_before_it_stalls_the_route(

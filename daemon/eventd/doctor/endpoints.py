@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 
 from ..config.settings import Config
+from ..config.urls import DEFAULT_PORT
 from ..embedded.store import StoreFolder
 from ..errors import ConfigError
 from ..jetstream.endpoint import Endpoint
@@ -16,7 +17,6 @@ from ..routes import Credentials, Route
 from .visit import Visit
 
 DIAL_TIMEOUT = 4.0  # seconds for one server to take a connection
-PORT = 4222  # where a url names none
 
 
 async def endpoint_of(config: Config, route: Route, visited: Visit) -> Endpoint:
@@ -51,7 +51,7 @@ async def dial(urls: tuple[str, ...]) -> Mapping[str, str]:
         parts = urlsplit(url)
         try:
             with anyio.fail_after(DIAL_TIMEOUT):
-                async with await anyio.connect_tcp(parts.hostname or "", parts.port or PORT):
+                async with await anyio.connect_tcp(parts.hostname or "", parts.port or DEFAULT_PORT):
                     pass
         except TimeoutError:
             found[url] = f"no answer within {DIAL_TIMEOUT:g} s"

@@ -112,17 +112,8 @@ def _away(away: Mapping[str, str], name: str, *, all_of_them: bool) -> Findings:
     if not away:
         return []
     text = "; ".join(f"{url}: {why}" for url, why in away.items())
-    level = Level.PROBLEM if all_of_them else Level.WARNING
-    return [
-        Finding(
-            "nats.connection" if all_of_them else "nats.servers",
-            level,
-            "connection",
-            text,
-            IS_IT_THERE,
-            route=name,
-        )
-    ]
+    check, level = ("nats.connection", Level.PROBLEM) if all_of_them else ("nats.servers", Level.WARNING)
+    return [Finding(check, level, "connection", text, IS_IT_THERE, route=name)]
 
 
 async def _look(session: Session, config: Config, examined: Examined, visited: Visit, timeout: float) -> None:
