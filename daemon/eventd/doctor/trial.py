@@ -24,8 +24,8 @@ from ..jetstream.session import open_session
 from ..subjects import subject_of
 from .endpoints import endpoint_of
 from .model import Finding, Findings, Level, unmade
-from .nats import Examined
-from .visit import Connect, Visit, hint_of, text_of
+from .nats import GETTING_READY, Examined
+from .visit import Connect, Tree, Visit, hint_of, text_of
 
 AGENT = "eventd-doctor"
 TYPE = "doctor.test"
@@ -84,7 +84,7 @@ async def examine_trial(
     )
     connected = route is None or (bool(route.get("connected")) and route.get("state") in _SHIPPING)
     try:
-        sent = await anyio.to_thread.run_sync(_send, connect, name, connected, timeout)
+        sent = await anyio.to_thread.run_sync(_send, connect, name, connected or _is_new(route), timeout)
     except Unauthorised as error:
         why = f"not sent: we may not write as {name}: {error.message}"
         return [
@@ -102,7 +102,7 @@ async def examine_trial(
         Finding("trial.accepted", Level.OK, TITLE, f"on disk after {_ms(sent.accepted)}, as {name} {TYPE}"),
         _indexed(sent, timeout),
     ]
-    if not connected:
+    if sent.stored is None and not connected:
         text = "it waits in the outbox like all others, until the route ships again"
         findings.append(Finding("trial.stream", Level.NOTE, "in the stream", text))
     elif sent.stored is None:
@@ -117,6 +117,13 @@ async def examine_trial(
             await _in_stream(config, examined, visited, sent.stored, f"{name}:{sent.id}", timeout)
         )
     return findings
+
+
+def _is_new(route: Tree | None) -> bool:
+    """Whether a route only needs another moment."""
+    if route is None or float(route.get("unready_s") or 0.0) >= GETTING_READY:
+        return False
+    return bool(route.get("connected")) or not route.get("connects")
 
 
 def _is_harmless(examined: Examined, agent: str) -> bool:
