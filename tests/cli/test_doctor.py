@@ -68,7 +68,7 @@ def test_a_line_a_finding_the_remedy_below_and_what_it_comes_to_last() -> None:
         "",
         "1 problem, 1 warning (1 check ok, 1 note, 1 not made)",
         "`eventd doctor --fix` can, and asks before each:",
-        "  make it",
+        "  - make it",
     ]
 
 

@@ -173,3 +173,12 @@ def test_this_machine_needs_no_encryption(host: str) -> None:
 
     assert is_loopback(host)
     assert not is_loopback("nats.example.org")
+
+
+def test_what_cannot_be_told_of_a_server_is_told_once(
+    daemon_factory: DaemonFactory, nats_server: NatsServer
+) -> None:
+    """Not with each of its routes."""
+    daemon = daemon_factory(nats_server.url, agents={"bob": {"streamName": "bobs"}})
+    assert of(look_at(daemon), "nats.sync").route == "default"
+    assert of(look_at(daemon, agent="bob"), "nats.sync").route == "bob"

@@ -9,7 +9,7 @@ import pytest
 from doctor.patient import bad, config_of, look_at_route, of
 from eventd.config.settings import Config
 from eventd.doctor.model import Level
-from eventd.doctor.streams import Seen, examine_stream
+from eventd.doctor.streams import Seen, examine_stream, servers_of, too_many_copies
 from eventd.routes import Route, Server, StreamSettings
 from support.foreign import write
 from support.jetstream import STREAM, JetStream
@@ -173,8 +173,30 @@ def in_cluster(copies: int = 3, **change: Any) -> Info:
 def test_copies_in_a_cluster(info: Info, level: Level) -> None:
     """No leader, one copy only, a copy that is not up to date."""
     route = Route("*", Server(("nats://n1:4222",)), STREAM, "openclaw.events", StreamSettings(replicas=3))
-    seen = Seen(route, info, (2, 15, 0), clustered=True)
+    seen = Seen(route, info, (2, 15, 0), servers=3)
     assert of(examine_stream(seen), "stream.replicas").level is level
+
+
+@pytest.mark.parametrize(
+    ("info", "servers"),
+    [
+        ({}, 1),
+        ({"cluster": "C", "connect_urls": ["a:1", "b:1", "c:1"]}, 3),
+        ({"cluster": "C", "connect_urls": []}, None),  # no_advertise
+    ],
+)
+def test_the_size_of_a_cluster(info: Info, servers: int | None) -> None:
+    """As its servers tell clients, where they do."""
+    assert servers_of(info) == servers
+
+
+def test_more_copies_than_servers() -> None:
+    """Such a stream cannot be made."""
+    route = Route("*", Server(("nats://n1:4222",)), STREAM, "openclaw.events", StreamSettings(replicas=5))
+    found = too_many_copies(route, 3)
+    assert found is not None
+    assert (found.level, "3 run" in found.found) == (Level.PROBLEM, True)
+    assert too_many_copies(route, 5) is too_many_copies(route, None) is None
 
 
 def test_an_old_server_is_told_of_once() -> None:
@@ -182,7 +204,7 @@ def test_an_old_server_is_told_of_once() -> None:
     info = in_cluster()
     info["config"] = {key: value for key, value in info["config"].items() if not key.startswith("allow_")}
     route = Route("*", Server(("nats://n1:4222",)), STREAM, "openclaw.events")
-    found = examine_stream(Seen(route, info, (2, 9, 10), clustered=True))
+    found = examine_stream(Seen(route, info, (2, 9, 10), servers=3))
     assert "batches" in of(found, "nats.version").found
     assert not [f for f in found if "allow_atomic" in f.found]
     assert of(found, "stream.memory").level is Level.WARNING

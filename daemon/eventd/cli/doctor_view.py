@@ -47,7 +47,7 @@ def lines(findings: Sequence[Finding], *, colour: bool, can_fix: bool = False) -
             yield click.style(now, bold=True) if colour else now
         yield from _finding(finding, title, room, colour=colour)
     yield ""
-    yield from _summary(findings, colour=colour, can_fix=can_fix)
+    yield from _summary(findings, room, colour=colour, can_fix=can_fix)
 
 
 def _heading(finding: Finding) -> str:
@@ -63,7 +63,7 @@ def _finding(finding: Finding, width: int, room: int | None, *, colour: bool) ->
     below = " " * len(lead)
     first, *rest = _wrapped(neutral(finding.found), room, len(lead))
     if colour and shade:
-        lead = lead.replace(mark, click.style(mark, fg=shade, bold=finding.level > Level.OK), 1)
+        lead = lead.replace(mark, click.style(mark, fg=shade, bold=finding.level > Level.OK or None), 1)
     yield f"{lead}{first}"
     yield from (f"{below}{line}" for line in rest)
     if finding.remedy:
@@ -73,7 +73,7 @@ def _finding(finding: Finding, width: int, room: int | None, *, colour: bool) ->
             yield click.style(text, fg="cyan") if colour and finding.level > Level.NOTE else text
 
 
-def _summary(findings: Sequence[Finding], *, colour: bool, can_fix: bool) -> Iterator[str]:
+def _summary(findings: Sequence[Finding], room: int | None, *, colour: bool, can_fix: bool) -> Iterator[str]:
     """Say in a line what it comes to."""
     many = counts(findings)
     level = worst(findings)
@@ -87,7 +87,10 @@ def _summary(findings: Sequence[Finding], *, colour: bool, can_fix: bool) -> Ite
     fixes = list(dict.fromkeys(finding.fix.what for finding in findings if finding.fix))
     if can_fix and fixes:
         yield "`eventd doctor --fix` can, and asks before each:"
-        yield from (f"  {neutral(fix)}" for fix in fixes)
+        for fix in fixes:
+            first, *rest = _wrapped(neutral(fix), room, 4)
+            yield f"  - {first}"
+            yield from (f"    {line}" for line in rest)
 
 
 def _room() -> int | None:

@@ -17,7 +17,7 @@ from ..embedded.store import StoreFolder
 from ..errors import ConfigError, EmbeddedServerError, NatsError
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.reading import open_reader
-from ..jetstream.session import ApiError, NoResponders, Session, open_session
+from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session, open_session
 from ..jetstream.streams import STREAM_NOT_FOUND, matches, stream_info
 from ..routes import Route
 from .clock import clock_finding, now_ms, skew_of
@@ -26,10 +26,11 @@ from .endpoints import dial, endpoint_of
 from .model import Finding, Findings, Level, unmade
 from .overlap import others_of, overlap_findings
 from .repairs import Repairs
-from .streams import NEARLY_FULL, Seen, base_of, examine_stream, label
+from .streams import NEARLY_FULL, Seen, base_of, examine_stream, label, servers_of
 from .visit import Visit
 
 NOT_ENABLED = (10039, 10076)  # JetStream is off for the account, or for the server
+API_TIMEOUT = 5.0  # seconds for an answer of the JetStream API
 GETTING_READY = 10.0  # seconds that a route may take to be ready
 
 IS_IT_THERE = "is nats-server running there? `nats server ping`; and is url what it listens on?"
@@ -46,6 +47,7 @@ class Examined:
         reached: Whether its server let us in.
         stream: Its stream as it was found; None where it is missing or could not be looked at.
         missing: Whether it is known that the stream is not there.
+        looked: Whether everything could be looked at.
     """
 
     route: Route
@@ -53,6 +55,7 @@ class Examined:
     reached: bool = False
     stream: Seen | None = None
     missing: bool = False
+    looked: bool = False
 
     def takes(self, subject: str) -> bool | None:
         """Whether an event with this subject will be stored; None where that is not known."""
@@ -77,6 +80,7 @@ async def examine_route(config: Config, route: Route, visited: Visit, timeout: f
                 async with open_session(replace(endpoint, urls=there), route.name) as session:
                     examined.reached = True
                     await _look(session, config, examined, visited, timeout)
+                    examined.looked = True
     except TimeoutError:
         where = (
             "answers only partly" if examined.reached else f"{', '.join(route.server.urls)} does not answer"
@@ -93,13 +97,17 @@ async def examine_route(config: Config, route: Route, visited: Visit, timeout: f
         findings.append(
             Finding("nats.permissions", Level.PROBLEM, "permissions", str(error), error.hint, route=name)
         )
+    except RequestTimeout as error:
+        text = f"{error}: it is overloaded, or its cluster has no leader"
+        remedy = "most servers of a cluster have to run: `nats server report jetstream`"
+        findings.append(Finding("nats.jetstream", Level.PROBLEM, "JetStream", text, remedy, route=name))
     except NatsError as error:
         level = Level.WARNING if examined.reached else Level.PROBLEM
         findings.append(Finding(check, level, title, str(error), _way_in(error), route=name))
     if route.server.embedded and visited.welcome is not None:
         store = StoreFolder(config.embedded_store)
         findings.append(await anyio.to_thread.run_sync(embedded_sync, store.config, name))
-    elif not route.server.embedded:
+    elif examined.reached and not route.server.embedded:
         findings.append(foreign_sync(config.outbox, name))
     told = visited.routes().get(name)
     if told is not None:
@@ -147,15 +155,15 @@ async def _look(session: Session, config: Config, examined: Examined, visited: V
         )
         return
     received = time.time()
-    clustered = bool(session.server_info.get("cluster"))
+    servers = servers_of(session.server_info)
     if not examined.missing:
-        examined.stream = Seen(route, info, session.server_version, clustered)
+        examined.stream = Seen(route, info, session.server_version, servers)
         findings += examine_stream(examined.stream)
         findings.append(clock_finding(skew_of(info, sent, received), name))
         findings.append(await _newest(session, examined.stream))
         if any(matches(taken, f"{base_of(route)}.>") for taken in examined.stream.subjects):
             return  # whoever takes all shares with nobody
-    overlap = await others_of(session, config.routes, route, clustered=clustered)
+    overlap = await others_of(session, config.routes, route, servers)
     findings += overlap_findings(overlap, Repairs(config, route, visited, timeout), missing=examined.missing)
 
 
@@ -204,7 +212,7 @@ async def _jetstream(session: Session, route: Route, findings: Findings) -> bool
     if route.shared_account:
         return True  # such a login may only ask about its own stream, and does so next
     try:
-        account = await session.api("INFO")
+        account = await session.api("INFO", timeout=API_TIMEOUT)
     except PermissionMissing:
         return True  # the daemon does not need this one
     except NoResponders:
@@ -298,7 +306,7 @@ def _told(told: Mapping[str, Any], examined: Examined) -> Findings:
     if repairs := told.get("repairs"):
         text = f"the server had lost what it had acknowledged; eventd repaired it (times: {repairs})"
         findings.append(Finding(check, Level.NOTE, title, text, route=name))
-    if examined.stream is None:  # else we have seen ourselves what these say
+    if not examined.looked:  # else we have seen ourselves what these say
         findings += [
             Finding(check, Level.NOTE, title, str(note), route=name) for note in told.get("notes") or ()
         ]

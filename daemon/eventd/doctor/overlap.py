@@ -10,7 +10,7 @@ from ..jetstream.streams import METADATA_KEY, matches, stream_info, streams_for_
 from ..routes import Route, Routes, same_account
 from .model import Finding, Findings, Level, unmade
 from .repairs import Repairs
-from .streams import base_of, label, lists_agents
+from .streams import base_of, label, lists_agents, too_many_copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,20 @@ class Overlap:
 
     Attributes:
         denied: Why they are not known, where the login may not ask.
-        clustered: Whether the server is one of a cluster.
+        servers: How many there are in the server's cluster, as `servers_of` has it.
     """
 
     others: Sequence[Other] = ()
     denied: str = ""
-    clustered: bool = False
+    servers: int | None = 1
 
 
-async def others_of(session: Session, routes: Routes, route: Route, *, clustered: bool) -> Overlap:
+async def others_of(session: Session, routes: Routes, route: Route, servers: int | None) -> Overlap:
     """Ask the server which streams take (part of) a route's subjects."""
     wide = f"{base_of(route)}.>"
     if route.shared_account:
         text = "this login may not ask which streams there are; the administrator's may"
-        return Overlap(denied=text, clustered=clustered)
+        return Overlap(denied=text, servers=servers)
     found = []
     try:
         for name in await streams_for_subject(session, wide):
@@ -56,8 +56,8 @@ async def others_of(session: Session, routes: Routes, route: Route, *, clustered
                 info = await stream_info(session, name)
                 found.append(_other(name, info["config"], wide, routes, route))
     except PermissionMissing as error:
-        return Overlap(denied=str(error), clustered=clustered)
-    return Overlap(found, clustered=clustered)
+        return Overlap(denied=str(error), servers=servers)
+    return Overlap(found, servers=servers)
 
 
 def _other(name: str, config: Mapping[str, Any], wide: str, routes: Routes, route: Route) -> Other:
@@ -82,14 +82,8 @@ def overlap_findings(overlap: Overlap, repairs: Repairs, *, missing: bool) -> Fi
     findings: Findings = []
     if overlap.denied:
         findings.append(unmade("stream.overlap", "overlap", overlap.denied, route=name))
-    if missing and route.settings.replicas > 1 and not overlap.clustered:
-        findings.append(
-            Finding(
-                "stream.replicas", Level.PROBLEM, "copies",
-                f"{route.settings.replicas} are configured; this server, in no cluster, makes no such stream",
-                "set stream.replicas: 1, or name the servers of a cluster", route=name,
-            )
-        )  # fmt: skip
+    if missing and (too_many := too_many_copies(route, overlap.servers)) is not None:
+        findings.append(too_many)
     around = next((o for o in overlap.others if any(matches(p, wide) for p in o.subjects)), None)
     if around is not None:
         return [*findings, _inside(repairs, around, wide)]

@@ -1,7 +1,7 @@
 """Runs all checks: what can wait for others at the same time, each within its deadline."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +84,7 @@ class Doctor:
         told: Findings = []
         await _collect(told, "daemon.health", lambda: examine_daemon(visited))
         await _collect(told, "events.context", lambda: examine_reading(visited, self._connect, wish.agent))
-        found = [finding for examined in routes for finding in examined.findings]
+        found = list(_once_per_server(routes))
         daemon += health(visited, [*daemon, *told, *found, *others])
         trial = await self._trial(config, routes, visited)
         service: Findings = []
@@ -134,6 +134,18 @@ class Doctor:
 
 def _place(finding: Finding) -> str:
     return "route" if finding.route else finding.group
+
+
+def _once_per_server(routes: Sequence[Examined]) -> Iterator[Finding]:
+    """Yield the findings of routes; what cannot be told of a server is told with its first route alone."""
+    told: set[tuple[str, ...]] = set()
+    for examined in routes:
+        urls = examined.route.server.urls
+        for finding in examined.findings:
+            if finding.check != "nats.sync" or urls not in told:
+                yield finding
+        if examined.reached:
+            told.add(urls)
 
 
 def _files(config: Config, visited: Visit) -> Findings:

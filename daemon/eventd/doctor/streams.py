@@ -19,6 +19,7 @@ from ..units import format_duration
 from .model import Finding, Findings, Level
 
 NEARLY_FULL = 90  # percent of a stream's limit
+FOR_THREE = 3  # servers; fewer cannot outvote one that is away, so that more copies would gain nothing
 
 Tree = Mapping[str, Any]
 
@@ -30,13 +31,13 @@ class Seen:
     Attributes:
         info: The answer to `STREAM.INFO`.
         version: Of the server.
-        clustered: Whether the server is one of a cluster.
+        servers: How many there are in its cluster, from `servers_of`.
     """
 
     route: Route
     info: Tree
     version: Version
-    clustered: bool = False
+    servers: int | None = 1
 
     @property
     def config(self) -> Tree:
@@ -261,19 +262,33 @@ def _room(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def servers_of(info: Tree) -> int | None:
+    """Return how many servers run, by the INFO of one; 1 without a cluster, None where it hides them."""
+    return len(set(info.get("connect_urls") or ())) or None if info.get("cluster") else 1
+
+
+def too_many_copies(route: Route, servers: int | None) -> Finding | None:
+    """Return the finding where more copies of a stream are configured than servers run to have them."""
+    wanted = route.settings.replicas
+    if servers is None or wanted <= servers:
+        return None
+    there = "is in no cluster" if servers == 1 else f"is in a cluster of which {servers} run"
+    return Finding(
+        "stream.replicas", Level.PROBLEM, "copies",
+        f"{wanted} are configured, and this server {there}: such a stream cannot be made",
+        "set stream.replicas to 1, or as high as there are servers", route=label(route),
+    )  # fmt: skip
+
+
 def _replicas(seen: Seen) -> Iterator[Finding]:
     """Look at the copies of a stream in a cluster."""
     check, title = "stream.replicas", "copies"
     cluster = seen.info.get("cluster") or {}
     peers = list(cluster.get("replicas") or ())
     copies = int(seen.config.get("num_replicas") or 1)
-    if not seen.clustered:
-        if seen.route.settings.replicas > 1:
-            yield _finding(
-                seen, check, Level.PROBLEM, title,
-                f"{seen.route.settings.replicas} are configured, and this server is in no cluster",
-                "set stream.replicas: 1, or name the servers of a cluster",
-            )  # fmt: skip
+    if seen.servers == 1:
+        if (too_many := too_many_copies(seen.route, seen.servers)) is not None:
+            yield too_many
         return
     away = [str(peer.get("name")) for peer in peers if peer.get("offline") or not peer.get("current")]
     if not cluster.get("leader"):
@@ -286,7 +301,7 @@ def _replicas(seen: Seen) -> Iterator[Finding]:
         yield _finding(
             seen, check, Level.WARNING, title, text, "`nats server report jetstream` says what is with them"
         )
-    elif copies == 1:
+    elif copies == 1 and (seen.servers or FOR_THREE) >= FOR_THREE:
         yield _finding(
             seen, check, Level.WARNING, title,
             "1, in a cluster: while its server is away nothing can be stored, and with its disk all is lost",
