@@ -3,6 +3,7 @@
 import pytest
 
 from doctor.patient import look_at, of
+from eventd.doctor.clock import now_ms
 from eventd.doctor.model import Level
 from eventd.doctor.trial import AGENT, TEXT, TYPE
 from eventd_ipc.blocking import connect
@@ -12,7 +13,7 @@ from support.daemon import Daemon, DaemonFactory
 from support.jetstream import STREAM, JetStream
 from support.nats import NatsServer
 
-HOUR = 3_600_000
+HOUR, DAY = 3_600_000, 86_400_000  # ms
 
 
 def test_it_comes_through_and_can_be_told(daemon: Daemon, nats_server: NatsServer) -> None:
@@ -29,14 +30,17 @@ def test_it_comes_through_and_can_be_told(daemon: Daemon, nats_server: NatsServe
 
 def test_it_disturbs_no_agent(daemon: Daemon) -> None:
     """Neither a search nor a context shows it, not even that of the agent as which it was sent."""
+    asked = message_in(Run("agent:main:x"), "When is the deadline?")
+    asked.timestamp = now_ms() - 3 * DAY
     with connect("main", socket=daemon.socket) as client:
-        client.emit(message_in(Run("agent:main:x"), "When is the deadline?"))
-        look_at(daemon, agent="main", test_event=True)
-        look_at(daemon, test_event=True)
+        client.emit(asked)
+        before = client.context(query="test event of eventd doctor")["text"]
+        assert "deadline" in before
+        for agent in ("main", "main", None):
+            assert of(look_at(daemon, agent=agent, test_event=True), "trial.index").level is Level.OK
         assert not client.recall("a test event of eventd doctor, it means nothing")["hits"]
-        text = client.context(query="test event of eventd doctor")["text"]
-        assert "deadline" in text
-        assert "doctor" not in text
+        after = client.context(query="test event of eventd doctor")["text"]
+    assert after.replace("3 events", "1 event") == before  # what was recent three days ago still is
 
 
 def test_no_test_event_is_sent_where_none_is_wanted(daemon: Daemon, nats_server: NatsServer) -> None:
@@ -88,8 +92,6 @@ def test_an_intake_that_is_closed_says_why(daemon_factory: DaemonFactory, nats_s
 
 def test_events_from_the_future_are_found(daemon: Daemon) -> None:
     """A clock that is wrong on a writer's machine makes its events the newest for that long."""
-    from eventd.doctor.clock import now_ms
-
     for ahead, level in ((0, Level.OK), (HOUR, Level.WARNING)):
         with connect("main", socket=daemon.socket) as client:
             client.emit(Event("note", timestamp=now_ms() + ahead))

@@ -43,8 +43,9 @@ Exit codes:
   1  a warning or a problem; `level` of --json says which
   2  the command line is wrong
 
-It sends one small event, of agent `eventd-doctor` (or --agent) and type `doctor.test`, `secret`, so that it
-is found by no search and read by nobody else. A stream that lists its agents gets that one, too.
+It sends one small event, of agent `eventd-doctor` (or --agent) and type `doctor.test`, `secret`: no search
+finds it, and nobody else reads it. An agent's context stays as it is, but for the number of events. A stream
+of eventd's that lists its agents gets that one, too.
 """
 
 
