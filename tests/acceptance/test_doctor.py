@@ -95,6 +95,10 @@ def test_everything_that_is_broken_is_named_and_what_can_be_mended_is(
     code, document = doctor(daemon, "--agent", "main")
     assert bad(document)[("nats.connection", "default")] == "problem"
     assert {f["check"]: f["level"] for f in document["findings"]}["trial.accepted"] == "ok"
+    daemon.pause()
+    _, document = doctor(daemon, "--timeout", "1s")
+    assert bad(document)[("daemon.answers", None)] == "problem"
+    assert "within" in next(f["found"] for f in document["findings"] if f["check"] == "daemon.answers")
     daemon.kill()
     code, document = doctor(daemon)
     found = bad(document)

@@ -1,5 +1,6 @@
 """Fixtures: real daemons, with something about them that doctor has to find."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,22 @@ def daemon_factory(short_tmp: Path) -> Iterator[DaemonFactory]:
 
 @pytest.fixture
 def daemon(daemon_factory: DaemonFactory, nats_server: NatsServer) -> Daemon:
-    """A started daemon that ships to a real server, with its stream made."""
-    daemon = daemon_factory(nats_server.url)
+    """A started daemon that ships to a real server, with its stream made; to be broken."""
+    return ready(daemon_factory(nats_server.url))
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[tuple[Daemon, NatsServer]]:
+    """The same for all tests of a file, who leave it as it is, with its server."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ev", dir="/tmp") as folder,
+        NatsServer(Path(folder) / "nats") as server,
+        Daemon(Path(folder) / "d", {"url": server.url}) as daemon,
+    ):
+        yield ready(daemon), server
+        assert "Traceback" not in daemon.log_text, daemon.log_text
+
+
+def ready(daemon: Daemon) -> Daemon:
     daemon.wait_for(lambda status: status["routes"][0]["state"] == "idle", what="it is ready")
     return daemon

@@ -13,7 +13,7 @@ from eventd.doctor.model import Finding, Findings, Level
 from eventd.doctor.nats import Examined, examine_route
 from eventd.doctor.runner import Doctor, Wish
 from eventd.doctor.service import Candidate
-from eventd.doctor.visit import Visit
+from eventd.doctor.visit import Visit, visit
 from eventd_ipc.blocking import Client, connect
 from support.daemon import Daemon
 
@@ -38,6 +38,11 @@ def look_at(
 
     wish = Wish(daemon.folder / "config.yml", daemon.socket, agent, test_event, timeout)
     return anyio.run(Doctor(wish, reach, nowhere).examine)
+
+
+def visit_to(daemon: Daemon) -> Visit:
+    """Return what the daemon says of itself now."""
+    return visit(lambda name: connect(name or "main", socket=daemon.socket, timeout=ANSWER, patience=0))
 
 
 def config_of(folder: Path, **settings: Any) -> Config:

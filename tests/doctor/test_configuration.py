@@ -2,14 +2,18 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from doctor.patient import look_at, of
+from doctor.patient import all_text, look_at, of, visit_to
+from eventd.doctor.access import examine_access
 from eventd.doctor.configuration import examine_config
 from eventd.doctor.model import Level
 from eventd.doctor.visit import Visit
 from support.daemon import Daemon
+from support.nats import NatsServer
 from support.users import FIRST_USER, only_root, run_as
 
 AWAY = Visit()
@@ -21,12 +25,19 @@ def write(folder: Path, **settings: Any) -> Path:
     return file
 
 
-def change(daemon: Daemon, **settings: Any) -> None:
-    """Change the config file behind the daemon's back."""
+Standing = tuple[Daemon, NatsServer]
+
+
+@contextmanager
+def changed(daemon: Daemon, **settings: Any) -> Iterator[Path]:
+    """Change the config file behind the daemon's back, for a while."""
     config = daemon.folder / "config.yml"
-    document = json.loads(config.read_text())
+    before = config.read_text()
+    document = json.loads(before)
     document["gateway"]["eventStore"] |= settings
     config.write_text(json.dumps(document))
+    yield config
+    config.write_text(before)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -56,17 +67,33 @@ def test_what_is_switched_off(tmp_path: Path) -> None:
     assert (of(one, "config.enabled").level, "ann" in of(one, "config.enabled").found) == (Level.NOTE, True)
 
 
-def test_a_running_daemon_with_another_configuration_than_the_file(daemon: Daemon) -> None:
+def test_a_running_daemon_with_another_configuration_than_the_file(standing: Standing) -> None:
     """It is named what differs; the daemon that goes by the file is well."""
+    daemon, _ = standing
     assert of(look_at(daemon), "config.in_force").level is Level.OK
-    change(daemon, agents={"bob": {"streamName": "bobs"}})
-    found = of(look_at(daemon), "config.in_force")
+    visited = visit_to(daemon)
+    with changed(daemon, agents={"bob": {"streamName": "bobs"}}, subjectPrefix="other") as config:
+        found = of(examine_config(config, visited).findings, "config.in_force")
     assert (found.level, "no route bob" in found.found) == (Level.WARNING, True)
+    assert "default has the prefix openclaw.events there" in found.found
 
 
-def test_another_file_than_the_daemons(daemon: Daemon, tmp_path: Path) -> None:
+def test_rules_that_the_daemon_does_not_go_by(standing: Standing) -> None:
+    """The worst of all differences between the two."""
+    daemon, _ = standing
+    visited = visit_to(daemon)
+    with changed(daemon, agents={"ann": {"token": "for-nobody-to-see"}}) as config:
+        loaded = examine_config(config, visited)
+    assert loaded.config is not None
+    findings = examine_access(loaded.config, visited)
+    assert of(findings, "access.rules").level is Level.PROBLEM
+    assert "for-nobody-to-see" not in all_text(findings)
+
+
+def test_another_file_than_the_daemons(standing: Standing, tmp_path: Path) -> None:
     """The one that was named is looked at, and the difference told; unnamed, it is the daemon's."""
-    visited = Visit(status=daemon.status())
+    daemon, _ = standing
+    visited = visit_to(daemon)
     found = of(examine_config(write(tmp_path), visited).findings, "config.in_force")
     assert (found.level, str(daemon.folder) in found.found) == (Level.WARNING, True)
     loaded = examine_config(None, visited)
@@ -74,15 +101,15 @@ def test_another_file_than_the_daemons(daemon: Daemon, tmp_path: Path) -> None:
     assert loaded.config.source == daemon.folder / "config.yml"
 
 
-def test_a_file_that_only_the_daemon_can_use_is_not_its_trouble(daemon: Daemon) -> None:
+def test_a_file_that_only_the_daemon_can_use_is_not_its_trouble(standing: Standing) -> None:
     """Its environment has what ours lacks; but one that was broken since it started is."""
-    config = daemon.folder / "config.yml"
-    started = daemon.status()["started_at"]
-    change(daemon, passwordFile="/nowhere", user="main")
-    os.utime(config, ns=((started - 60_000) * 1_000_000,) * 2)
-    assert not of(look_at(daemon), "config.loads").made
-    os.utime(config, ns=((started + 60_000) * 1_000_000,) * 2)
-    assert of(look_at(daemon), "config.loads").level is Level.PROBLEM
+    visited = visit_to(standing[0])
+    started = visited.status["started_at"]
+    with changed(standing[0], passwordFile="/nowhere", user="main") as config:
+        os.utime(config, ns=((started - 60_000) * 1_000_000,) * 2)
+        assert not of(examine_config(config, visited).findings, "config.loads").made
+        os.utime(config, ns=((started + 60_000) * 1_000_000,) * 2)
+        assert of(examine_config(config, visited).findings, "config.loads").level is Level.PROBLEM
 
 
 @only_root

@@ -134,14 +134,16 @@ def test_every_route_is_looked_at_and_one_does_not_hide_another(
     """Each with its own server; and what the daemon says of it stands beside."""
     away = {"url": f"nats://127.0.0.1:{free_port()}", "streamName": "bobs"}
     daemon = daemon_factory(nats_server.url, agents={"bob": away, "eve": {"streamName": "eves"}})
-    daemon.wait_for(lambda status: status["routes"][2]["connected"], what="the others are ready")
+    daemon.wait_for(lambda status: status["routes"][2]["state"] == "idle", what="eve's route is ready")
     findings = look_at(daemon)
     connections = {f.route: f.level for f in findings if f.check == "nats.connection"}
     assert connections == {"default": Level.OK, "bob": Level.PROBLEM, "eve": Level.OK}
     assert "nor have we" in of(findings, "nats.daemon", "bob").found
     assert of(findings, "nats.daemon", "eve").level is Level.OK
-    alone = look_at(daemon, agent="bob")
-    assert {f.route for f in alone if f.route} == {"bob"}
+    assert of(findings, "nats.sync").route == "default"  # of one server it is told once
+    alone = look_at(daemon, agent="eve")
+    assert {f.route for f in alone if f.route} == {"eve"}
+    assert of(alone, "nats.sync").route == "eve"
 
 
 def test_a_stall_is_told_with_the_daemons_own_reason(
@@ -173,12 +175,3 @@ def test_this_machine_needs_no_encryption(host: str) -> None:
 
     assert is_loopback(host)
     assert not is_loopback("nats.example.org")
-
-
-def test_what_cannot_be_told_of_a_server_is_told_once(
-    daemon_factory: DaemonFactory, nats_server: NatsServer
-) -> None:
-    """Not with each of its routes."""
-    daemon = daemon_factory(nats_server.url, agents={"bob": {"streamName": "bobs"}})
-    assert of(look_at(daemon), "nats.sync").route == "default"
-    assert of(look_at(daemon, agent="bob"), "nats.sync").route == "bob"
