@@ -20,7 +20,7 @@ LAYERS = [
     ["cli"],
     ["app"],
     ["applying"],
-    ["status", "deadletters"],
+    ["status", "deadletters", "doctor"],
     ["reload"],
     ["metrics"],
     ["reading"],

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "config": "Check the config file, or show what is in effect.",
     "emit": "Store an event, or many from standard input.",
     "status": "Show how the daemon is.",
+    "doctor": "Look at everything between agents and their streams, and say what to do.",
     "metrics": "Print the daemon's metrics in the text format of Prometheus.",
     "tail": "Show the last events, and new ones as they come.",
     "query": "Show the events that meet conditions.",

@@ -25,10 +25,12 @@ class Place:
     Attributes:
         config: The config file that was named, if any.
         socket: The socket that was named, if any.
+        timeout: Seconds for each answer of the daemon; as the client has it when absent.
     """
 
     config: Path | None = None
     socket: Path | None = None
+    timeout: float | None = None
 
     def load_config(self, source: Path | None = None) -> "Config":
         """Return the configuration that is in effect.
@@ -82,14 +84,14 @@ class Place:
         from eventd_ipc.errors import NotRunning
 
         if self.socket is None and self.config is not None:
-            return _connect(agent, token, self.load_config().socket.path)
+            return self._connect(agent, token, self.load_config().socket.path)
         try:
-            return _connect(agent, token, self.socket)
+            return self._connect(agent, token, self.socket)
         except NotRunning:
             socket = None if self.socket is not None else self._configured_socket()
             if socket is None:
                 raise
-        return _connect(agent, token, socket)
+        return self._connect(agent, token, socket)
 
     def _reach_as_admin(self, agent: str | None) -> "Client | None":
         """Connect with the administrator's token, if it can be read and the daemon that is there takes it.
@@ -116,7 +118,7 @@ class Place:
                 if socket.stat().st_uid != owner:
                     return None
                 with contextlib.suppress(NotRunning):  # left behind; the next one answers
-                    return _connect(agent, token, socket)
+                    return self._connect(agent, token, socket)
         except (EventdError, OSError, Unauthorised):
             pass
         return None
@@ -128,9 +130,14 @@ class Place:
             return self.load_config().socket.path
         return None
 
+    def _connect(self, agent: str | None, token: str | None, socket: Path | None) -> "Client":
+        from eventd_ipc.blocking import TIMEOUT, connect
 
-def _connect(agent: str | None, token: str | None, socket: Path | None) -> "Client":
-    from eventd_ipc.blocking import connect
-
-    name = agent or os.environ.get(AGENT_VARIABLE) or DEFAULT_AGENT
-    return connect(name, socket=socket, token=token, client=f"eventd-cli/{__version__}", patience=0.0)
+        return connect(
+            agent or os.environ.get(AGENT_VARIABLE) or DEFAULT_AGENT,
+            socket=socket,
+            token=token,
+            client=f"eventd-cli/{__version__}",
+            timeout=self.timeout or TIMEOUT,
+            patience=0.0,
+        )

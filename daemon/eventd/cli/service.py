@@ -71,7 +71,7 @@ def install(place: Place, is_system: bool | None, dry_run: bool) -> None:
 
     A second time, it changes only what is not as it has to be.
     """
-    installation = _installation(place, is_system)
+    installation = installation_for(place, is_system)
     outdated = [file for file in installation.files if not file.is_current()]
     for file in outdated:
         print_line(f"{'replace' if file.path.exists() else 'write'} {file.path}")
@@ -90,7 +90,7 @@ def install(place: Place, is_system: bool | None, dry_run: bool) -> None:
 @click.pass_obj
 def uninstall(place: Place, is_system: bool | None, dry_run: bool) -> None:
     """Stop the service and remove its unit files. Events and configuration stay where they are."""
-    installation = _installation(place, is_system)
+    installation = installation_for(place, is_system)
     present = [file for file in installation.files if file.path.exists()]
     if not present:
         notice("nothing is installed")
@@ -111,7 +111,7 @@ def status(place: Place, is_system: bool | None) -> ExitCode:
 
     Fails where something is missing or it does not run. `eventd status` tells how the daemon is.
     """
-    installation = _installation(place, is_system)
+    installation = installation_for(place, is_system)
     for file in installation.files:
         state = "current" if file.is_current() else "other" if file.path.exists() else "missing"
         print_line(f"{state:8} {file.path}")
@@ -121,7 +121,12 @@ def status(place: Place, is_system: bool | None) -> ExitCode:
     return ExitCode.OK if is_running and is_installed else ExitCode.FAILED
 
 
-def _installation(place: Place, is_system: bool | None) -> "Installation":
+def installation_for(place: Place, is_system: bool | None) -> "Installation":
+    """Return what `install` would install here.
+
+    Raises:
+        ServiceError: It cannot be installed so.
+    """
     from ..service.installation import Form, for_launchd, for_systemd
 
     form = Form.SYSTEM if (os.geteuid() == 0 if is_system is None else is_system) else Form.USER

@@ -88,12 +88,16 @@ class StoreFolder:
         except (OSError, UnicodeDecodeError):
             return "unknown"
 
+    def last_port(self) -> int:
+        """Return the port that was chosen last; 0 where none is known."""
+        try:
+            return int(self._port.read_text())
+        except (OSError, ValueError):
+            return 0
+
     def choose_port(self) -> int:
         """Return the port of last time if it is free, else one that is, and remember it."""
-        try:
-            last = int(self._port.read_text())
-        except (OSError, ValueError):
-            last = 0
+        last = self.last_port()
         port = (_free_port(last) if 0 < last < 65536 else None) or _free_port(0)
         if port is None:
             raise EmbeddedServerError("no port of 127.0.0.1 is free")

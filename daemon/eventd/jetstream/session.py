@@ -87,6 +87,11 @@ class Session:
         return (int(match[1]), int(match[2]), int(match[3])) if match else (0, 0, 0)
 
     @property
+    def server_info(self) -> Mapping[str, Any]:
+        """What the server said about itself when it greeted us (INFO)."""
+        return dict(self._client._server_info)
+
+    @property
     def max_payload(self) -> int:
         """Largest message in bytes, headers included, that the server takes."""
         return self._client.max_payload

@@ -169,7 +169,7 @@ async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> S
         if error.err_code != STREAM_NOT_FOUND:
             raise
         return await _create(session, route, subjects)
-    stream = _describe(session, route, info)
+    stream = describe(session, route, info)
     if stream.changeable:
         return await _adapt(session, route, stream, subjects)
     missing = _not_taken(stream, subjects.needed)
@@ -231,7 +231,7 @@ async def _create(session: Session, route: Route, subjects: Subjects) -> Stream 
         "made the stream %s", route.stream,
         extra={"action": "stream_created", "stream": route.stream},
     )  # fmt: skip
-    return _describe(session, route, info)
+    return describe(session, route, info)
 
 
 async def _resolve_overlap(
@@ -243,10 +243,10 @@ async def _resolve_overlap(
         raise cause
     if await _take_over(session, route, subjects):
         return await _create(session, route, subjects)
-    owner = _describe(session, route, await stream_info(session, in_the_way[0]))
+    owner = describe(session, route, await stream_info(session, in_the_way[0]))
     if not _not_taken(owner, subjects.wanted) and not set(owner.subjects) & set(subjects.wanted):
         if owner.ours:  # a wide stream of ours around us: make it list its agents
-            await _narrow(session, owner, keep_out=subjects.wanted)
+            await narrow(session, owner, keep_out=subjects.wanted)
             return await _create(session, route, subjects)
         owner.notes.append(
             f"events of route {route.name} go to stream {owner.name}: its subjects include theirs, so "
@@ -278,12 +278,12 @@ async def _take_over(session: Session, route: Route, subjects: Subjects) -> bool
         for name in await streams_for_subject(session, pattern):
             if name == route.stream or name not in subjects.known:
                 continue
-            owner = _describe(session, route, await stream_info(session, name))
+            owner = describe(session, route, await stream_info(session, name))
             if not owner.ours:
                 continue
             taken = True
             if pattern not in owner.subjects:  # among all that is below a prefix
-                await _narrow(session, owner, keep_out=(pattern,))
+                await narrow(session, owner, keep_out=(pattern,))
                 continue
             left = [other for other in owner.subjects if other != pattern] or [_unused(name)]
             await session.api(f"STREAM.UPDATE.{name}", owner.config | {"subjects": left})
@@ -307,7 +307,7 @@ async def _taken_elsewhere(
         for name in await streams_for_subject(session, pattern):
             if name == own:
                 continue
-            stream = _describe(session, route, await stream_info(session, name))
+            stream = describe(session, route, await stream_info(session, name))
             if not _not_taken(stream, [pattern]):
                 elsewhere[pattern] = stream
     return elsewhere
@@ -333,12 +333,12 @@ def _unused(stream: str) -> str:
     return f"eventd.unused.{encode_token(stream)}"
 
 
-async def _narrow(session: Session, stream: Stream, keep_out: Sequence[str]) -> None:
-    """Replace the wide patterns of a stream of ours by one per agent that it already holds."""
+async def narrow(session: Session, stream: Stream, keep_out: Sequence[str], also: Iterable[str] = ()) -> None:
+    """Replace the wide patterns of a stream by one per agent that it already holds, and those in `also`."""
     wide = [p for p in stream.subjects if any(matches(p, s) for s in keep_out)]
     answer = await session.api(f"STREAM.INFO.{stream.name}", {"subjects_filter": ">"})
     held = (answer.get("state") or {}).get("subjects") or {}
-    narrow = [p for p in stream.subjects if p not in wide]
+    narrow = list(dict.fromkeys([p for p in stream.subjects if p not in wide] + list(also)))
     for pattern in wide:
         depth = len(pattern.split(".")) - 1
         for subject in held:
@@ -393,14 +393,15 @@ async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subje
         "changed %s of stream %s", ", ".join(sorted(change)), stream.name,
         extra={"action": "stream_updated", "stream": stream.name, "changed": sorted(change)},
     )  # fmt: skip
-    return _describe(session, route, info)
+    return describe(session, route, info)
 
 
 def _not_taken(stream: Stream, patterns: Iterable[str]) -> list[str]:
     return [p for p in patterns if not any(matches(taken, p) for taken in stream.subjects)]
 
 
-def _describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
+def describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
+    """Return what JetStream's description of a stream means for a route."""
     config: dict[str, Any] = info["config"]
     state: dict[str, Any] = info["state"]
     ours = METADATA_KEY in (config.get("metadata") or {})
