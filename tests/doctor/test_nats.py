@@ -150,7 +150,7 @@ def test_a_stall_is_told_with_the_daemons_own_reason(
     daemon_factory: DaemonFactory, nats_server: NatsServer
 ) -> None:
     """A stream that takes none of the subjects, and is not ours to change."""
-    JetStream(nats_server.url).make(subject="other.>")
+    JetStream(nats_server.url).make("openclaw-events", "other.>")
     daemon = daemon_factory(nats_server.url)
     _emit(daemon)
     daemon.wait_for(lambda status: status["routes"][0]["state"] == "stalled", what="it stalls")

@@ -66,7 +66,7 @@ def test_a_stream_that_nobody_names_is_told(nats_server: NatsServer, tmp_path: P
     """It takes a part of what the default route publishes."""
     streams = JetStream(nats_server.url)
     streams.make("odd", "openclaw.events.odd.>")
-    streams.make(subject="openclaw.events.main.>")
+    streams.make("openclaw-events", "openclaw.events.main.>")
     found = of(look_at_route(config_of(tmp_path, url=nats_server.url)).findings, "stream.overlap")
     assert (found.level, "stream odd, which no route names" in found.found) == (Level.WARNING, True), found
 

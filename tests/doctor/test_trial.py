@@ -57,7 +57,7 @@ def test_no_test_event_is_sent_where_none_is_wanted(standing: Standing) -> None:
 
 def test_it_never_becomes_a_dead_letter(daemon_factory: DaemonFactory, nats_server: NatsServer) -> None:
     """A foreign stream that lists its agents would refuse it: it is not sent, or as one of these."""
-    JetStream(nats_server.url).make(subject="openclaw.events.main.>")
+    JetStream(nats_server.url).make("openclaw-events", "openclaw.events.main.>")
     daemon = daemon_factory(nats_server.url)
     found = of(look_at(daemon, test_event=True), "trial.accepted")
     assert (found.made, "--agent NAME" in found.remedy) == (False, True)
