@@ -20,6 +20,7 @@ LAYERS = [
     ["cli"],
     ["app"],
     ["status", "deadletters"],
+    ["health"],
     ["metrics"],
     ["reading"],
     ["server"],
@@ -32,7 +33,7 @@ LAYERS = [
     ["config"],
     ["routes", "subjects", "events"],
     ["logs"],
-    ["secret", "paths", "units", "nkey"],
+    ["secret", "paths", "units", "nkey", "rate"],
     ["errors", "__init__"],
 ]
 

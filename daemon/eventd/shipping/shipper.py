@@ -29,6 +29,7 @@ from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
 from ..jetstream.streams import Stream, StreamUnfit, Subjects, ensure_stream, is_older
 from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
+from ..rate import Rate
 from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
 from .reconcile import Repair, find_in, now_ms, reconcile, reopen
@@ -69,6 +70,8 @@ class ShipperStatus:
     mode: str = ""
     notes: tuple[str, ...] = ()
     shipped: int = 0
+    settled: int = 0
+    """Rows behind the watermark: shipped, found to be stored already, or dead."""
     batches: int = 0
     repeated: int = 0
     dead: int = 0
@@ -77,6 +80,9 @@ class ShipperStatus:
     lost_by_server: int = 0
     """Acknowledged messages that the server lost and that were no longer retained here."""
     last_ack_at: int | None = None
+    shipping: Rate = field(default_factory=Rate)
+    settling: Rate = field(default_factory=Rate)
+    dying: Rate = field(default_factory=Rate)
 
 
 class Shipper:
@@ -378,9 +384,14 @@ class Shipper:
         if fresh and not result.elsewhere:
             self._stream_seq = self._end = fresh[-1].stream_seq + fresh[-1].count - 1
         status = self.status
-        status.shipped += sum(stored.count for stored in fresh)
+        shipped = sum(stored.count for stored in fresh)
+        status.shipped += shipped
+        status.shipping.count(shipped)
+        status.settled += result.done
+        status.settling.count(result.done)
         status.repeated += sum(stored.count for stored in result.stored if stored.repeated)
         status.dead += len(deaths)
+        status.dying.count(len(deaths))
         status.batches += 1
         status.last_ack_at = now_ms()
         for death in deaths:
