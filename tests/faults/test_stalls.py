@@ -7,23 +7,19 @@ daemon, where the way to notice is the same.
 import json
 import os
 import signal
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eventd_ipc.blocking import connect
-from eventd_ipc.codec import NEED_DATA, FrameDecoder, decode_reply, encode
-from eventd_ipc.messages import PROTOCOL, Credit, Hello, StoredEvent, Tail
-from support.daemon import Daemon, DaemonFactory
+from support.daemon import DaemonFactory
 from support.jetstream import JetStream
 from support.load import Load, Shape, emit
 from support.nats import NatsServer
 from support.oracle import check
 from support.proxy import Proxy
+from support.stalls import BROKEN_INFO, HUNG_OUTBOX, HUNG_READ_LOOP, Reader, mutated, stuck
 
 pytestmark = pytest.mark.faults
 
@@ -31,33 +27,9 @@ SLOWLY = Shape(pause=0.05)
 LARGE = Shape(pause=0.02, events=1, size=50_000)  # a few of them fill the buffers of a socket
 PLENTY = 1_000_000  # events that a reader asks for and does not take
 CREDIT = 3  # events, likewise
-TIMEOUT = 30.0  # seconds for bytes that must come
 
-# Each of these holds while there is the file `stuck`.
-HUNG_READ_LOOP = """
-import asyncio
-from pathlib import Path
-from eventd.jetstream.client import Client
-stuck, process = Path({stuck!r}), Client._process_msg
-async def hanging(self, *message):
-    while stuck.exists() or hasattr(self, "hangs"):
-        self.hangs = True  # this connection never reads again
-        await asyncio.sleep(3600)
-    await process(self, *message)
-Client._process_msg = hanging
-"""
-
-HUNG_OUTBOX = """
-import time
-from pathlib import Path
+SOON = """
 from eventd import health
-from eventd.outbox import store
-stuck, commit = Path({stuck!r}), store.Store.commit
-def hanging(self):
-    while stuck.exists():
-        time.sleep(0.01)
-    return commit(self)
-store.Store.commit = hanging
 health.OUTBOX_GRACE = 1.0
 """
 
@@ -78,28 +50,12 @@ operations.PAUSED = outgoing.STUCK = 0.5
 """
 
 
-@contextmanager
-def stuck(folder: Path) -> Iterator[None]:
-    """Let the mutation hold."""
-    file = folder / "stuck"
-    file.touch()
-    try:
-        yield
-    finally:
-        file.unlink()
-
-
-def mutated(mutation: str, folder: Path) -> str:
-    """Return a mutation that `stuck` switches."""
-    return mutation.format(stuck=str(folder / "stuck"))
-
-
 def reasons(status: dict[str, Any]) -> str:
     """Return why the daemon is not well."""
     return "; ".join(status["health"]["reasons"])
 
 
-@pytest.mark.parametrize("said", [b"INFO {broken\r\n", b"\xff\xfe nonsense\r\n"], ids=["INFO", "nonsense"])
+@pytest.mark.parametrize("said", [BROKEN_INFO, b"\xff\xfe nonsense\r\n"], ids=["INFO", "nonsense"])
 def test_a_read_loop_that_dies_is_replaced(
     proxy: Proxy, daemon_factory: DaemonFactory, jetstream: JetStream, said: bytes
 ) -> None:
@@ -147,7 +103,7 @@ def test_an_outbox_that_hangs_is_told_by_a_daemon_that_answers(
     nats_server: NatsServer, daemon_factory: DaemonFactory, jetstream: JetStream, short_tmp: Path
 ) -> None:
     """A disk that does not return: no ack comes, so nothing that is lost was promised, and status says so."""
-    daemon = daemon_factory(nats_server.url, mutation=mutated(HUNG_OUTBOX, short_tmp))
+    daemon = daemon_factory(nats_server.url, mutation=mutated(HUNG_OUTBOX, short_tmp) + SOON)
     with Load(daemon.socket, shape=SLOWLY) as load:
         load.wait_acked(50)
         with stuck(short_tmp):
@@ -174,39 +130,6 @@ def test_a_route_that_does_nothing_and_says_it_is_well_is_found_out(
     acked += emit(daemon.socket, "main", range(51, 61))
     daemon.wait_healed()
     check({"main": acked}, jetstream.read())
-
-
-class Reader:
-    """A client that asks for the events as they come, and takes none before it is told to."""
-
-    def __init__(self, daemon: Daemon, credit: int) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(TIMEOUT)
-        self._socket.connect(str(daemon.socket))
-        self._frames = FrameDecoder()
-        self._send(Hello(protocol=PROTOCOL, agent="main"), Tail(1, last=0, follow=True, credit=credit))
-
-    def _send(self, *requests: Any) -> None:
-        self._socket.sendall(b"".join(encode(request) for request in requests))
-
-    def ask(self, credit: int) -> None:
-        """Ask for more events."""
-        self._send(Credit(1, n=credit))
-
-    def take(self, count: int) -> list[bytes]:
-        """Read events; return their bodies in order."""
-        bodies: list[bytes] = []
-        while len(bodies) < count:
-            while (frame := self._frames.next_frame()) is NEED_DATA:
-                self._frames.feed(self._socket.recv(2**20))
-            reply = decode_reply(frame)
-            if isinstance(reply, StoredEvent):
-                bodies.append(bytes(reply.body))
-        return bodies
-
-    def close(self) -> None:
-        """Go."""
-        self._socket.close()
 
 
 def test_a_reader_that_takes_nothing_is_seen_and_holds_up_nobody(
