@@ -15,7 +15,8 @@ from .metrics.endpoint import MetricsEndpoint
 from .outbox.model import OutboxStats, RouteStats
 from .outbox.outbox import Outbox
 from .shipping.fleet import Fleet
-from .shipping.shipper import Shipper, State
+from .shipping.shipper import Shipper
+from .shipping.state import State
 
 GRACE = 10_000  # ms that a route may take to get ready before that counts as trouble
 PROGRESS = 20_000  # ms without an ack after which it is trouble that a route has events and says it is well

@@ -156,6 +156,7 @@ class StatusReport:
             "commits": stats.commits,
             "commit_ms": round(stats.commit_ms, 3),
             "commit_s": round(stats.commit_s, 6),
+            "busy_s": round(stats.busy_s, 1),
             "file_bytes": stats.file_bytes,
             "wal_bytes": stats.wal_bytes,
             "disk_free": self._disk_free,

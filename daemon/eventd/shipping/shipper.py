@@ -1,10 +1,8 @@
 """Ships one route: owns its connection and sends its rows, in accept order, one batch in flight."""
 
-import enum
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import anyio
 
@@ -29,10 +27,10 @@ from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
 from ..jetstream.streams import Stream, StreamUnfit, Subjects, ensure_stream, is_older
 from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
-from ..rate import Rate
 from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
 from .reconcile import Repair, find_in, now_ms, reconcile, reopen
+from .state import ShipperStatus, State
 
 logger = logging.getLogger(__name__)
 
@@ -44,45 +42,6 @@ SMALLEST_BATCH = 16 * 1024  # bytes; a slow line gets no less at once
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
 STALL_PAUSE_MAX = 5.0  # seconds; a route goes on within this time once the cause is gone
-
-
-class State(enum.StrEnum):
-    """What a shipper is doing."""
-
-    CONNECTING = "connecting"
-    PREPARING = "preparing"
-    IDLE = "idle"
-    SHIPPING = "shipping"
-    STALLED = "stalled"
-
-
-@dataclass(slots=True)
-class ShipperStatus:
-    """What a person wants to know about a route's shipping."""
-
-    state: State = State.CONNECTING
-    reason: str = ""
-    since: int = field(default_factory=now_ms)
-    """When `state` began, Unix milliseconds."""
-    unready_since: int | None = field(default_factory=now_ms)
-    """Since when it cannot ship, Unix milliseconds; None while it can. Attempts in between do not count."""
-    stream: str = ""
-    mode: str = ""
-    notes: tuple[str, ...] = ()
-    shipped: int = 0
-    settled: int = 0
-    """Rows behind the watermark: shipped, found to be stored already, or dead."""
-    batches: int = 0
-    repeated: int = 0
-    dead: int = 0
-    repairs: int = 0
-    last_repair: Repair | None = None
-    lost_by_server: int = 0
-    """Acknowledged messages that the server lost and that were no longer retained here."""
-    last_ack_at: int | None = None
-    shipping: Rate = field(default_factory=Rate)
-    settling: Rate = field(default_factory=Rate)
-    dying: Rate = field(default_factory=Rate)
 
 
 class Shipper:
