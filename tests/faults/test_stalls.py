@@ -6,6 +6,7 @@ daemon, where the way to notice is the same.
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def test_a_read_loop_that_dies_is_replaced(
         )
         acked = load.finish()
     daemon.wait_healed()
+    # It was noticed as such: that no answer comes would be noticed, too, but half a minute later.
+    assert not re.search(r"lost: no (PONG|answer|ack)", daemon.log_text), daemon.complaint()
     check(acked, jetstream.read())
 
 
