@@ -24,7 +24,7 @@ _ROUTE_HEADS = (
     "stream",
     "state",
     "link",
-    "lost",
+    "disconnects",
     "waiting",
     "oldest",
     "shipped",
