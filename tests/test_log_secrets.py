@@ -196,6 +196,17 @@ def test_the_last_word_of_a_daemon_that_cannot_run_is_a_line_of_its_log(
     assert last["hint"]
 
 
+def test_a_bug_that_ends_the_daemon_is_a_line_of_its_log(short_tmp: Path) -> None:
+    """With the traceback, and without what stands in a URL in it."""
+    bug = f"from eventd import app\ndef run(*a, **k): raise KeyError('nats://u:{HIDDEN}@h')\napp.run = run"
+    daemon = Daemon(short_tmp / "d", {}, mutation=bug).launch()
+    assert daemon.wait_end() == 1
+    (last,) = [json.loads(line) for line in daemon.log_text.splitlines()]
+    assert (last["level"], last["action"]) == ("critical", "ended_by_bug")
+    assert "Traceback" in last["exception"]
+    assert HIDDEN not in daemon.log_text
+
+
 @pytest.fixture
 def daemon_pair(short_tmp: Path) -> Iterator[tuple[Daemon, Daemon]]:
     """A daemon that runs, and one that wants the same data folder."""

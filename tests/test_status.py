@@ -16,18 +16,21 @@ from eventd_ipc.errors import Refused
 from eventd_ipc.events import Event
 from support.daemon import Daemon
 from support.jetstream import JetStream
+from support.manager import ServiceManager
 from support.nats import NatsServer
 
+QUICK_STATUS = "from eventd.service import notify; notify.STATUS_INTERVAL = 0.05"
 NO_SERVER = "nats://127.0.0.1:9"  # the discard port: nobody listens
 
 
 @pytest.fixture
 def started(short_tmp: Path) -> Iterator[Callable[..., Daemon]]:
-    """Start a daemon: `started(url, **settings)`."""
+    """Start a daemon: `started(url, environ=…, **settings)`."""
     daemons: list[Daemon] = []
 
-    def start(url: str, **settings: Any) -> Daemon:
-        daemons.append(Daemon(short_tmp / f"d{len(daemons)}", {"url": url, **settings}))
+    def start(url: str, environ: dict[str, str] | None = None, **settings: Any) -> Daemon:
+        folder = short_tmp / f"d{len(daemons)}"
+        daemons.append(Daemon(folder, {"url": url, **settings}, environ=environ, mutation=QUICK_STATUS))
         return daemons[-1].start()
 
     yield start
@@ -91,11 +94,16 @@ def test_the_versions_of_all_that_may_be_to_blame(
         assert eventd_status(daemon, *args).code == 0
 
 
-def test_a_daemon_that_refuses_events_is_failing(started: Callable[..., Daemon]) -> None:
-    """Exit code 6; and 3 where there is none any more."""
-    daemon = started(NO_SERVER, outbox={"maxBytes": "1MiB"})
-    with pytest.raises(Refused, match="outbox_full"):
-        emit(daemon, 30, size=60_000)
-    assert eventd_status(daemon, "--json").code == 6
-    daemon.kill()
+def test_a_daemon_that_refuses_events_is_failing(started: Callable[..., Daemon], short_tmp: Path) -> None:
+    """Exit code 6, and 3 where there is none any more; systemd has it in its line."""
+    with ServiceManager(short_tmp / "n") as manager:
+        daemon = started(NO_SERVER, manager.environ(), outbox={"maxBytes": "1MiB"})
+        with pytest.raises(Refused, match="outbox_full"):
+            emit(daemon, 30, size=60_000)
+        assert eventd_status(daemon, "--json").code == 6
+        accepted = daemon.status()["flow"]["accepted"]["count"]
+        line = next(text for text in reversed(manager.wait_for("STATUS=", 2)) if text.startswith("STATUS="))
+        assert line.startswith("STATUS=failing (the outbox is full: new events are refused until some are")
+        assert line.endswith(f"): {accepted} accepted, 0 shipped")
+        daemon.kill()
     assert eventd_status(daemon).code == 3
