@@ -176,16 +176,27 @@ def test_a_flood_becomes_one_line_with_a_count(log_through: Log) -> None:
     assert log_through(*flood) == ["again"] * FLOOD
     assert log_through(record("other", at=WINDOW)) == [
         *["again"] * FLOOD,
-        f"again ({100 - FLOOD} more times)",
+        f"again (repeated {100 - FLOOD} times)",
         "other",
     ]
     assert log_through(record("again", at=WINDOW))[-1] == "again"
 
 
+def test_machines_get_the_count_as_a_number() -> None:
+    """With the action and the fields of the last one."""
+    stream = io.StringIO()
+    setup_logging("info", "json", stream=stream, environ={})
+    for number in range(FLOOD + 7):
+        logging.getLogger("eventd.test").info("again", extra={"action": "did_it", "number": number})
+    setup_logging(stream=io.StringIO())
+    last = json.loads(stream.getvalue().splitlines()[-1])
+    assert (last["action"], last["repeated"], last["number"]) == ("did_it", 7, FLOOD + 6)
+
+
 def test_what_was_left_out_is_told_when_logging_ends(log_through: Log) -> None:
     """Also where nothing follows the flood."""
     log_through(*[record("again")] * (FLOOD + 3))
-    assert log_through(close=True)[-1] == "again (3 more times)"
+    assert log_through(close=True)[-1] == "again (repeated 3 times)"
 
 
 def test_records_that_differ_are_no_flood(log_through: Log) -> None:
@@ -203,7 +214,7 @@ def test_a_flood_of_different_messages_about_one_action_ends_too(log_through: Lo
     assert len(log_through(*flood)) == MANY
     assert log_through(record("other", at=1.0))[-1] == "other"
     assert log_through(record("next is denied", action="access_denied", at=1.0 + WINDOW))[-2:] == [
-        f"{5 * MANY - 1} is denied ({4 * MANY} more of this kind)",
+        f"{5 * MANY - 1} is denied (and {4 * MANY} more of this kind)",
         "next is denied",
     ]
 
@@ -211,14 +222,14 @@ def test_a_flood_of_different_messages_about_one_action_ends_too(log_through: Lo
 def test_a_clock_that_was_set_back_does_not_silence(log_through: Log) -> None:
     """Else nothing would be written until it has caught up."""
     log_through(*[record("again", at=1000.0)] * 50)
-    assert log_through(record("again", at=5.0))[-2:] == [f"again ({50 - FLOOD} more times)", "again"]
+    assert log_through(record("again", at=5.0))[-2:] == [f"again (repeated {50 - FLOOD} times)", "again"]
 
 
 def test_few_messages_are_remembered(log_through: Log) -> None:
     """Memory is bounded; the count of a message that is forgotten is told first."""
     log_through(*[record("again")] * (FLOOD + 1))
     lines = log_through(*(record(f"other {number}") for number in range(MAX_MESSAGES)))
-    assert lines.count("again (1 more times)") == 1
+    assert lines.count("again (repeated 1 times)") == 1
 
 
 def test_a_record_that_cannot_be_formatted_disturbs_nobody(log_through: Log) -> None:

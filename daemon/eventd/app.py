@@ -47,6 +47,7 @@ from .reading.streams import StreamReads
 from .reload.handler import reload_handler, reroute_handler
 from .reload.reloader import Load, Reloader
 from .reload.signals import expect_hangup, reload_on_hangup
+from .reload.status import ReloadStatus
 from .routes import Server as NatsServer
 from .server.activation import path_of, take_socket
 from .server.context import Context
@@ -174,7 +175,10 @@ class Daemon:
         context = Context(settings, gate, admission, outbox, operations, stats, f"eventd {__version__}")
         indexer = Indexer(index, outbox, fleet, config.index, waiting=lambda: context.in_flight.size)
         endpoint = MetricsEndpoint(config.metrics.listen)
-        report = StatusReport(config, self._socket, outbox, fleet, indexer, stats, self._embedded, endpoint)
+        reload = ReloadStatus()
+        report = StatusReport(
+            config, self._socket, outbox, fleet, indexer, stats, self._embedded, endpoint, reload
+        )
         freshness = Freshness(outbox, index, indexer)
         remembering = Remembering(index, freshness, config.context, config.contexts)
         _reading(index, indexer, fleet, freshness, remembering).add_to(operations)
@@ -185,8 +189,7 @@ class Daemon:
         applying = Applying(
             outbox, fleet, limits, indexer, remembering, server, self._embedded, endpoint, report
         )
-        reloader = Reloader(config, self._load, applying.apply, tuple(config_candidates()))
-        report.reload = reloader.status
+        reloader = Reloader(config, self._load, applying.apply, tuple(config_candidates()), reload)
         operations.add(Reload, reload_handler(reloader), admin=True)
         operations.add(Reroute, reroute_handler(fleet, reloader), admin=True)
         served = anyio.Event()

@@ -135,7 +135,8 @@ class FloodHandler(logging.StreamHandler[TextIO]):
     """Writes the first `FLOOD` lines of a message within `WINDOW`; later one line tells how many followed.
 
     So it does with the first `MANY` lines of an action, whatever they say. What was left out is told before
-    the next record of any kind, or when logging ends: nothing wakes up for it.
+    the next record of any kind, or when logging ends: nothing wakes up for it. The field `repeated` has the
+    number.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -167,8 +168,8 @@ class FloodHandler(logging.StreamHandler[TextIO]):
         key = (record.levelno, _action(record), record.getMessage())
         if key not in self._seen and len(self._seen) >= MAX_MESSAGES:  # the longest known is told now
             self._summarise(self._seen.pop(next(iter(self._seen))))
-        message = self._seen.setdefault(key, _Flood(record, FLOOD, "times"))
-        action = self._actions.setdefault(key[:2], _Flood(record, MANY, "of this kind"))
+        message = self._seen.setdefault(key, _Flood(record, FLOOD, "repeated {} times"))
+        action = self._actions.setdefault(key[:2], _Flood(record, MANY, "and {} more of this kind"))
         return message.takes(record) and action.takes(record)
 
     def _tell(self, now: float | None) -> None:
@@ -184,9 +185,9 @@ class FloodHandler(logging.StreamHandler[TextIO]):
         left_out = flood.count - flood.limit
         if left_out > 0:
             record = logging.makeLogRecord(
-                vars(flood.last) | {"exc_info": None, "exc_text": None, "args": ()}
+                vars(flood.last) | {"exc_info": None, "exc_text": None, "args": (), "repeated": left_out}
             )
-            record.msg = f"{flood.last.getMessage()} ({left_out} more {flood.of})"
+            record.msg = f"{flood.last.getMessage()} ({flood.told.format(left_out)})"
             super().emit(record)
 
 
@@ -195,17 +196,17 @@ class _Flood:
 
     Attributes:
         last: What came last.
-        of: Of what there were more, for a person.
+        told: What a person is told of those that were left out, with a place for their number.
     """
 
-    __slots__ = ("count", "last", "limit", "of", "since")
+    __slots__ = ("count", "last", "limit", "since", "told")
 
-    def __init__(self, record: logging.LogRecord, limit: int, of: str) -> None:
+    def __init__(self, record: logging.LogRecord, limit: int, told: str) -> None:
         self.since = record.created
         self.last = record
         self.count = 0
         self.limit = limit
-        self.of = of
+        self.told = told
 
     def takes(self, record: logging.LogRecord) -> bool:
         """Count a record; return whether it is written."""

@@ -1,20 +1,17 @@
 """Fixtures for the fault tests: daemons that are gone after the test, and that must not have crashed."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.daemon import Daemon, DaemonFactory
+from support.disks import NoDisk, small_disk
 from support.jetstream import JetStream
 from support.nats import NatsServer
 from support.proxy import Proxy
-
-DISK = 96 * 1024 * 1024  # bytes
 
 
 @pytest.fixture
@@ -60,12 +57,9 @@ def proxy(nats_server: NatsServer) -> Iterator[Proxy]:
 @pytest.fixture
 def disk(short_tmp: Path) -> Iterator[Path]:
     """A small disk."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root can mount a tmpfs")
-    folder = short_tmp / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", folder], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(small_disk(short_tmp / "disk"))
+        except NoDisk as error:
+            pytest.skip(str(error))
+        yield folder

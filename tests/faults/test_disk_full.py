@@ -1,9 +1,7 @@
 """G4 on a full disk: a typed refusal, shipping goes on, intake resumes by itself, nothing acked is lost."""
 
-import contextlib
 import os
 import random
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.daemon import Daemon, DaemonFactory
+from support.disks import MIB, fill
 from support.jetstream import JetStream
 from support.load import Load, Shape
 from support.nats import NatsServer
@@ -22,22 +21,9 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a tmpfs"),
 ]
 
-MIB = 1024 * 1024
-PAGE = 4096  # bytes
 ORDERLY = Shape(window=1, events=20, size=500)  # refusals and restarts may meet, see `support.load`
 
 STEADILY = Shape(pause=0.05, size=500)  # so that the disk is full of something else
-
-
-def fill(disk: Path, *, leave: int = 0) -> Path:
-    """Take all room on the disk but so many bytes; removing the returned file gives it back."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for chunk in (MIB, PAGE):  # others are writing too, so room is taken until there is none
-            with contextlib.suppress(OSError):
-                while shutil.disk_usage(disk).free > leave:
-                    file.write(bytes(chunk))
-    return filler
 
 
 def on(disk: Path, factory: DaemonFactory, url: str) -> Daemon:

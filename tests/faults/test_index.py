@@ -7,8 +7,9 @@ import pytest
 
 from eventd_ipc.blocking import connect
 from faults.test_broker_rolled_back import copy_of, roll_back
-from faults.test_disk_full import STEADILY, fill
+from faults.test_disk_full import STEADILY
 from support.daemon import Daemon, DaemonFactory
+from support.disks import fill
 from support.foreign import ForeignWriter
 from support.indexed import wait_indexed
 from support.jetstream import STREAM, JetStream

@@ -50,6 +50,13 @@ async def test_the_next_server_is_tried_when_the_first_is_away(nats_server: Nats
         assert session.url == nats_server.url
 
 
+async def test_a_server_that_is_away_is_told_with_its_reason() -> None:
+    """At once: nats-py by itself tries on until the time is up, and then there is no reason but that."""
+    with pytest.raises(NatsError, match=r"Errno \d+"):
+        async with open_session(Endpoint(("nats://127.0.0.1:1",)), "test"):
+            pytest.fail("nobody listens there")
+
+
 async def test_wrong_credentials_are_named_without_being_shown(nats_factory: NatsFactory) -> None:
     server = nats_factory(config=RESTRICTED)
     wrong = Credentials(user="agent", password=Secret("hunter2"))

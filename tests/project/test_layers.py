@@ -21,6 +21,7 @@ LAYERS = [
     ["app"],
     ["applying"],
     ["status", "deadletters", "doctor"],
+    ["health"],
     ["reload"],
     ["metrics"],
     ["reading"],
@@ -34,7 +35,7 @@ LAYERS = [
     ["config"],
     ["routes", "subjects", "events"],
     ["logs"],
-    ["secret", "paths", "units", "nkey"],
+    ["secret", "paths", "units", "nkey", "rate"],
     ["errors", "__init__"],
 ]
 

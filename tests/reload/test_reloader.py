@@ -135,7 +135,7 @@ async def test_what_a_bad_file_names_may_come_later(
         place.write(url="nats://127.0.0.1:1", user="u", passwordFile=str(tmp_path / "password"))
         await until(lambda: reloader.status.error)
         (tmp_path / "password").write_text("one")
-        await until(lambda: place.applied and reloader.status.error is None)
+        await until(lambda: place.applied and not reloader.status.error)
         tasks.cancel_scope.cancel()
 
 
@@ -158,7 +158,7 @@ async def test_a_file_appears_where_there_was_none(tmp_path: Path, monkeypatch: 
         return load_config(source, {})
 
     reloader = Reloader(load(None), load, place.apply, (file,))
-    assert reloader.config.source is None
+    assert not reloader.config.source
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(reloader.watch)
         await until(lambda: reloader._seen)

@@ -145,7 +145,7 @@ def test_a_wrong_descriptor_keeps_the_daemon_from_starting(short_tmp: Path) -> N
     with (short_tmp / "f").open("w") as file:
         daemon = Daemon(short_tmp / "d", {"url": NO_SERVER}, handed=[file.fileno()]).launch()
         assert daemon.wait_end() == 1
-    assert "error: the descriptor 3 (eventd) that was handed over is not a socket" in daemon.log_text
+    assert "the descriptor 3 (eventd) that was handed over is not a socket" in daemon.log_text
     assert "Traceback" not in daemon.log_text
 
 

@@ -1,5 +1,6 @@
 """One connection: greeting, the order of acks, bounds, and how it ends."""
 
+import contextlib
 import logging
 import threading
 from pathlib import Path
@@ -338,6 +339,32 @@ async def test_a_client_that_never_reads_is_closed(short_tmp: Path, caplog: pyte
         assert "connection_stalled" in [getattr(record, "action", "") for record in caplog.records]
         await other.send(Ping(1))
         assert await other.reply() == Pong(1)
+
+
+async def test_a_client_that_does_not_read_is_counted_until_it_does_or_is_closed(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at status sees that somebody is stuck, before anybody is closed for it."""
+    monkeypatch.setattr("eventd.server.outgoing.STUCK", 0.02)
+    async with (
+        serving(short_tmp, stall_timeout=2.0, max_outgoing=4096) as running,
+        await running.client() as client,
+        anyio.create_task_group() as tasks,
+    ):
+        for goes_on in (True, False):
+            tasks.start_soon(_send_in_vain, client, 100_000)
+            await wait_until_async(lambda: running.stats.stuck == 1, what="it is stuck")
+            if goes_on:
+                await client.replies(100_000)
+                assert running.stats.stuck == 0
+        await wait_until_async(lambda: running.stats.stalled == 1, what="it is closed")
+        assert running.stats.stuck == 0
+        tasks.cancel_scope.cancel()
+
+
+async def _send_in_vain(client: Client, count: int) -> None:
+    with contextlib.suppress(anyio.BrokenResourceError):
+        await client.send(*(Ping(number) for number in range(count)))
 
 
 async def test_half_closing_still_gets_all_answers(short_tmp: Path) -> None:

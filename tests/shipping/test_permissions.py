@@ -12,7 +12,8 @@ from eventd.jetstream.session import REQUEST_TIMEOUT
 from eventd.outbox.outbox import Outbox
 from eventd.routes import DEFAULT_ROUTE, Credentials, Route, Server, StreamSettings
 from eventd.secret import Secret
-from eventd.shipping.shipper import Shipper, State
+from eventd.shipping.shipper import Shipper
+from eventd.shipping.state import State
 from support.jetstream import JetStream
 from support.nats import NatsServer
 from support.waiting import wait_until_async

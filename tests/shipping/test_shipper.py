@@ -15,7 +15,8 @@ from eventd.jetstream.session import Session
 from eventd.outbox.outbox import Outbox
 from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
 from eventd.shipping.fleet import Fleet, register_routes
-from eventd.shipping.shipper import STALL_PAUSE_FIRST, STALL_PAUSE_MAX, Shipper, State
+from eventd.shipping.shipper import STALL_PAUSE_FIRST, STALL_PAUSE_MAX, Shipper
+from eventd.shipping.state import State
 from eventd_ipc.backoff import Backoff
 from support.jetstream import JetStream
 from support.nats import NatsServer

@@ -64,6 +64,10 @@ class Proxy:
         """Hold each chunk back for that long, in both directions."""
         self._call(lambda: setattr(self, "_delay", seconds))
 
+    def inject(self, data: bytes) -> int:
+        """Send bytes to every open client as if the server had, and return how many clients that were."""
+        return self._call(lambda: self._inject(data))
+
     def refuse(self) -> None:
         """Close new connections at once; open ones go on."""
         self._call(lambda: setattr(self, "_refuses", True))
@@ -119,6 +123,11 @@ class Proxy:
         for link in chosen:
             link.abort(reset=reset)
         return len(chosen)
+
+    def _inject(self, data: bytes) -> int:
+        for link in self._links:
+            link.client.write(data)
+        return len(self._links)
 
     def _resume(self) -> None:
         self._cut({link for link in self._links if link.lossy}, reset=False)

@@ -31,6 +31,10 @@ class ExitCode(enum.IntEnum):
     """The daemon does not answer."""
     REFUSED = 4
     """The daemon answered, and said no; or some of several events were not taken."""
+    DEGRADED = 5
+    """Of `status` alone: events are safe, but something needs a look."""
+    FAILING = 6
+    """Of `status` alone: new events are refused."""
     INTERRUPTED = 130
     """By Ctrl-C; as shells count signals, 128 + SIGINT."""
     READER_LEFT = 141

@@ -54,6 +54,8 @@ Exit codes:
   2  the command line is wrong
   3  the daemon cannot be reached
   4  the daemon refused, or some events were not taken
+  5  status: the daemon is degraded
+  6  status: the daemon is failing
 """
 
 

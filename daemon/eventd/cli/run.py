@@ -1,6 +1,7 @@
 """`eventd run`: the daemon in the foreground."""
 
 import dataclasses
+import logging
 import os
 import shlex
 import shutil
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import __version__
+from ..errors import EventdError
+from .exits import ExitCode
 from .options import file_type, option
 from .output import is_terminal, notice
 from .place import Place
@@ -18,6 +21,8 @@ from .place import Place
 if TYPE_CHECKING:
     from ..app import ReadyInfo
     from ..config.settings import Config, LogFormat, LogLevel
+
+logger = logging.getLogger(__name__)
 
 EPILOG = """\b
 Examples:
@@ -55,7 +60,7 @@ def command(
     log_level: "LogLevel | None",
     log_format: "LogFormat | None",
     welcome: bool | None,
-) -> None:
+) -> ExitCode:
     """Run the daemon in the foreground.
 
     It needs no config file and no NATS server: without them it runs a server of its own. SIGTERM or Ctrl-C
@@ -72,7 +77,18 @@ def command(
     config = load(None)
     setup_logging(config.log.level, config.log.format)
     wanted = is_terminal(sys.stderr) if welcome is None else welcome
-    run(config, load, on_ready=_welcome if wanted else lambda _info: None)
+    try:
+        run(config, load, on_ready=_welcome if wanted else lambda _info: None)
+    except EventdError as error:
+        if is_terminal(sys.stderr):
+            raise
+        # For the journal, and for whoever reads our log as JSON: this line matters more than all before it.
+        logger.critical("%s", error, extra={"action": "ended_by_error", "hint": error.hint})
+        return ExitCode.FAILED
+    except Exception:
+        logger.critical("a bug has ended eventd", exc_info=True, extra={"action": "ended_by_bug"})
+        return ExitCode.FAILED
+    return ExitCode.OK
 
 
 def _with_options(

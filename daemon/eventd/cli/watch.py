@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.live import Live
@@ -10,10 +10,10 @@ from rich.text import Text
 
 from eventd_ipc.errors import ConnectionLost, NotRunning, TimedOut
 
-from .status_view import HEALTH_COLOURS, status_lines
+from .status_view import HEALTH_COLOURS, health_of, status_lines
 
 
-def watch_screen(look: Callable[[], dict[str, Any]], interval: float) -> None:
+def watch_screen(look: Callable[[], dict[str, Any]], interval: float) -> NoReturn:
     """Draw the status again and again until Ctrl-C. A daemon that goes away is waited for.
 
     Args:
@@ -23,18 +23,22 @@ def watch_screen(look: Callable[[], dict[str, Any]], interval: float) -> None:
     Raises:
         EventdClientError: The daemon cannot be reached at the beginning.
     """
-    with Live(_drawn(look()), console=Console(), screen=True, auto_refresh=False) as live:
+    head = f"every {interval:g} s, Ctrl-C ends"
+    with Live(_drawn(look(), head), console=Console(), screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(interval)
             try:
                 document = look()
             except (ConnectionLost, NotRunning, TimedOut) as error:
                 document = {"health": {"state": "away", "reasons": [str(error.args[0])]}}
-            live.update(_drawn(document), refresh=True)
+            live.update(_drawn(document, head), refresh=True)
 
 
-def _drawn(document: dict[str, Any]) -> Text:
-    first, *rest = status_lines(document)
-    colour = HEALTH_COLOURS.get(document.get("health", {}).get("state"), "default")
+def _drawn(document: dict[str, Any], head: str) -> Text:
+    """Draw the lines; the time above them shows that they are not those of an hour ago."""
+    first, *rest = status_lines(document, brief=True)
+    colour = HEALTH_COLOURS.get(health_of(document), "default")
     drawn = Text("\n", no_wrap=True, overflow="ellipsis")
-    return drawn.join([Text(first, style=f"bold {colour}"), *map(Text, rest)])
+    lines = [Text(line, style="yellow" if line.lstrip().startswith("!") else "") for line in rest]
+    now = Text(f"{time.strftime('%H:%M:%S')}, {head}", style="dim")
+    return drawn.join([now, Text(first, style=f"bold {colour}"), *lines])

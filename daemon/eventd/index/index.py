@@ -26,6 +26,7 @@ from .store import Store, StreamState
 
 logger = logging.getLogger(__name__)
 
+SIZE_TIMEOUT = 2.0  # seconds for the size of the files; who asks how we are is answered all the same
 READERS = 2  # reading connections: a long search does not keep others waiting
 READ_LIMIT = 10.0  # seconds after which a read is given up, so that the log can be checkpointed
 PROGRESS_STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock, well below 1 ms
@@ -70,6 +71,7 @@ class Index:
         self._wanted = anyio.Event()
         self._store: Store | None = None
         self._stopping = False
+        self._size = 0  # bytes, at the last look
         self._damage: BaseException | None = None  # what a reader came across
         self._writing = anyio.CapacityLimiter(1)
         self._readers: list[Reads] = []
@@ -215,8 +217,10 @@ class Index:
             await self._write(lambda store: None)
 
     async def size(self) -> int:
-        """Return the bytes that it takes on the disk."""
-        return await anyio.to_thread.run_sync(size_of, self.path)
+        """Return the bytes that it takes on the disk; those of the last look where the disk hangs."""
+        with anyio.move_on_after(SIZE_TIMEOUT):
+            self._size = await anyio.to_thread.run_sync(size_of, self.path, abandon_on_cancel=True)
+        return self._size
 
     async def _write[T](self, work: Callable[[Store], T], generation: int | None = None) -> T:
         try:

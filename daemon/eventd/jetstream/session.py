@@ -318,16 +318,18 @@ async def _connect(url: str, endpoint: Endpoint, route: str, options: Mapping[st
     client = Client()
     inbox = inbox_prefix(route)
     session = Session(client, url, endpoint.js_domain, inbox)
+    attempt = anyio.CancelScope()
 
     # A callback that raises would end nats-py's own tasks for good, so these only take notes.
     async def on_error(error: Exception) -> None:
         session.note_error(error)
+        attempt.cancel()  # else nats-py tries on until the time is up, and the reason is lost
 
     async def on_closed() -> None:
         session.mark_lost(session.last_error or "closed by the server")
 
     try:
-        with anyio.fail_after(CONNECT_TIMEOUT + 1.0):
+        with anyio.fail_after(CONNECT_TIMEOUT + 1.0), attempt:
             await client.connect(
                 servers=[url],
                 name=f"eventd_{'default' if route == DEFAULT_ROUTE else route}",
@@ -342,6 +344,8 @@ async def _connect(url: str, endpoint: Endpoint, route: str, options: Mapping[st
                 disconnected_cb=on_closed,
                 **options,
             )
+        if attempt.cancel_called:
+            raise NatsError(session.last_error)
         session.watch_tasks()
     except Exception as error:  # whatever a server can make nats-py raise is this server's failure
         await session.close()

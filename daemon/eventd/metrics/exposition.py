@@ -18,7 +18,7 @@ from prometheus_client.core import (
 from eventd_ipc.errors import CODES
 
 from ..embedded.server import State as EmbeddedState
-from ..shipping.shipper import State as ShipperState
+from ..shipping.state import State as ShipperState
 from .families import DAEMON, EMBEDDED, INDEX, OUTBOX, REFUSALS, ROUTE, SERVER, STREAM, Family
 
 HEALTH_STATES = ("ok", "degraded", "failing")

@@ -40,6 +40,8 @@ DAEMON = (
 SERVER = (
     Family("eventd_socket_connections", "connections", "Clients that are connected to the socket."),
     Family("eventd_socket_streams", "streams", "Streams of events that clients have open."),
+    Family("eventd_socket_stuck", "stuck", "Clients that take nothing of what was sent to them."),
+    Family("eventd_socket_streams_paused", "paused", "Streams whose client asks for no more events."),
     _counter("eventd_socket_connections_total", "accepted", "Connections ever made, also refused ones."),
     _counter("eventd_socket_frames_total", "frames", "Frames that clients have sent."),
     _counter("eventd_socket_emits_total", "emits", "Emits that clients have sent."),

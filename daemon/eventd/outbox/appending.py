@@ -210,6 +210,7 @@ def _insert(store: Store, batch: _Batch, at: int) -> None:
 
     def effect() -> None:
         store.totals.accepted += batch.count
+        store.accepting.count(batch.count)
         store.totals.ledger_ids += batch.count
         if due:
             store.next_mark = at + MARK_EVERY

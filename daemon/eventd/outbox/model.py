@@ -217,6 +217,8 @@ class OutboxStats:
     wal_bytes: int = 0
     last_seq: int = 0
     accepted: int = 0
+    accepted_per_s: float = 0.0
+    """Over about the last minute."""
     repeated: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     commits: int = 0
@@ -224,6 +226,8 @@ class OutboxStats:
     """Duration of the last group commit."""
     commit_s: float = 0.0
     """Seconds that all of them took together."""
+    busy_s: float = 0.0
+    """Seconds for which the writer has been at what it does now; some only where the disk hangs."""
     disk_full: bool = False
     ledger_ids: int = 0
     lost_events: int = 0

@@ -16,6 +16,7 @@ from typing import Self
 import apsw
 
 from ..errors import OutboxError
+from ..rate import Rate
 from .checks import seal
 from .connection import DamagedOutbox, facts, open_database, opening, set_fact
 from .disk import free_bytes, sync_folder
@@ -80,6 +81,7 @@ class Store(Statements):
         wal_pages: Length of the log, in pages.
         next_mark: When the next mark of the ledger's age is due, Unix ms.
         disk_full: Whether events are refused for want of room (room.py).
+        accepting: How fast events are accepted.
         taken: Outbox number up to which the index has the rows; None where nobody indexes. Set by the loop.
     """
 
@@ -99,6 +101,7 @@ class Store(Statements):
         self.wal_pages = 0
         self.next_mark = 0
         self.disk_full = False
+        self.accepting = Rate()
         self.taken: int | None = None
         self._routes: dict[int, RouteState] = {}
         self._dead_id = 0

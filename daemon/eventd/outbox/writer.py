@@ -114,6 +114,7 @@ class Writer:
         self._chores: tuple[Chore, ...] = (Prune(), Sweep(), self._trim)
         self._chores_left = False
         self._chores_at = 0.0
+        self._busy_since: float | None = None  # time.monotonic(); None while it waits for work
         # asyncio, because anyio has no way to call into a loop from a thread without waiting for it.
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Store] = self._loop.create_future()
@@ -137,6 +138,12 @@ class Writer:
         """Queue submissions; `done` is never called for them if the writer fails first."""
         if self.failure is None:
             self._queue.put(self.under_way.begin(submissions, done))
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds for which the thread has been at one group and what belongs to it."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def call(self, work: Work, *, writes: bool) -> Any:
         """Run a function on the thread: in the next group's transaction or after it; return its result.
@@ -236,7 +243,9 @@ class Writer:
     def _serve(self, store: Store, room: Room) -> None:
         turns = Turns(store.tuning.group_rows, store.tuning.wal_max // 8)
         while not self._group.stop:
+            self._busy_since = None
             group = self._group = self._gather(turns)
+            self._busy_since = time.monotonic()
             if not group.appends:
                 self._tell()
             if group.appends or group.writes or self._postponed:

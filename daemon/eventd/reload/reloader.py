@@ -62,9 +62,16 @@ class Reloader:
         status: A live view; copy it to keep it.
     """
 
-    def __init__(self, config: Config, load: Load, apply: Apply, candidates: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        load: Load,
+        apply: Apply,
+        candidates: tuple[Path, ...] = (),
+        status: ReloadStatus | None = None,
+    ) -> None:
         self.config = config
-        self.status = ReloadStatus()
+        self.status = status or ReloadStatus()
         self._load = load
         self._apply = apply
         self._candidates = candidates

@@ -90,7 +90,9 @@ class Connection:
         self.phase = Phase.GREETING
         self._decoder = FrameDecoder(MAX_HELLO)
         self._changes = Changes()
-        self._outgoing = Outgoing(self._settings.max_outgoing, self._settings.stall_timeout, self._changes)
+        self._outgoing = Outgoing(
+            self._settings.max_outgoing, self._settings.stall_timeout, self._changes, self._stats
+        )
         self._in_flight = 0  # bytes of emits without an ack
         self._resting_until = 0.0  # perf_counter(); one that sends too fast is not read until then
         self._reading = anyio.CancelScope()
@@ -336,7 +338,7 @@ class Connection:
                 events += len(submission.rows)
                 replies.append(encode(Ack(place.request, [row.event_id for row in submission.rows])))
             else:
-                self._stats.refused[refused.code] += 1
+                self._stats.refuse(refused.code)
                 replies.append(encode(refused))
         self._stats.events += events
         self._in_flight -= cost

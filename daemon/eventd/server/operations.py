@@ -13,8 +13,10 @@ from ..access.identity import Identity
 from ..errors import EventdError
 from .changes import Changes
 from .outgoing import Outgoing
+from .stats import ServerStats
 
 TOGETHER = 256 * 1024  # bytes of events that are handed over at once
+PAUSED = 5.0  # seconds after which a stream that waits for credit is counted as paused
 
 
 class RequestRefused(EventdError):
@@ -64,8 +66,11 @@ class StreamResponder(Responder):
         incomplete: Whether something may be missing, for `end`.
     """
 
-    def __init__(self, request: int, identity: Identity, outgoing: Outgoing, credit: int) -> None:
+    def __init__(
+        self, request: int, identity: Identity, outgoing: Outgoing, stats: ServerStats, credit: int
+    ) -> None:
         super().__init__(request, identity, outgoing)
+        self._stats = stats
         self.scope = anyio.CancelScope()
         self.last_word: Reply = End(request, cancelled=True)
         self.cursor: str | None = None
@@ -81,7 +86,7 @@ class StreamResponder(Responder):
     async def send(self, reply: Reply) -> None:
         """Send a reply; an event waits for credit."""
         if isinstance(reply, StoredEvent):
-            await self._credited.until(lambda: self._credit > 0)
+            await self._wait_for_credit()
             self._credit -= 1
         await super().send(reply)
 
@@ -89,7 +94,7 @@ class StreamResponder(Responder):
         """Send events, as many together as there is credit for and a frame or two of room."""
         start = 0
         while start < len(events):
-            await self._credited.until(lambda: self._credit > 0)
+            await self._wait_for_credit()
             frames: list[bytes] = []
             size = 0
             for event in events[start : start + self._credit]:
@@ -101,6 +106,21 @@ class StreamResponder(Responder):
             self._credit -= len(frames)
             await self._outgoing.put_patiently(b"".join(frames))
         self.answered = True
+
+    async def _wait_for_credit(self) -> None:
+        if self._credit > 0:
+            return
+        with anyio.move_on_after(PAUSED):
+            await self._credited.until(self._has_credit)
+            return
+        self._stats.paused += 1
+        try:
+            await self._credited.until(self._has_credit)
+        finally:
+            self._stats.paused -= 1
+
+    def _has_credit(self) -> bool:
+        return self._credit > 0
 
 
 Handler = Callable[[Any, Any], Awaitable[None]]

@@ -3,7 +3,10 @@
 from collections import deque
 
 from .changes import Changes
-from .stream import Stream
+from .stats import ServerStats
+from .stream import PeerStalled, Stream
+
+STUCK = 5.0  # seconds after which a client that takes nothing is counted as stuck
 
 
 class Outgoing:
@@ -14,20 +17,22 @@ class Outgoing:
             refuses, so that acks can come from a callback.
         stall_timeout: Seconds within which the client must take something.
         changes: Notified whenever `size` went down.
+        stats: Where a client is counted that takes nothing.
 
     Attributes:
         size: Bytes that are not in the socket's buffer yet.
         sent: Bytes that ever were.
     """
 
-    __slots__ = ("_changes", "_filled", "_frames", "_limit", "_stall_timeout", "sent", "size")
+    __slots__ = ("_changes", "_filled", "_frames", "_limit", "_stall_timeout", "_stats", "sent", "size")
 
-    def __init__(self, limit: int, stall_timeout: float, changes: Changes) -> None:
+    def __init__(self, limit: int, stall_timeout: float, changes: Changes, stats: ServerStats) -> None:
         self.size = 0
         self.sent = 0
         self._limit = limit
         self._stall_timeout = stall_timeout
         self._changes = changes
+        self._stats = stats
         self._filled = Changes()
         self._frames: deque[bytes] = deque()
 
@@ -62,11 +67,24 @@ class Outgoing:
             joined = memoryview(b"".join(self._frames))
             self._frames.clear()
             while joined:
-                count = await stream.send_some(joined, self._stall_timeout)
+                count = await self._send_some(stream, joined)
                 joined = joined[count:]
                 self.sent += count
                 self.size -= count
                 self._changes.notify()
+
+    async def _send_some(self, stream: Stream, data: memoryview) -> int:
+        patience = min(STUCK, self._stall_timeout)
+        try:
+            return await stream.send_some(data, patience)
+        except PeerStalled:
+            if patience == self._stall_timeout:
+                raise
+        self._stats.stuck += 1
+        try:
+            return await stream.send_some(data, self._stall_timeout - patience)
+        finally:
+            self._stats.stuck -= 1
 
     def _has_frames(self) -> bool:
         return bool(self._frames)

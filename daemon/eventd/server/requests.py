@@ -102,7 +102,7 @@ class Requests:
                 )
             )
         else:
-            stream = StreamResponder(request.id, self.identity, self._outgoing, request.credit)
+            stream = StreamResponder(request.id, self.identity, self._outgoing, self._stats, request.credit)
             self._streams[request.id] = stream
             self._stats.streams += 1
             self._tasks.start_soon(self._answer_stream, operation, request, stream, name=operation.name)
@@ -126,7 +126,7 @@ class Requests:
 
     def refuse(self, error: Error) -> None:
         """Send a refusal and count it."""
-        self._stats.refused[error.code] += 1
+        self._stats.refuse(error.code)
         self._outgoing.put(encode(error))
 
     async def _answer(self, operation: Operation, request: Any, responder: Responder) -> None:

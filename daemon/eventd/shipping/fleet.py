@@ -18,6 +18,7 @@ from ..routes import Route, Routes, Server, StreamKey, same_account
 from ..subjects import agent_of, agent_prefix
 from .precedence import Ahead, Progress
 from .shipper import Shipper
+from .state import ShipperStatus
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -61,6 +62,7 @@ class Fleet:
     Attributes:
         routes: Those of the configuration in force.
         shippers: By route number.
+        ended: What those have done that are not among them any more.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Fleet:
     ) -> None:
         self.routes = routes
         self.shippers: dict[int, Shipper] = {}
+        self.ended = ShipperStatus()
         self._numbers = dict(numbers)
         self._outbox = outbox
         self._resolve = resolve
@@ -346,6 +349,7 @@ class Fleet:
             ):
                 continue
             del self.shippers[shipper.number], self._accounts[shipper.number]
+            self.ended.add(shipper.status)
             self._lives.pop(shipper.number).scope.cancel()
             logger.info(
                 "route %s has shipped what it had left to stream %s, and ends",

@@ -1,11 +1,9 @@
 """Ships one route: owns its connection and sends its rows, in accept order, one batch in flight."""
 
-import enum
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
@@ -35,6 +33,7 @@ from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
 from .precedence import Precedence, Progress
 from .reconcile import Repair, find_in, now_ms, reconcile, reopen
+from .state import ShipperStatus, State
 
 logger = logging.getLogger(__name__)
 
@@ -46,40 +45,6 @@ SMALLEST_BATCH = 16 * 1024  # bytes; a slow line gets no less at once
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
 STALL_PAUSE_MAX = 5.0  # seconds; a route goes on within this time once the cause is gone
-
-
-class State(enum.StrEnum):
-    """What a shipper is doing."""
-
-    CONNECTING = "connecting"
-    PREPARING = "preparing"
-    IDLE = "idle"
-    SHIPPING = "shipping"
-    STALLED = "stalled"
-
-
-@dataclass(slots=True)
-class ShipperStatus:
-    """What a person wants to know about a route's shipping."""
-
-    state: State = State.CONNECTING
-    reason: str = ""
-    since: int = field(default_factory=now_ms)
-    """When `state` began, Unix milliseconds."""
-    unready_since: int | None = field(default_factory=now_ms)
-    """Since when it cannot ship, Unix milliseconds; None while it can. Attempts in between do not count."""
-    stream: str = ""
-    mode: str = ""
-    notes: tuple[str, ...] = ()
-    shipped: int = 0
-    batches: int = 0
-    repeated: int = 0
-    dead: int = 0
-    repairs: int = 0
-    last_repair: Repair | None = None
-    lost_by_server: int = 0
-    """Acknowledged messages that the server lost and that were no longer retained here."""
-    last_ack_at: int | None = None
 
 
 class Shipper:
@@ -455,9 +420,14 @@ class Shipper:
         if fresh and not result.elsewhere:
             self._stream_seq = self._end = fresh[-1].stream_seq + fresh[-1].count - 1
         status = self.status
-        status.shipped += sum(stored.count for stored in fresh)
+        shipped = sum(stored.count for stored in fresh)
+        status.shipped += shipped
+        status.shipping.count(shipped)
+        status.settled += result.done
+        status.settling.count(result.done)
         status.repeated += sum(stored.count for stored in result.stored if stored.repeated)
         status.dead += len(deaths)
+        status.dying.count(len(deaths))
         status.batches += 1
         status.last_ack_at = now_ms()
         for death in deaths:

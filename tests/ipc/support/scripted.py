@@ -45,6 +45,7 @@ from eventd_ipc.messages import (
 )
 from eventd_ipc.session import Reading
 
+WELL = {"health": {"state": "ok", "reasons": []}}  # beside what was asked, in the answer to `status`
 LIMITS = Limits(max_frame=1024 * 1024, max_event=256 * 1024, max_events=1000, max_in_flight=4 * 1024 * 1024)
 
 
@@ -244,7 +245,9 @@ class ScriptedServer:
                 peer.send(Pong(request.id))
             case Get():
                 peer.send(stored_event(request.id, request.seq or 1))
-            case Status() | DeadLetters() | Recall() | Context() | Index():
+            case Status():
+                peer.send(Result(request.id, msgspec.to_builtins(request) | WELL))
+            case DeadLetters() | Recall() | Context() | Index():
                 peer.send(Result(request.id, msgspec.to_builtins(request)))
             case Query() | Tail() | Replay():
                 peer.streams[request.id] = [request.credit, 0]
