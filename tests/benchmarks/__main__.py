@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from . import accept, backlog, command, idle, latency, neighbours, remembering, sustained, targets
+from . import accept, backlog, command, idle, latency, neighbours, remembering, scrape, sustained, targets
 from .report import Sheet, machine, table
 from .stage import Options, hide_person
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "remembering": remembering.measure,
     "command": command.measure,
     "idle": idle.measure,
+    "scrape": scrape.measure,
 }
 ROUNDS = 3
 QUICK = 0.1  # part of the events that --quick uses, in one round
