@@ -27,6 +27,7 @@ WORDS = [
 """What is spoken of: not more and more words, so that the index has a reason not to grow."""
 
 LINES = 12  # words of a message
+SESSIONS = 200  # of a speaker, again and again: each new name would fill caches that have a bound far off
 FACT_SHARE = 0.02  # of conversations in which something is remembered; that stays for ever
 
 
@@ -114,7 +115,7 @@ class Speaker(Worker):
         self.acked: list[str] = []
 
     def turn(self) -> None:
-        run = Run(f"agent:{self.name}:{self._dice.randrange(10**9)}")
+        run = Run(f"agent:{self.name}:{self._dice.randrange(SESSIONS)}")
         with self.connect() as client:
             client.context(query=self.speak(), session=run.session)
             self.acked += client.emit(message_in(run, self.speak()))
