@@ -137,7 +137,7 @@ def _systemd_version() -> int:
     from ..service.installation import ASK_VERSION, systemd_version
 
     try:
-        answer = subprocess.run(ASK_VERSION, capture_output=True, text=True, check=False)
+        answer = subprocess.run(ASK_VERSION, capture_output=True, text=True, check=False)  # noqa: S603 - as below
     except OSError:
         return 0  # what has to be run says so in its turn
     return systemd_version(answer.stdout)
