@@ -118,7 +118,7 @@ def _daemon(folder: Path, server: NatsServer, seconds: float, mutation: str) -> 
     short = Path(tempfile.mkdtemp(prefix="evk", dir="/tmp"))  # socket paths are short
     settings: dict[str, Any] = {
         "url": server.url,
-        "agents": {OWN: {"streamName": OWN, "subjectPrefix": "apart"}},
+        "agents": {OWN: {"streamName": OWN, "subjectPrefix": f"apart.{OWN}"}},
         "outbox": {"retain": f"{round(min(RETAIN, seconds * PART))}s", "ledgerIds": 1000},
         "index": {"maxAge": f"{round(max(SHORTEST_STAY, seconds * PART))}s"},
     }

@@ -76,12 +76,17 @@ class Happenings:
 
     def edit_config(self) -> None:
         """Give an agent a stream of its own, or take it away again."""
+        if self.write_config():
+            self._daemon.wait_for(
+                lambda status: any(route["name"] == GUEST for route in status["routes"]),
+                what="the route of the new entry is there",
+            )
+
+    def write_config(self) -> bool:
+        """Replace config.yml as an editor does; return whether the agent is in it now."""
         agents: dict[str, Any] = dict(self._daemon.settings.get("agents", {}))
-        comes = GUEST not in agents
-        if comes:
+        if agents.pop(GUEST, None) is None:
             agents[GUEST] = {"streamName": GUEST, "subjectPrefix": f"apart.{GUEST}"}
-        else:
-            del agents[GUEST]
         self._daemon.settings["agents"] = agents
         path = self._daemon.folder / "config.yml"
         document = json.loads(path.read_text())
@@ -90,11 +95,7 @@ class Happenings:
         fresh.write_text(json.dumps(document))
         fresh.chmod(0o600)
         fresh.replace(path)
-        if comes:
-            self._daemon.wait_for(
-                lambda status: any(route["name"] == GUEST for route in status["routes"]),
-                what="the route of the new entry is there",
-            )
+        return GUEST in agents
 
     def _bury(self, action: Literal["retry", "drop"]) -> list[str]:
         """Let an event die between two others, and do that with it; return its id."""
