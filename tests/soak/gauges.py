@@ -52,7 +52,8 @@ GAUGES = (
     Gauge("outbox_wal", "outbox.db-wal", "MiB", MIB, hourly=1, noise=8, most=20),
     Gauge("index", "index.db", "MiB", MIB, hourly=6, noise=4),
     Gauge("index_wal", "index.db-wal", "MiB", MIB, hourly=1, noise=8, most=20),
-    Gauge("log", "log", "MiB", MIB, hourly=2, noise=0.2),
+    # Some dozens of clients that come and go in each second are summed up once a minute.
+    Gauge("log", "log", "MiB", MIB, hourly=4, noise=0.2),
 )
 
 
