@@ -27,7 +27,7 @@ WORDS = [
 """What is spoken of: not more and more words, so that the index has a reason not to grow."""
 
 LINES = 12  # words of a message
-SESSIONS = 200  # of a speaker, again and again: each new name would fill caches that have a bound far off
+SESSIONS = 50  # of a speaker, again and again: each new name would fill caches that have a bound far off
 FACT_SHARE = 0.02  # of conversations in which something is remembered; that stays for ever
 
 
