@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS :=
 WORKERS := 3# processes that run the tests; most of them wait for servers, so two cores take three
+MINUTES := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix bench faults clean
+.PHONY: help run test check fix bench faults soak clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
@@ -34,6 +35,9 @@ bench: $(VENV)/.dev ## Measure; prints tables and writes bench-results/*.json
 
 faults: $(VENV)/.dev ## Run the fault loops in full length (takes long)
 	@EVENTD_FAULTS=full $(BIN)/python -m pytest tests/faults $(ARGS)
+
+soak: $(VENV)/.dev ## Run a mixed load with faults for MINUTES=20; fails where something grows or is lost
+	@PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) $(ARGS)
 
 clean: ## Remove everything that was made, also the environment
 	@rm -rf $(VENV) build dist bench-results .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .run

@@ -9,7 +9,19 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from . import accept, backlog, command, idle, latency, neighbours, remembering, stalls, sustained, targets
+from . import (
+    accept,
+    backlog,
+    command,
+    idle,
+    latency,
+    neighbours,
+    remembering,
+    scrape,
+    stalls,
+    sustained,
+    targets,
+)
 from .report import Sheet, machine, table
 from .stage import Options, hide_person
 
@@ -23,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "command": command.measure,
     "idle": idle.measure,
     "stalls": stalls.measure,
+    "scrape": scrape.measure,
 }
 ROUNDS = 3
 QUICK = 0.1  # part of the events that --quick uses, in one round

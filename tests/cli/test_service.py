@@ -10,8 +10,9 @@ from cli.support import Ended, Eventd
 
 TOOL = "launchctl" if sys.platform == "darwin" else "systemctl"
 
-# Notes its words, and fails as long as there is a file "fails".
+# Notes its words, and fails as long as there is a file "fails". Its version is what a file says.
 FAKE = """#!/bin/sh
+if [ "$1" = --version ]; then exec cat "{folder}/version"; fi
 echo "$@" >> "{folder}/told"
 test ! -e "{folder}/fails"
 """
@@ -28,6 +29,11 @@ class Machine:
         tool.parent.mkdir()
         tool.write_text(FAKE.format(folder=folder))
         tool.chmod(0o755)
+        self.is_systemd("252 (252.38-1~deb12u1)")
+
+    def is_systemd(self, version: str) -> None:
+        """Let the manager be of that version."""
+        (self.folder / "version").write_text(f"systemd {version}\n+PAM +AUDIT default-hierarchy=unified\n")
 
     def run(self, *words: str | Path, options: tuple[str | Path, ...] = ()) -> Ended:
         """Run `eventd service …`."""
@@ -98,6 +104,18 @@ def test_install_with_other_options_replaces_and_starts_anew(machine: Machine) -
     text = "".join(machine.files().values())
     assert f"--config {config}" in text
     assert str(socket) in text
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="launchd knows no reload")
+def test_the_type_of_the_service_is_what_systemd_knows(machine: Machine) -> None:
+    """After systemd was upgraded, a second install makes use of it; and `status` says that it would."""
+    machine.run("install")
+    assert "\nType=notify\n" in machine.files()["eventd.service"]
+    machine.is_systemd("257.7")
+    assert machine.run("status").code == 1
+    machine.run("install")
+    assert "\nType=notify-reload\n" in machine.files()["eventd.service"]
+    assert machine.run("status").code == 0
 
 
 def test_uninstall_stops_it_and_leaves_nothing_but_the_data(machine: Machine) -> None:

@@ -12,6 +12,8 @@ from eventd_ipc.blocking import connect
 from eventd_ipc.events import Event
 from metrics.scrape import Scrape
 from support.daemon import Daemon
+from support.load import Load, Shape
+from support.nats import NatsServer
 from support.waiting import wait_until
 
 TIMEOUT = 30.0  # seconds; a bound against hanging
@@ -24,7 +26,16 @@ def reach(place: str) -> socket.socket:
         found.connect(place)
         return found
     host, _, port = place.rpartition(":")
-    return socket.create_connection((host, int(port)), TIMEOUT)
+    return socket.create_connection((host.strip("[]"), int(port)), TIMEOUT)
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def ask(place: str, request: bytes) -> tuple[int, str, str]:
@@ -74,6 +85,32 @@ def test_health_is_a_word_with_its_reasons(daemon_factory: Callable[..., Daemon]
     status, _, body = get(place, "/health")
     assert (status, body.splitlines()[0]) == (200, "degraded")
     assert "route default: not ready" in body
+
+
+def test_health_is_503_while_events_are_refused(
+    daemon_factory: Callable[..., Daemon], nats_factory: Callable[..., NatsServer]
+) -> None:
+    """And 200 again as soon as they are taken."""
+    server = nats_factory(start=False)
+    daemon = daemon_factory(server.url, metrics={"listen": "127.0.0.1:0"}, outbox={"maxBytes": "1MiB"})
+    place = place_of(daemon)
+    with Load(daemon.socket, shape=Shape(window=1, events=20, size=5000)) as load:
+        load.wait_refused("outbox_full")
+        status, _, body = get(place, "/health")
+        assert (status, body.splitlines()[0]) == (503, "failing")
+        assert "the outbox is full" in body
+        assert Scrape(get(place, "/metrics")[2]).of("eventd_health", eventd_health="failing") == 1
+        server.start()
+        wait_until(lambda: get(place, "/health")[0] == 200, TIMEOUT)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+def test_it_listens_on_the_other_loopback_address(daemon_factory: Callable[..., Daemon]) -> None:
+    """And answers what a client there puts into `Host`."""
+    place = place_of(daemon_factory("nats://127.0.0.1:1", metrics={"listen": "[::1]:0"}))
+    assert place.startswith("[::1]:")
+    assert get(place, "/metrics", host=place)[0] == 200
+    assert get(place, "/metrics", host="[2001:db8::1]:9464")[0] == 421
 
 
 @pytest.mark.parametrize(

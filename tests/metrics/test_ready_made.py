@@ -5,16 +5,19 @@ import re
 import shutil
 import subprocess
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from eventd_ipc.blocking import connect
 from metrics.scrape import scrape
 from support.daemon import Daemon
 
 METRIC = re.compile(r"\b(?:eventd|process)_\w+")
+VARIABLE = re.compile(r"\$\w+")  # of Grafana
 DATA = files("eventd").joinpath("data")
 ALERTS = [
     "EventdRefusingEvents",
@@ -23,6 +26,8 @@ ALERTS = [
     "EventdDeadLetters",
     "EventdIndexBehindOrDiskLow",
 ]
+
+with_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 
 
 def dashboard() -> dict[str, Any]:
@@ -83,10 +88,47 @@ def test_the_panels_do_not_cover_each_other() -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on the PATH")
+@with_promtool
 def test_promtool_takes_the_rules(tmp_path: Path) -> None:
     """Prometheus's own word on them."""
-    path = tmp_path / "alerts.yml"
-    path.write_bytes(DATA.joinpath("alerts.yml").read_bytes())
-    done = subprocess.run(["promtool", "check", "rules", path], capture_output=True, text=True, check=False)
+    assert "5 rules found" in promtool("check", "rules", copied(tmp_path, DATA.joinpath("alerts.yml")))
+
+
+@with_promtool
+def test_each_alert_comes_when_it_should_and_only_then(tmp_path: Path) -> None:
+    """Evaluated over made-up series of well and unwell daemons: `alerts_test.yml`."""
+    copied(tmp_path, DATA.joinpath("alerts.yml"))
+    promtool("test", "rules", copied(tmp_path, Path(__file__).with_name("alerts_test.yml")))
+
+
+@with_promtool
+def test_prometheus_can_parse_what_the_dashboard_asks(tmp_path: Path) -> None:
+    """With values in the place of Grafana's variables, each as a rule that records it."""
+    asked = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+    recorded = [
+        {"record": f"panel_{number}", "expr": VARIABLE.sub("5m", expression)}
+        for number, expression in enumerate(asked)
+    ]
+    path = tmp_path / "dashboard.yml"
+    path.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": recorded}]}))
+    assert f"{len(asked)} rules found" in promtool("check", "rules", path)
+
+
+@with_promtool
+def test_prometheus_has_nothing_against_the_metrics(daemon: Daemon) -> None:
+    """Their format, their names, their help texts."""
+    with connect("test", socket=daemon.socket, patience=0) as client:
+        assert promtool("check", "metrics", text=client.metrics()) == ""
+
+
+def copied(folder: Path, source: Traversable) -> Path:
+    path = folder / source.name
+    path.write_bytes(source.read_bytes())
+    return path
+
+
+def promtool(*words: str | Path, text: str = "") -> str:
+    """Run promtool, which must find nothing wrong, and return what it says."""
+    done = subprocess.run(["promtool", *words], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr

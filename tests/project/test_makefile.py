@@ -128,6 +128,12 @@ def test_a_failed_environment_is_not_taken_for_one(checkout: Checkout) -> None:
     assert checkout.make("run")[0] == "python -m venv --clear .venv"
 
 
+def test_soak_lasts_as_long_as_is_asked(checkout: Checkout) -> None:
+    """20 minutes where nothing is said."""
+    assert checkout.make("soak", "MINUTES=2", "ARGS=--seed 3")[-1] == "python -m soak --minutes 2 --seed 3"
+    assert checkout.make("soak") == ["python -m soak --minutes 20"]
+
+
 def test_help_is_the_default_and_names_every_target(checkout: Checkout) -> None:
     """What can be made is never a secret."""
     text = (PROJECT / "Makefile").read_text()

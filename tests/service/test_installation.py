@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from eventd.service import installation
-from eventd.service.installation import Form, Installation, ServiceError, for_launchd, for_systemd
+from eventd.service.installation import (
+    Form,
+    Installation,
+    ServiceError,
+    for_launchd,
+    for_systemd,
+    systemd_version,
+)
 
 ODD = "/opt/an odd % place/with $HOME and \"quotes\" and 'those'/eventd"
 
@@ -40,6 +47,39 @@ def test_only_program_and_socket_differ_from_the_files_that_come_along() -> None
     for name, text in (("eventd.service", service), ("eventd.socket", socket)):
         shipped = (installation.CHECKOUT / "systemd" / "user" / name).read_text().splitlines()
         assert sum(a != b for a, b in zip(text.splitlines(), shipped, strict=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [
+        ("systemd 252 (252.38-1~deb12u1)\n+PAM +AUDIT", 252),
+        ("systemd 253 (v253.17-1.fc38)\n", 253),
+        ("systemd 257.7\n", 257),
+        ("", 0),
+        ("systemctl: unrecognized option '--version'", 0),
+    ],
+)
+def test_the_version_of_systemd_is_read_from_its_answer(answer: str, version: int) -> None:
+    """Where it is not to be read, what works everywhere is installed."""
+    assert systemd_version(answer) == version
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "reload"),
+    [
+        (0, "notify", ["/bin/kill -HUP $MAINPID"]),
+        (252, "notify", ["/bin/kill -HUP $MAINPID"]),
+        (253, "notify-reload", []),
+        (257, "notify-reload", []),
+    ],
+)
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.usefixtures("no_homes")
+def test_a_reload_is_signalled_once(form: Form, version: int, kind: str, reload: list[str]) -> None:
+    """systemd does it by itself where it knows how to wait for its end, and by a command elsewhere."""
+    service = text_of(for_systemd(form, ["/opt/eventd"], environ={}, version=version), "eventd.service")
+    assert lines_of(service, "Type") == [kind]
+    assert lines_of(service, "ExecReload") == reload
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

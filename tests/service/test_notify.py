@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,20 @@ def test_each_message_is_one_datagram_in_the_words_of_sd_notify(manager: Service
     notifier.alive()
     notifier.stopping()
     assert manager.close() == ["EXTEND_TIMEOUT_USEC=1500000", "READY=1", "WATCHDOG=1", "STOPPING=1"]
+
+
+def test_a_reload_is_told_with_its_time_and_its_end(manager: ServiceManager) -> None:
+    """One datagram with both: systemd takes a `RELOADING=1` from before its signal for an older one."""
+    notifier = Notifier.take(manager.environ())
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    notifier.reloading()
+    after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    notifier.ready()
+    reloading, ready = manager.close()
+    assert ready == "READY=1"
+    state, _, moment = reloading.partition("\nMONOTONIC_USEC=")
+    assert state == "RELOADING=1"
+    assert before <= int(moment) <= after
 
 
 def test_a_status_is_one_bounded_line(manager: ServiceManager) -> None:

@@ -3,6 +3,7 @@
 import configparser
 import os
 import plistlib
+import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from support.daemon import Daemon
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
+FOLDERS = {"system": SYSTEMD, "user": SYSTEMD / "user"}
 PLIST = ROOT / "launchd" / "dev.openclaw.eventd.plist"
 FORMS = ("user", "system")
+SUGGESTED = re.compile(r"^#(?=[A-Z]\w+=)", re.MULTILINE)  # what makes a comment of a setting
 EXPOSURE = 1.5  # of 10, as `systemd-analyze security` counts; most of it is the network, for NATS
 NO_SERVER = "nats://127.0.0.1:9"  # the discard port: nobody listens
 
@@ -33,7 +36,7 @@ def read(form: str, kind: str) -> configparser.ConfigParser:
     """A unit's settings; of several with one name the last."""
     unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=["="])
     unit.optionxform = str  # type: ignore[assignment,method-assign] # names as they are written
-    unit.read(SYSTEMD / form / f"eventd.{kind}")
+    unit.read(FOLDERS[form] / f"eventd.{kind}")
     return unit
 
 
@@ -51,13 +54,15 @@ def analyze(folder: Path, *arguments: str | Path) -> None:
 
 
 @with_systemd
+@pytest.mark.parametrize("suggested", [False, True], ids=["as it is", "with what it suggests"])
 @pytest.mark.parametrize("form", FORMS)
-def test_systemd_finds_nothing_wrong(short_tmp: Path, form: str) -> None:
+def test_systemd_finds_nothing_wrong(short_tmp: Path, form: str, suggested: bool) -> None:
     """With a program that is there, since eventd may be installed anywhere or nowhere."""
-    units = shutil.copytree(SYSTEMD / form, short_tmp / form)
+    units = shutil.copytree(FOLDERS[form], short_tmp / form)
     service = units / "eventd.service"
     program = read(form, "service")["Service"]["ExecStart"].partition(" ")[0]
-    service.write_text(service.read_text().replace(program, sys.executable))
+    text = service.read_text().replace(program, sys.executable)
+    service.write_text(SUGGESTED.sub("", text) if suggested else text)
     analyze(short_tmp, f"--{form}", "verify", "--man=no", service, units / "eventd.socket")
 
 
@@ -66,7 +71,7 @@ def test_the_system_service_is_confined() -> None:
     """Whoever takes over the daemon gets little of the machine."""
     analyze(
         ROOT, "security", "--offline=yes", f"--threshold={EXPOSURE * 10:.0f}",
-        SYSTEMD / "system" / "eventd.service",
+        SYSTEMD / "eventd.service",
     )  # fmt: skip
 
 

@@ -130,9 +130,22 @@ def installation_for(place: Place, is_system: bool | None) -> "Installation":
     from ..service.installation import Form, for_launchd, for_systemd
 
     form = Form.SYSTEM if (os.geteuid() == 0 if is_system is None else is_system) else Form.USER
-    make = for_launchd if sys.platform == "darwin" else for_systemd
     config = [] if place.config is None else ["--config", str(place.config.absolute())]
-    return make(form, [*_program(), *config], place.socket.absolute() if place.socket else None)
+    program, socket = [*_program(), *config], place.socket.absolute() if place.socket else None
+    if sys.platform == "darwin":
+        return for_launchd(form, program, socket)
+    return for_systemd(form, program, socket, version=_systemd_version())
+
+
+def _systemd_version() -> int:
+    """Return the version of this machine's systemd; 0 where it does not say."""
+    from ..service.installation import ASK_VERSION, systemd_version
+
+    try:
+        answer = subprocess.run(ASK_VERSION, capture_output=True, text=True, check=False)  # noqa: S603 - as below
+    except OSError:
+        return 0  # what has to be run says so in its turn
+    return systemd_version(answer.stdout)
 
 
 def _program() -> list[str]:

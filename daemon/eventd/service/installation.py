@@ -24,6 +24,10 @@ SYSUSERS = "eventd.sysusers"
 LABEL = "dev.openclaw.eventd"
 LAUNCHD_LOG = '"$HOME/Library/Logs/eventd.log"'  # for a shell
 
+ASK_VERSION = ("systemctl", "--version")
+NOTIFY_RELOAD = 253  # the first systemd that knows Type=notify-reload
+_VERSION = re.compile(r"systemd (\d+)")  # how its answer begins
+
 UNFIT = frozenset("'\"\\$")  # systemd takes these in arguments, but not in the path of a program
 ENV = "/usr/bin/env"  # starts such a program, by an argument
 
@@ -93,14 +97,26 @@ class Installation:
     advice: str = ""
 
 
+def systemd_version(answer: str) -> int:
+    """Return the version in the answer to `ASK_VERSION`; 0 where it is none."""
+    match = _VERSION.match(answer)
+    return int(match[1]) if match else 0
+
+
 def for_systemd(
-    form: Form, program: Sequence[str], socket: Path | None = None, environ: Mapping[str, str] = os.environ
+    form: Form,
+    program: Sequence[str],
+    socket: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    version: int = 0,
 ) -> Installation:
     """Return the installation for systemd.
 
     Args:
         program: The words before `run` that start this eventd; the first is an absolute path.
         socket: Where clients shall find it, instead of where they look by themselves.
+        version: Of the systemd that is to run it; 0 stands for any.
 
     Raises:
         ServiceError: The system service could not see this eventd.
@@ -112,8 +128,12 @@ def for_systemd(
     if set(program[0]) & UNFIT:
         words.insert(0, ENV)
     start = " ".join(_quoted(word) for word in words)
-    service = _with_setting(_source(f"systemd/{form}/{SERVICE}"), "ExecStart", start)
-    unit = _source(f"systemd/{form}/{SOCKET}")
+    source = "systemd" if is_system else "systemd/user"
+    service = _with_setting(_source(f"{source}/{SERVICE}"), "ExecStart", start)
+    if version >= NOTIFY_RELOAD:
+        service = _with_setting(service, "Type", "notify-reload")
+        service = _with_setting(service, "ExecReload", None)  # or it would be signalled twice
+    unit = _source(f"{source}/{SOCKET}")
     if socket is not None:
         unit = _with_setting(unit, "ListenStream", str(socket).replace("%", "%%"))
     folder = SYSTEM_UNITS if is_system else _user_units(environ)
@@ -122,7 +142,7 @@ def for_systemd(
     reload = Command((*ctl, "daemon-reload"))
     load: tuple[Command, ...] = (reload,)
     if is_system:
-        files.insert(0, UnitFile(SYSTEM_USERS, _source(f"systemd/system/{SYSUSERS}")))
+        files.insert(0, UnitFile(SYSTEM_USERS, _source(f"systemd/{SYSUSERS}")))
         load = (Command(("systemd-sysusers", str(SYSTEM_USERS))), reload)
     return Installation(
         files=tuple(files),
@@ -179,9 +199,10 @@ def _source(name: str) -> str:
     raise ServiceError(f"this installation of eventd lacks {name}", hint="install eventd anew")
 
 
-def _with_setting(unit: str, name: str, value: str) -> str:
-    """Return a unit with another value for the one setting of that name."""
-    text, count = re.subn(rf"^{name}=.*$", lambda _: f"{name}={value}", unit, flags=re.MULTILINE)
+def _with_setting(unit: str, name: str, value: str | None) -> str:
+    """Return a unit with another value for the one setting of that name, or without it."""
+    line = "" if value is None else f"{name}={value}\n"
+    text, count = re.subn(rf"^{name}=.*\n", lambda _: line, unit, flags=re.MULTILINE)
     if count != 1:
         raise ValueError(f"{count} settings {name}=")
     return text

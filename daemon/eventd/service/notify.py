@@ -56,11 +56,15 @@ class Notifier:
         return cls(address, int(interval) / MICROSECONDS if is_watched else None)
 
     def ready(self) -> None:
-        """Say that the socket takes connections."""
+        """Say that the socket takes connections; after `reloading`, that it is over."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Say that the configuration is being loaded anew; `ready` says that this is done."""
+        """Say that the configuration is being read again. However that ends, `ready` has to follow.
+
+        Whoever ran `systemctl reload` waits for that. The time tells systemd that this is an answer to its
+        signal, and not to one from before.
+        """
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
