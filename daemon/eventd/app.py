@@ -282,7 +282,7 @@ def _prepare_process() -> None:
 
 
 def _share_heaps() -> None:
-    """Let threads share heaps: what is read and written goes through several, and each would keep its peak."""
+    """Let threads share heaps: what is read goes through several of them, and each would keep its peak."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError, OSError):  # musl has no mallopt, and no such heaps
             ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS)
