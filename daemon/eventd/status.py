@@ -115,8 +115,13 @@ class StatusReport:
         return self._health.look()
 
     @property
-    def _shippers(self) -> Iterable[Shipper]:
-        return self._fleet.shippers.values()
+    def _shippers(self) -> list[Shipper]:
+        """All of them: those of the configuration in its order, then those that only have a backlog left."""
+        order = {route.name: place for place, route in enumerate(self._fleet.routes.all())}
+        return sorted(
+            self._fleet.shippers.values(),
+            key=lambda one: (not one.configured, order.get(one.route.name, len(order)), one.number),
+        )
 
     async def _look_at_disk(self) -> None:
         """Note how much room there is; where the disk does not answer, what was known last is told."""

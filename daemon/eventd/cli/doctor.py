@@ -75,9 +75,9 @@ def command(
     narrow: tuple[str, ...],
     as_json: bool,
 ) -> ExitCode:
-    """Look at everything between an agent and its stream, and say what to do.
+    """Find what is wrong, and say what to do about it.
 
-    The configuration, rights of files, the socket and the daemon, what waits in it, the disk; each route's
+    It looks at everything between an agent and its stream: the configuration, rights of files, the socket and the daemon, what waits in it, the disk; each route's
     NATS server with that route's own login, its stream and that stream's settings, clocks; whether a test
     event comes through; the service. Works without the daemon and without NATS, as far as it goes.
     """

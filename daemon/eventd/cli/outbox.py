@@ -24,7 +24,7 @@ Examples:
 
 @click.group("outbox", epilog=GROUP_EPILOG, no_args_is_help=True)
 def command() -> None:
-    """Move what waits for a stream that the configuration has no more.
+    """Move what waits for a stream that is not configured.
 
     When an agent's entry is removed, or gets another stream or prefix, what was accepted before still goes to
     the old stream. `eventd status` shows it as a route of its own until it is done.

@@ -20,9 +20,9 @@ Examples:
 @json_option
 @click.pass_obj
 def command(place: Place, as_json: bool) -> ExitCode:
-    """Let the daemon load its config file anew, and show what has changed.
+    """Let the daemon load its config file anew.
 
-    It does so by itself when the file changes; this tells at once what came of it. A file that cannot be used
+    It does so by itself when the file changes; this shows at once what has changed. A file that cannot be used
     changes nothing: its problems are shown, and the exit code is 1.
     """
     with place.connect(admin=True) as client:

@@ -19,7 +19,7 @@ from eventd_ipc.errors import CODES
 
 from ..embedded.server import State as EmbeddedState
 from ..shipping.state import State as ShipperState
-from .families import DAEMON, EMBEDDED, INDEX, OUTBOX, REFUSALS, ROUTE, SERVER, STREAM, Family
+from .families import CONFIG, DAEMON, EMBEDDED, INDEX, OUTBOX, REFUSALS, ROUTE, SERVER, STREAM, Family
 
 HEALTH_STATES = ("ok", "degraded", "failing")
 INDEX_STATES = ("ready", "catching_up", "rebuilding", "stalled")
@@ -56,6 +56,7 @@ class StatusCollector:
         health = _states("eventd_health", "How the daemon is, in a word: 1 for the one that it is.")
         health.add_metric((), _chosen(HEALTH_STATES, document["health"]["state"]))
         yield health
+        yield from _plain(CONFIG, _config(document["reload"]))
         yield from _plain(SERVER, document["server"])
         yield _refusals(document["server"][REFUSALS.key])
         yield from _plain(OUTBOX, outbox)
@@ -79,6 +80,11 @@ class StatusCollector:
         for name, route in routes:
             state.add_metric((name,), _chosen(ShipperState, route["state"]))
         yield state
+
+
+def _config(reload: Tree) -> Tree:
+    waiting = len(reload["needs_restart"])
+    return {**reload, "usable": reload["error"] is None, "waiting": waiting}
 
 
 def _named(trees: Sequence[Tree], key: str) -> list[tuple[str, Tree]]:

@@ -37,6 +37,18 @@ DAEMON = (
     Family("eventd_start_time_seconds", "started_at", "When the daemon was started, as Unix time.", scale=MS),
 )
 
+CONFIG = (
+    Family("eventd_config_generation", "generation", "Configurations that took effect since the start."),
+    Family(
+        "eventd_config_loaded_time_seconds",
+        "loaded_at",
+        "When the one in force took effect, as Unix time.",
+        scale=MS,
+    ),
+    Family("eventd_config_file_usable", "usable", "1 if the config file could be used, 0 if it has errors."),
+    Family("eventd_config_needs_restart", "waiting", "Settings of the file that only a restart would apply."),
+)
+
 SERVER = (
     Family("eventd_socket_connections", "connections", "Clients that are connected to the socket."),
     Family("eventd_socket_streams", "streams", "Streams of events that clients have open."),
