@@ -77,9 +77,10 @@ def command(
 ) -> ExitCode:
     """Find what is wrong, and say what to do about it.
 
-    It looks at everything between an agent and its stream: the configuration, rights of files, the socket and the daemon, what waits in it, the disk; each route's
-    NATS server with that route's own login, its stream and that stream's settings, clocks; whether a test
-    event comes through; the service. Works without the daemon and without NATS, as far as it goes.
+    It looks at everything between an agent and its stream: the configuration, rights of files, the socket and
+    the daemon, what waits in it, the disk; each route's NATS server with that route's own login, its stream
+    and that stream's settings, clocks; whether a test event comes through; the service. It works without the
+    daemon and without NATS, as far as it goes.
     """
     if (yes or narrow) and not fix:
         raise click.UsageError("--yes and --narrow belong to --fix")

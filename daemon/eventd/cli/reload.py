@@ -22,8 +22,8 @@ Examples:
 def command(place: Place, as_json: bool) -> ExitCode:
     """Let the daemon load its config file anew.
 
-    It does so by itself when the file changes; this shows at once what has changed. A file that cannot be used
-    changes nothing: its problems are shown, and the exit code is 1.
+    It does so by itself when the file changes; this shows at once what has changed. A file that cannot be
+    used changes nothing: its problems are shown, and the exit code is 1.
     """
     with place.connect(admin=True) as client:
         outcome: dict[str, Any] = client.reload()

@@ -133,15 +133,13 @@ class Subjects:
         wide: Everything the route may ever publish, e.g. `openclaw.events.>`.
         needed: What it publishes now, a pattern per agent, e.g. `openclaw.events.main.>`.
         narrow: Whether the stream must list agents, because another stream lives below `wide`.
-        claimed: Those of `needed` that the configuration gives to this route, and to no other.
-        known: Streams that claimed ones may be taken away from: those of this daemon's routes, also of former
+        known: Streams that needed ones may be taken away from: those of this daemon's routes, also of former
             ones. An eventd on another machine may have other routes, and streams of its own.
     """
 
     wide: str
     needed: tuple[str, ...] = ()
     narrow: bool = False
-    claimed: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
 
     @property
@@ -268,13 +266,16 @@ async def _resolve_overlap(
 
 
 async def _take_over(session: Session, route: Route, subjects: Subjects) -> bool:
-    """Let the streams that took an agent's subjects until the configuration changed do so no more.
+    """Let the streams of ours that take an agent's subjects do so no more, now that they are needed here.
+
+    So they go along when an agent gets an entry or loses it, each stream having them until it has what was
+    accepted for it (see `shipping.precedence`).
 
     Returns:
         Whether there was one.
     """
     taken = False
-    for pattern in subjects.claimed:
+    for pattern in subjects.needed:
         for name in await streams_for_subject(session, pattern):
             if name == route.stream or name not in subjects.known:
                 continue

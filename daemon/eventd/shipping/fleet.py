@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +14,7 @@ from ..outbox.orders import Order
 from ..outbox.outbox import Outbox
 from ..outbox.rerouting import Target
 from ..routes import Route, Routes, Server, StreamKey, same_account
-from ..subjects import agent_of, agent_prefix
+from ..subjects import agent_prefix
 from .precedence import Ahead, Progress
 from .shipper import Shipper
 from .state import ShipperStatus
@@ -176,7 +175,6 @@ class Fleet:
             self._resolve(route.server),
             narrow=self._is_narrow(route),
             configured=configured,
-            owns=partial(self._owns, number),
             progress=self._progress,
             on_limit=self._on_limit,
         )
@@ -192,17 +190,6 @@ class Fleet:
             shipper.route, shipper.configured = route, configured
         else:
             shipper.change(route, self._resolve(route.server), narrow=narrow, configured=configured)
-
-    def _owns(self, number: int, subject: str) -> bool:
-        """Whether a route's stream is to have a subject: by the configuration, or for what was left behind.
-
-        The latter goes in its turn, see `precedence`; then the route of today takes the subject over again.
-        """
-        shipper = self.shippers[number]
-        agent = agent_of(shipper.route.prefix, subject)
-        if agent is None or not shipper.configured:
-            return not shipper.configured
-        return self.routes.of(agent).name == shipper.route.name
 
     def _is_narrow(self, route: Route) -> bool:
         return route is self.routes.default and self.routes.overlapping()

@@ -57,7 +57,6 @@ class Shipper:
         resolve: Which server to connect to now.
         narrow: Whether the stream has to list its agents (see `jetstream.streams`).
         configured: Whether the configuration still has the route.
-        owns: Tells of a subject whether the configuration gives it to this route.
         progress: Notified when rows are settled.
         on_limit: Told the largest body in bytes that the server takes, at each connect.
     """
@@ -71,7 +70,6 @@ class Shipper:
         *,
         narrow: bool = False,
         configured: bool = True,
-        owns: Callable[[str], bool] = lambda _subject: True,
         progress: Progress | None = None,
         on_limit: Callable[[int, int], None] = lambda _number, _bytes: None,
     ) -> None:
@@ -84,7 +82,6 @@ class Shipper:
         self.precedence = Precedence(self._progress)
         self._outbox = outbox
         self.narrow = narrow
-        self._owns = owns
         self._on_limit = on_limit
         self._stalls = 0  # in a row
         self._problem = ""  # what went wrong last, for as long as nothing has gone right since
@@ -214,14 +211,10 @@ class Shipper:
         return stream
 
     def _subjects(self, rows: Sequence[Row]) -> Subjects:
-        patterns = {_agent_pattern(row.subject): row.subject for row in rows}
-        return Subjects(
-            self._wide,
-            needed=tuple(sorted(patterns)),
-            narrow=self.narrow,
-            claimed=tuple(sorted(p for p, subject in patterns.items() if self._owns(subject))),
-            known=frozenset(known.stream for known in self._outbox.stats.routes.values()),
-        )
+        """Return what the stream has to take for rows whose turn it is."""
+        needed = tuple(sorted({_agent_pattern(row.subject) for row in rows}))
+        known = frozenset(known.stream for known in self._outbox.stats.routes.values())
+        return Subjects(self._wide, needed, self.narrow, known)
 
     def _note_repair(self, repair: Repair) -> None:
         self._shared_until = 0.0  # it was not somebody else who moved the end
