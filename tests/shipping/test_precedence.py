@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from eventd.jetstream.endpoint import fixed
+from eventd.outbox.model import Row
 from eventd.outbox.outbox import Outbox
 from eventd.routes import Route, Server
 from eventd.shipping import precedence as module
@@ -98,6 +100,25 @@ async def test_the_last_word_about_a_route_counts(place: Place) -> None:
     place.precedence.let_first(Ahead(place.old, 1))
     place.precedence.let_first(Ahead(place.old, 5))
     assert [ahead.upto for ahead in place.precedence.ahead] == [5]
+
+
+async def test_another_word_comes_while_the_outbox_is_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the configuration changes twice in a row."""
+    await accept(place.outbox, new_row(place.new, 1))
+    place.precedence.let_first(Ahead(place.old, 1))
+    read = place.outbox.pending
+
+    async def pending_and_more(*args: Any, **options: Any) -> list[Row]:
+        found = await read(*args, **options)
+        place.precedence.let_first(Ahead(place.old, 9))
+        return found
+
+    rows = await pending(place.outbox, place.new)
+    monkeypatch.setattr(place.outbox, "pending", pending_and_more)
+    assert [row.seq for row in await place.precedence.may_go(rows, place.outbox)] == [1]
+    assert [ahead.upto for ahead in place.precedence.ahead] == [9]
 
 
 async def test_who_waits_goes_on_as_soon_as_it_may(place: Place) -> None:

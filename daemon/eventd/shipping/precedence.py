@@ -81,11 +81,11 @@ class Precedence:
 
     async def may_go(self, rows: Sequence[Row], outbox: Outbox) -> Sequence[Row]:
         """Return the first ones of the rows, those before which no others have to go now; maybe none."""
-        for ahead in list(self._ahead):
+        for ahead in self.ahead:  # as of now: another one may be added while the outbox is asked
             older = await outbox.pending(ahead.shipper.number, after=0, limit=1, max_bytes=1)
             first = older[0].seq if older else None
             if ahead.upto is not None and (first is None or first > ahead.upto):
-                self._ahead.remove(ahead)
+                self._ahead = [other for other in self._ahead if other is not ahead]
             elif first is not None:
                 rows = list(takewhile(lambda row, first=first: row.seq < first, rows))  # type: ignore[misc]
         return rows
