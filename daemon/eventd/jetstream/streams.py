@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import NatsError
 from ..routes import Route, Server
+from .replicas import KEYS, REFUSALS, SILENT, Replicas, placing, placing_remedy
 from .session import ApiError, Session
 from .settings import ATOMIC_SINCE, NANOSECONDS, TTL_SINCE, new_stream, wanted_settings
 
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 METADATA_KEY = "eventd"
 METADATA_VALUE = "made by eventd"
 METADATA_SINCE = (2, 10, 0)
+
+LOOK_TIMEOUT = 5.0  # seconds for an answer about a stream that is known; its leader may be gone
 
 STREAM_NOT_FOUND = 10059
 SUBJECTS_OVERLAP = 10065
@@ -49,6 +52,8 @@ class Stream:
         elsewhere: Patterns of the route that other streams take, with these.
         refused: Patterns of the route that it does not take, while it takes others and may not be changed,
             with what a person can do.
+        replicas: Who held it then.
+        unplaced: Whether it is ours to change, and does not lie where the configuration wants it.
         notes: What an operator should know.
     """
 
@@ -65,6 +70,8 @@ class Stream:
     atomic: bool
     ttl: bool
     config: dict[str, Any]
+    replicas: Replicas = field(default_factory=Replicas)
+    unplaced: bool = False
     elsewhere: dict[str, "Stream"] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -200,10 +207,15 @@ def _refuse(route: Route, stream: Stream, subjects: Subjects, missing: list[str]
 async def is_older(session: Session, stream: Stream, last_seq: int) -> bool:
     """Whether the stream is not the one that we looked at, or lost messages up to `last_seq` since.
 
+    Who holds it is taken over into `stream`.
+
     Raises:
         ApiError: It is gone, or cannot be looked at.
+        NoQuorum: Nothing can be stored in it now.
     """
-    info = await stream_info(session, stream.name)
+    info = await session.api(f"STREAM.INFO.{stream.name}", timeout=LOOK_TIMEOUT)
+    stream.replicas = Replicas.of(info)
+    stream.replicas.check(stream.name, SILENT)
     return str(info["created"]) != stream.created or int(info["state"]["last_seq"]) < last_seq
 
 
@@ -218,6 +230,11 @@ async def _create(session: Session, route: Route, subjects: Subjects) -> Stream 
     except ApiError as error:
         if error.err_code == NAME_EXISTS:  # somebody was faster
             return await ensure_stream(session, route, subjects)
+        if error.err_code in REFUSALS:
+            raise StreamUnfit(
+                f"stream {route.stream} cannot be made with {placing(route.settings)}: {error}; "
+                f"{placing_remedy(error.err_code)}"
+            ) from error
         if error.err_code != SUBJECTS_OVERLAP:
             raise
         return await _resolve_overlap(session, route, subjects, error)
@@ -316,29 +333,50 @@ async def _narrow(session: Session, stream: Stream, keep_out: Sequence[str]) -> 
     )  # fmt: skip
 
 
-async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subjects) -> Stream:
-    """Bring a stream that we may change to what the configuration says."""
+async def _adapt_in_place(
+    session: Session, route: Route, stream: Stream, subjects: Subjects, refusal: ApiError
+) -> Stream:
+    """Leave a stream where it lies, which is better than to ship nothing; adapt the rest of it."""
+    stream = await _adapt(session, route, stream, subjects, untouched=KEYS)
+    stream.unplaced = True
+    stream.notes.append(
+        f"stream {stream.name} cannot have {placing(route.settings)}: {refusal}; it stays as it is, with "
+        f"{stream.config.get('num_replicas', 1)}; {placing_remedy(refusal.err_code)}"
+    )
+    return stream
+
+
+async def _adapt(
+    session: Session,
+    route: Route,
+    stream: Stream,
+    subjects: Subjects,
+    untouched: frozenset[str] = frozenset(),
+) -> Stream:
+    """Bring a stream that we may change to what the configuration says, but for some of its settings."""
     change = {
         k: v
         for k, v in wanted_settings(session.server_version, route.settings).items()
-        if stream.config.get(k) != v
+        if stream.config.get(k) != v and k not in untouched
     }
     if _not_taken(stream, subjects.wanted):
-        kept = [p for p in stream.subjects if not any(matches(w, p) for w in subjects.wanted)]
-        change["subjects"] = [*kept, *subjects.wanted]
+        left_alone = [p for p in stream.subjects if not any(matches(w, p) for w in subjects.wanted)]
+        change["subjects"] = [*left_alone, *subjects.wanted]
     if not change:
         return stream
     try:
         info = await session.api(f"STREAM.UPDATE.{stream.name}", stream.config | change)
     except ApiError as error:
+        if error.err_code in REFUSALS and change.keys() & KEYS:
+            return await _adapt_in_place(session, route, stream, subjects, error)
         if error.err_code != SUBJECTS_OVERLAP:
             raise
         if not subjects.narrow:  # another stream lives below: go on listing agents
-            return await _adapt(session, route, stream, replace(subjects, narrow=True))
+            return await _adapt(session, route, stream, replace(subjects, narrow=True), untouched)
         elsewhere = await _taken_elsewhere(session, route, stream.name, _not_taken(stream, subjects.needed))
         if elsewhere:
             left = tuple(p for p in subjects.needed if p not in elsewhere)
-            adapted = await _adapt(session, route, stream, replace(subjects, needed=left))
+            adapted = await _adapt(session, route, stream, replace(subjects, needed=left), untouched)
             return _with_elsewhere(adapted, elsewhere)
         raise StreamUnfit(
             f"stream {stream.name} cannot take {', '.join(subjects.wanted)}: another stream has part of it",
@@ -374,6 +412,7 @@ def _describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
         atomic=bool(config.get("allow_atomic")) and version >= ATOMIC_SINCE,
         ttl=bool(config.get("allow_msg_ttl")) and version >= TTL_SINCE,
         config=config,
+        replicas=Replicas.of(info),
     )
 
 
@@ -392,6 +431,12 @@ def _note_differences(route: Route, stream: Stream) -> None:
         stream.notes.append(
             f"stream {stream.name} takes no per-message TTL, so memory.* and migration.* events expire with "
             "the rest; allow_msg_ttl (nats-server 2.11 or newer) keeps them"
+        )
+    if stream.config.get("num_replicas", 1) < route.settings.replicas:
+        stream.notes.append(
+            f"stream {stream.name} has {stream.config.get('num_replicas', 1)} replicas, "
+            f"{route.settings.replicas} are configured, and eventd did not make it: "
+            f"`nats stream edit {stream.name} --replicas {route.settings.replicas}`, or manageStream: true"
         )
     if stream.config.get("max_age", 0) != int(route.settings.max_age * NANOSECONDS):
         age = stream.config.get("max_age", 0) / NANOSECONDS / 86400

@@ -25,6 +25,7 @@ from ..jetstream.publishing import (
     publish_single,
 )
 from ..jetstream.refusals import Verdict
+from ..jetstream.replicas import SILENT, NoQuorum
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
 from ..jetstream.streams import Stream, StreamUnfit, Subjects, ensure_stream, is_older
 from ..outbox.model import Death, Row, Run, Settlement
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 SHARED_FOR = 60.0  # seconds; while others write to the stream, its end says nothing about a rollback
 READ_ROWS = 4 * BATCH_ROWS  # a read waits for the commit under way, so one serves several batches
 LOOK_INTERVAL = 30.0  # seconds between two looks at the stream of an idle route: it may lose what it has
+REPLICAS_INTERVAL = 10.0  # the same where it has replicas, idle or not: enough of them have to be there
 GROWTH = 8  # a batch that went through lets the next one be an eighth larger
 SMALLEST_BATCH = 16 * 1024  # bytes; a slow line gets no less at once
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
@@ -118,6 +120,7 @@ class Shipper:
         self._stream_seq = 0
         self._end = 0  # last sequence of the stream, as far as we know
         self._shared_until = 0.0  # until then nobody expects the stream to end where we saw it
+        self._looked_at = 0.0  # when the stream was looked at last
         self._present: dict[int, int] = {}
         self._doubt = outbox.stats.last_seq  # rows up to here may be in the stream: an earlier life's too
         self._batch_rows, self._batch_bytes = BATCH_ROWS, BATCH_BYTES
@@ -150,7 +153,7 @@ class Shipper:
                 self._enter(State.PREPARING)
                 try:
                     await self._prepare_and_ship(session)
-                except (ApiError, StreamUnfit, NoResponders) as error:
+                except (ApiError, StreamUnfit, NoResponders, NoQuorum) as error:
                     await self._wait_stalled(session, str(error), error.hint)
                 except PermissionMissing as error:
                     await self._wait_stalled(session, str(error), error.hint)
@@ -182,6 +185,7 @@ class Shipper:
             if not await reopen(self._outbox, self.number, self._note_repair):
                 return None
             return await self._prepare(session)  # the rows that come back tell which subjects to list
+        stream.replicas.check(stream.name, SILENT)
         found = await reconcile(session, stream, self._outbox, self.number, self._doubt, self._note_repair)
         self._settled, self._stream_seq = found.position.settled, found.position.stream_seq
         self._present = found.present
@@ -189,8 +193,12 @@ class Shipper:
         status = self.status
         status.stream = stream.name
         status.mode = "atomic batches" if stream.atomic else "pipeline"
-        status.notes = tuple(stream.notes)
+        self._note_look(stream)
         return stream
+
+    def _note_look(self, stream: Stream) -> None:
+        self._looked_at = anyio.current_time()
+        self.status.notes = (*stream.notes, *stream.replicas.notes(stream.name))
 
     def _note_repair(self, repair: Repair) -> None:
         self._shared_until = 0.0  # it was not somebody else who moved the end
@@ -207,7 +215,7 @@ class Shipper:
         ahead: Sequence[Row] = ()  # rows that were read and not sent yet
         while True:
             ahead = ahead or await self._rows_to_come(session, stream)
-            if not ahead:
+            if not ahead or not await self._is_still(session, stream):
                 return  # the stream is not what it was
             rows = self._batch(ahead, stream)
             if self.status.state is State.IDLE:
@@ -249,17 +257,30 @@ class Shipper:
         While nothing comes, look at the stream now and then: what it loses in the meantime can be
         repaired only as long as the rows are retained. Returns nothing when it is not what it was.
         """
+        replicated = stream is not None and stream.replicas.followers
         while True:
             added = self._outbox.watch(self.number)
             rows = await self._read(self._settled)
             if rows:
                 return rows
             self._enter(State.IDLE)
-            with anyio.move_on_after(LOOK_INTERVAL):
+            with anyio.move_on_after(REPLICAS_INTERVAL if replicated else LOOK_INTERVAL):
                 await added.wait()
                 continue
-            if stream is not None and await is_older(session, stream, self._stream_seq):
+            if stream is not None and not await self._look(session, stream):
                 return ()
+
+    async def _is_still(self, session: Session, stream: Stream) -> bool:
+        """Look at a stream with replicas when it is time to; return whether it is what it was."""
+        if not stream.replicas.followers or anyio.current_time() < self._looked_at + REPLICAS_INTERVAL:
+            return True
+        return await self._look(session, stream)
+
+    async def _look(self, session: Session, stream: Stream) -> bool:
+        """Look at a stream; return whether it is what it was, and lies where it is wanted."""
+        older = await is_older(session, stream, self._stream_seq)
+        self._note_look(stream)
+        return not older and not stream.unplaced
 
     async def _read(self, after: int) -> Sequence[Row]:
         return await self._outbox.pending(self.number, after=after, limit=READ_ROWS, max_bytes=BATCH_BYTES)

@@ -1,0 +1,142 @@
+"""The replicas of a stream: who holds it, whether its leader still leads, and whether it is placed as wanted.
+
+**A leader that is cut off** does not know at once. For 10 s and more it goes on answering, with what it had
+(nats-server's `lostQuorumInterval`), while the others have elected another one, 4 s after its last heartbeat at
+the earliest, and store on. It cannot store anything itself. What gives it away is when it has last heard from
+its followers, which it tells with everything else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ..errors import NatsError
+from ..routes import StreamSettings
+
+NANOSECONDS = 1_000_000_000
+
+HEARD = 3.0  # seconds; followers answer every second, and nobody else is elected within 4
+SILENT = 5.0  # seconds after which a majority that is not heard is trouble
+
+NO_PEERS = 10005
+NOT_CLUSTERED = 10074
+REFUSALS = frozenset(
+    {
+        NO_PEERS,  # no suitable peers for placement, with the reason
+        NOT_CLUSTERED,  # replicas > 1 not supported in non-clustered mode
+        10002,  # resource limits exceeded for account
+        10006,  # JetStream not in clustered mode
+        10010,  # JetStream clustering support required
+        10011,  # tags placement not supported for operation
+        10023,  # insufficient resources
+        10028,  # insufficient memory resources available
+        10036,  # not currently supported in clustered mode
+        10047,  # insufficient storage resources available
+        10061,  # Replicas configuration can not be updated
+        10120,  # maximum account storage would be exceeded
+    }
+)
+"""How JetStream says that a stream cannot lie where it is wanted, by nats-server's `errors.json`."""
+
+KEYS = frozenset({"num_replicas", "placement"})
+"""What says in a stream's configuration where it lies."""
+
+
+class NoQuorum(NatsError):
+    """Who answers as the leader of a stream hears too few of its replicas to be believed, or to store anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A replica that is not the leader.
+
+    Attributes:
+        silent: Seconds since the leader has heard from it; None: never.
+        lag: Messages that it has still to take.
+    """
+
+    name: str
+    silent: float | None
+    lag: int
+
+    @property
+    def missing(self) -> bool:
+        """Whether it does not seem to be there."""
+        return self.silent is None or self.silent > SILENT
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """Who holds a stream, as its leader says."""
+
+    leader: str = ""
+    followers: tuple[Follower, ...] = ()
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any]) -> Self:
+        """Read JetStream's description of a stream; a server on its own tells of no replicas."""
+        cluster = info.get("cluster") or {}
+        return cls(
+            str(cluster.get("leader") or ""),
+            tuple(_follower(replica) for replica in cluster.get("replicas") or ()),
+        )
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return 1 + len(self.followers)
+
+    def heard(self, within: float) -> bool:
+        """Whether a majority, the leader included, was heard within so many seconds."""
+        here = 1 + sum(f.silent is not None and f.silent <= within for f in self.followers)
+        return here > self.count // 2
+
+    def check(self, stream: str, within: float) -> None:
+        """See whether its leader can be believed.
+
+        Raises:
+            NoQuorum: It was not in touch with a majority within so many seconds.
+        """
+        if not self.heard(within):
+            missing = ", ".join(f.name for f in self.followers if f.silent is None or f.silent > within)
+            raise NoQuorum(
+                f"stream {stream} has no majority of its {self.count} replicas: its leader {self.leader} does "
+                f"not hear {missing}; bring these servers back, or restore the network between them"
+            )
+
+    def notes(self, stream: str) -> list[str]:
+        """Return what an operator should know of replicas that are not there."""
+        missing = [follower.name for follower in self.followers if follower.missing]
+        if not missing:
+            return []
+        return [
+            f"stream {stream} goes on with {self.count - len(missing)} of {self.count} replicas: "
+            f"{', '.join(missing)} does not answer"
+        ]
+
+
+def _follower(replica: Mapping[str, Any]) -> Follower:
+    silent = int(replica.get("active") or 0) / NANOSECONDS
+    known = silent > 0 or bool(replica.get("current"))  # never heard is told as no time at all
+    return Follower(str(replica.get("name")), silent if known else None, int(replica.get("lag") or 0))
+
+
+def placing(settings: StreamSettings) -> str:
+    """Return for a person where a stream is wanted."""
+    where = f"{settings.replicas} replica{'s' if settings.replicas > 1 else ''}"
+    if settings.placement is not None:
+        if settings.placement.cluster:
+            where += f" in cluster {settings.placement.cluster}"
+        if settings.placement.tags:
+            where += f" on servers with the tags {', '.join(settings.placement.tags)}"
+    return where
+
+
+def placing_remedy(err_code: int) -> str:
+    """Return what can be done about a stream that cannot lie where it is wanted."""
+    if err_code == NOT_CLUSTERED:
+        return "this server is not in a cluster: set stream.replicas: 1, or let url name the servers of one"
+    return (
+        "bring the servers back that are down, add some that fit, or lower stream.replicas "
+        "(and correct stream.placement) in config.yml; it is tried again"
+    )
