@@ -45,7 +45,7 @@ class Node(NatsServer):
         """Return what it knows of the cluster (`/jsz`); empty while it does not answer."""
         url = f"http://127.0.0.1:{self.monitor_port}/jsz?streams=1&config=1&raft=1"
         try:
-            with urllib.request.urlopen(url, timeout=MONITOR_TIMEOUT) as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(url, timeout=MONITOR_TIMEOUT) as answer:
                 view: dict[str, Any] = json.load(answer)
         except (OSError, ValueError):
             return {}

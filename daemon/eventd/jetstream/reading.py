@@ -72,7 +72,7 @@ async def last_message(session: Session, stream: str, subject: str = ">") -> Mes
 
 async def _get(session: Session, stream: str, which: Mapping[str, Any]) -> Message | None:
     try:
-        answer = await session.api(f"STREAM.MSG.GET.{stream}", which)
+        answer = await session.ask(f"STREAM.MSG.GET.{stream}", which)
     except ApiError as error:
         if error.err_code in (NO_MESSAGE, SEQUENCE_NOT_FOUND):
             return None

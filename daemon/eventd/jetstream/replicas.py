@@ -1,12 +1,12 @@
 """The replicas of a stream: who holds it, whether its leader still leads, and whether it is placed as wanted.
 
 **A leader that is cut off** does not know at once. For 10 s and more it goes on answering, with what it had
-(nats-server's `lostQuorumInterval`), while the others have elected another one, 4 s after its last heartbeat at
-the earliest, and store on. It cannot store anything itself. What gives it away is when it has last heard from
-its followers, which it tells with everything else.
+(nats-server's `lostQuorumInterval`), while the others have elected another one, 4 s after its last heartbeat
+at the earliest, and store on. It cannot store anything itself. What gives it away is when it has last heard
+from its followers, which it tells with everything else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -43,7 +43,11 @@ KEYS = frozenset({"num_replicas", "placement"})
 
 
 class NoQuorum(NatsError):
-    """Who answers as the leader of a stream hears too few of its replicas to be believed, or to store anything."""
+    """Who answers as a stream's leader hears too few replicas to store anything, or to be believed."""
+
+
+class NoLeader(NoQuorum):
+    """A stream has no leader now. While one is elected any replica answers, with what it happens to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +55,42 @@ class Follower:
     """A replica that is not the leader.
 
     Attributes:
-        silent: Seconds since the leader has heard from it; None: never.
+        silent: Seconds since the leader has heard from it; None: never, in its time as the leader.
+        offline: Whether the cluster takes its server for gone.
         lag: Messages that it has still to take.
     """
 
     name: str
     silent: float | None
+    offline: bool
     lag: int
 
     @property
     def missing(self) -> bool:
-        """Whether it does not seem to be there."""
-        return self.silent is None or self.silent > SILENT
+        """Whether it does not seem to be there. One of a stream that was just made is not heard yet."""
+        return self.offline if self.silent is None else self.silent > SILENT
 
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """Who holds a stream, as its leader says."""
+    """Who holds a stream, as its leader says.
+
+    Attributes:
+        term: The leader and the time since when it leads: another one means that there was an election.
+    """
 
     leader: str = ""
+    term: str = ""
     followers: tuple[Follower, ...] = ()
 
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> Self:
         """Read JetStream's description of a stream; a server on its own tells of no replicas."""
         cluster = info.get("cluster") or {}
+        leader = str(cluster.get("leader") or "")
         return cls(
-            str(cluster.get("leader") or ""),
+            leader,
+            f"{leader} {cluster.get('leader_since', '')}",
             tuple(_follower(replica) for replica in cluster.get("replicas") or ()),
         )
 
@@ -86,39 +99,57 @@ class Replicas:
         """How many there are."""
         return 1 + len(self.followers)
 
-    def heard(self, within: float) -> bool:
-        """Whether a majority, the leader included, was heard within so many seconds."""
-        here = 1 + sum(f.silent is not None and f.silent <= within for f in self.followers)
-        return here > self.count // 2
-
-    def check(self, stream: str, within: float) -> None:
-        """See whether its leader can be believed.
+    def check(self, stream: str) -> None:
+        """See whether anything can be stored.
 
         Raises:
-            NoQuorum: It was not in touch with a majority within so many seconds.
+            NoLeader: There is an election, or nobody can be elected.
+            NoQuorum: A majority is missing.
         """
-        if not self.heard(within):
-            missing = ", ".join(f.name for f in self.followers if f.silent is None or f.silent > within)
+        self._check(stream, [follower for follower in self.followers if follower.missing])
+
+    def confirm(self, stream: str) -> None:
+        """See whether the leader surely leads, so that what it tells is the truth.
+
+        Raises:
+            NoLeader: There is none.
+            NoQuorum: It may have been cut off, and another one elected.
+        """
+        self._check(stream, [f for f in self.followers if f.silent is None or f.silent > HEARD])
+
+    def _check(self, stream: str, missing: Sequence[Follower]) -> None:
+        if self.followers and not self.leader:
+            raise NoLeader(
+                f"stream {stream} has no leader now: it is elected as soon as a majority of the replicas is there",
+                hint="bring the servers back that are down, or restore the network between them",
+            )
+        if len(missing) > (self.count - 1) // 2:
             raise NoQuorum(
-                f"stream {stream} has no majority of its {self.count} replicas: its leader {self.leader} does "
-                f"not hear {missing}; bring these servers back, or restore the network between them"
+                f"stream {stream} has no majority of its {self.count} replicas: its leader {self.leader} does not "
+                f"hear {', '.join(f.name for f in missing)}",
+                hint="bring these servers back, or restore the network between them",
             )
 
     def notes(self, stream: str) -> list[str]:
         """Return what an operator should know of replicas that are not there."""
         missing = [follower.name for follower in self.followers if follower.missing]
-        if not missing:
+        if not missing or not self.leader:
             return []
+        left = self.count - len(missing)
         return [
-            f"stream {stream} goes on with {self.count - len(missing)} of {self.count} replicas: "
-            f"{', '.join(missing)} does not answer"
+            f"stream {stream} goes on with {left} of {self.count} replicas: no answer from {', '.join(missing)}"
         ]
 
 
 def _follower(replica: Mapping[str, Any]) -> Follower:
     silent = int(replica.get("active") or 0) / NANOSECONDS
     known = silent > 0 or bool(replica.get("current"))  # never heard is told as no time at all
-    return Follower(str(replica.get("name")), silent if known else None, int(replica.get("lag") or 0))
+    return Follower(
+        str(replica.get("name")),
+        silent if known else None,
+        bool(replica.get("offline")),
+        int(replica.get("lag") or 0),
+    )
 
 
 def placing(settings: StreamSettings) -> str:

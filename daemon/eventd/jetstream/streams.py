@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import NatsError
 from ..routes import Route, Server
-from .replicas import KEYS, REFUSALS, SILENT, Replicas, placing, placing_remedy
+from .replicas import KEYS, REFUSALS, Replicas, placing, placing_remedy
 from .session import ApiError, Session
 from .settings import ATOMIC_SINCE, NANOSECONDS, TTL_SINCE, new_stream, wanted_settings
 
@@ -122,12 +122,12 @@ async def stream_info(session: Session, name: str) -> dict[str, Any]:
     Raises:
         ApiError: 10059 when there is none.
     """
-    return await session.api(f"STREAM.INFO.{name}")
+    return await session.ask(f"STREAM.INFO.{name}")
 
 
 async def streams_for_subject(session: Session, subject: str) -> list[str]:
     """Return the names of the streams that take (part of) `subject`."""
-    answer = await session.api("STREAM.NAMES", {"subject": subject})
+    answer = await session.ask("STREAM.NAMES", {"subject": subject})
     return [str(name) for name in answer.get("streams") or []]
 
 
@@ -213,9 +213,9 @@ async def is_older(session: Session, stream: Stream, last_seq: int) -> bool:
         ApiError: It is gone, or cannot be looked at.
         NoQuorum: Nothing can be stored in it now.
     """
-    info = await session.api(f"STREAM.INFO.{stream.name}", timeout=LOOK_TIMEOUT)
+    info = await session.ask(f"STREAM.INFO.{stream.name}", timeout=LOOK_TIMEOUT)
     stream.replicas = Replicas.of(info)
-    stream.replicas.check(stream.name, SILENT)
+    stream.replicas.check(stream.name)
     return str(info["created"]) != stream.created or int(info["state"]["last_seq"]) < last_seq
 
 
@@ -232,8 +232,8 @@ async def _create(session: Session, route: Route, subjects: Subjects) -> Stream 
             return await ensure_stream(session, route, subjects)
         if error.err_code in REFUSALS:
             raise StreamUnfit(
-                f"stream {route.stream} cannot be made with {placing(route.settings)}: {error}; "
-                f"{placing_remedy(error.err_code)}"
+                f"stream {route.stream} cannot be made with {placing(route.settings)}: {error}",
+                hint=placing_remedy(error.err_code),
             ) from error
         if error.err_code != SUBJECTS_OVERLAP:
             raise

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 from ..jetstream.publishing import BATCH_BYTES, BATCH_ROWS
 from ..jetstream.reading import Message, get_message, open_reader
-from ..jetstream.replicas import HEARD
 from ..jetstream.session import Session
 from ..jetstream.streams import Stream
 from ..outbox.model import Position, Row, Run
@@ -161,7 +160,7 @@ async def _repair(
     reason = await _rollback(session, stream, outbox, route, position, runs)
     if not reason:
         return None
-    stream.replicas.check(stream.name, HEARD)
+    stream.replicas.confirm(stream.name)
     to, stream_seq, lost = await _newest_held(session, stream, outbox, route, runs, position, recreated)
     reopened = await outbox.rewind(route, to=to, stream_seq=stream_seq)
     logger.warning(

@@ -10,8 +10,9 @@ import anyio
 
 from eventd_ipc.backoff import Backoff
 
-from ..errors import LinkLost
+from ..errors import LinkLost, NatsError
 from ..jetstream.endpoint import Resolve
+from ..jetstream.leader import LeaderChanged
 from ..jetstream.link import Link
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.publishing import (
@@ -24,8 +25,8 @@ from ..jetstream.publishing import (
     publish_pipelined,
     publish_single,
 )
-from ..jetstream.refusals import Verdict
-from ..jetstream.replicas import SILENT, NoQuorum
+from ..jetstream.refusals import Verdict, verdict
+from ..jetstream.replicas import NoLeader, NoQuorum
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
 from ..jetstream.streams import Stream, StreamUnfit, Subjects, ensure_stream, is_older
 from ..outbox.model import Death, Row, Run, Settlement
@@ -44,6 +45,7 @@ GROWTH = 8  # a batch that went through lets the next one be an eighth larger
 SMALLEST_BATCH = 16 * 1024  # bytes; a slow line gets no less at once
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
+PASSING_PAUSE_MAX = 1.0  # seconds; elections of a cluster take 4 to 9, and then nobody should be waiting
 STALL_PAUSE_MAX = 5.0  # seconds; a route goes on within this time once the cause is gone
 
 
@@ -127,6 +129,7 @@ class Shipper:
         self._progress = anyio.Event()
         self._window = PIPELINE_ROWS
         self._stall = Backoff(STALL_PAUSE_FIRST, STALL_PAUSE_MAX)
+        self._passing = Backoff(STALL_PAUSE_FIRST, PASSING_PAUSE_MAX)
 
     async def run(self) -> None:
         """Ship for ever; only a bug or a broken outbox ends it, with an exception."""
@@ -153,13 +156,24 @@ class Shipper:
                 self._enter(State.PREPARING)
                 try:
                     await self._prepare_and_ship(session)
-                except (ApiError, StreamUnfit, NoResponders, NoQuorum) as error:
-                    await self._wait_stalled(session, str(error), error.hint)
+                except NoLeader as error:
+                    await self._wait_passing(session, str(error))
+                except NoQuorum as error:  # perhaps only the server that we are at is cut off
+                    await self._wait_stalled(session, _told(error), error.hint, tries=1)
+                except ApiError as error:
+                    if verdict(error.err_code) is Verdict.RETRY:
+                        await self._wait_passing(session, str(error))
+                    else:
+                        await self._wait_stalled(session, str(error), error.hint)
+                except (StreamUnfit, NoResponders) as error:
+                    await self._wait_stalled(session, _told(error), error.hint)
                 except PermissionMissing as error:
                     await self._wait_stalled(session, str(error), error.hint)
                     if error.answers:
                         self._problem = str(error)
                         raise
+                except LeaderChanged as error:
+                    self._problem = str(error)  # prepare again: the new one knows what it has
                 except RequestTimeout as error:
                     self._problem = str(error)
                     # Stored or not, nobody knows: a new connection and a look at the stream will tell.
@@ -185,7 +199,7 @@ class Shipper:
             if not await reopen(self._outbox, self.number, self._note_repair):
                 return None
             return await self._prepare(session)  # the rows that come back tell which subjects to list
-        stream.replicas.check(stream.name, SILENT)
+        stream.replicas.check(stream.name)
         found = await reconcile(session, stream, self._outbox, self.number, self._doubt, self._note_repair)
         self._settled, self._stream_seq = found.position.settled, found.position.stream_seq
         self._present = found.present
@@ -235,6 +249,7 @@ class Shipper:
             match result.verdict:
                 case None:
                     self._stall.reset()
+                    self._passing.reset()
                     self._stalls = 0
                     self._enter(State.SHIPPING)
                 case Verdict.RETRY if result.done:
@@ -245,7 +260,7 @@ class Shipper:
                 case Verdict.RETRY | Verdict.RECONCILE:
                     # Looked at again each time: while we wait, rows outgrow the duplicate window.
                     self._problem = result.reason
-                    await anyio.sleep(self._stall.pause())
+                    await anyio.sleep((self._passing if stream.replicas.followers else self._stall).pause())
                     return
                 case _:
                     await self._wait_stalled(session, result.reason, "")
@@ -413,18 +428,30 @@ class Shipper:
                 },
             )  # fmt: skip
 
-    async def _wait_stalled(self, session: Session, reason: str, hint: str) -> None:
+    async def _wait_passing(self, session: Session, reason: str) -> None:
+        """Wait for what passes by itself, as an election does; if it does not, it shows in status."""
+        self._problem = reason
+        self._count_stall(session, reason, STALLS_BEFORE_NEXT)
+        await anyio.sleep(self._passing.pause())
+
+    async def _wait_stalled(
+        self, session: Session, reason: str, hint: str, tries: int = STALLS_BEFORE_NEXT
+    ) -> None:
         if reason != self._problem and (self.status.state, self.status.reason) != (State.STALLED, reason):
             logger.warning(
                 "route %s cannot ship: %s", self.link.name, reason,
                 extra={"action": "route_stalled", "route": self.link.name, "hint": hint},
             )  # fmt: skip
         self._enter(State.STALLED, reason)
+        self._count_stall(session, reason, tries)
+        await anyio.sleep(self._stall.pause())
+
+    def _count_stall(self, session: Session, reason: str, tries: int) -> None:
+        """Leave a server that cannot serve us after some tries, where there are several."""
         self._stalls += 1
-        if self._stalls >= STALLS_BEFORE_NEXT and self.link.servers > 1:
+        if self._stalls >= tries and self.link.servers > 1:
             self._stalls = 0
             session.mark_lost(f"it cannot serve us: {reason}")  # the next one of the cluster may
-        await anyio.sleep(self._stall.pause())
 
     def _enter(self, state: State, reason: str = "") -> None:
         """Change the state that status shows."""
@@ -439,6 +466,13 @@ class Shipper:
         reason = reason or self._problem
         if (status.state, status.reason) != (state, reason):
             status.state, status.reason, status.since = state, reason, now_ms()
+
+
+def _told(error: NatsError) -> str:
+    """Return what is wrong, and what to do about it where only a person can."""
+    return (
+        f"{error}; {error.hint}" if isinstance(error, NoQuorum | StreamUnfit) and error.hint else str(error)
+    )
 
 
 def _agent_pattern(subject: str) -> str:
