@@ -53,7 +53,7 @@ class Node(NatsServer):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What it says about the group of all nodes: `leader`, `cluster_size`, and in its leader `replicas`."""
+        """What it says about the group of all nodes: `leader`, `cluster_size`, `replicas`."""
         return dict(self.view().get("meta_cluster") or {})
 
 
@@ -99,6 +99,10 @@ class Cluster:
         """The same as the `url` of a config file."""
         return ",".join(self.urls)
 
+    def url_from(self, node: Node) -> str:
+        """Return the `url` of a daemon that connects to this node first."""
+        return ",".join(one.url for one in [node, *self.others(node)])
+
     @property
     def running(self) -> list[Node]:
         """The nodes that live."""
@@ -134,6 +138,17 @@ class Cluster:
             return ""
 
         return self.node(str(wait_until(find, FORM_TIMEOUT, what=f"{stream} has a leader", interval=0.05)))
+
+    def lead(self, node: Node, stream: str = STREAM) -> None:
+        """Make a node the leader of a stream."""
+        wish = {"placement": {"preferred": node.name}}
+
+        def leads() -> bool:
+            if self.leader(stream) is not node:
+                self.jetstream().api(f"STREAM.LEADER.STEPDOWN.{stream}", wish)
+            return self.leader(stream) is node
+
+        wait_until(leads, FORM_TIMEOUT, what=f"{node.name} leads {stream}", interval=0.2)
 
     def wait_formed(self, size: int = NODES) -> None:
         """Wait until so many nodes know one leader, and that one all of them."""

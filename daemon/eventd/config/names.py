@@ -45,7 +45,7 @@ def cluster_fault(name: str) -> str | None:
 
 
 def tag_fault(tag: str) -> str | None:
-    """Say what is wrong with a tag that servers are to have, or (`!tag`) not to have; None when nothing is."""
+    """Say what is wrong with a tag that servers have, or (`!tag`) do not have; None when nothing is."""
     if not tag.removeprefix("!") or not tag.isprintable() or any(letter in ", " for letter in tag):
         return (
             "a tag is one of server_tags, like zone:a, or !zone:a for servers without it; no spaces or commas"

@@ -29,6 +29,10 @@ PAGE = 500  # messages asked for at once
 PAGE_BYTES = 4 * 1024 * 1024  # bytes asked for at once; bounds memory here and in the server's queue for us
 PAGE_TIMEOUT = 10.0  # seconds for the next message of a page that was asked for
 IDLE_WAIT = 5.0  # seconds that an empty pull waits at the server when following
+UNHEARD_PULLS = 20  # pulls of a new consumer before it is taken for gone
+UNHEARD_PAUSE = 0.1  # seconds between them
+CREATES = 3  # tries of making a consumer: it may fall to a server that does not answer, the next to another
+CREATE_TIMEOUT = 4.0  # seconds for each
 CATCH_UP = 1.0  # seconds that an empty pull waits at a server which lags behind the stream's leader
 CATCH_UPS = 10  # of these pulls without a message, before the reading ends with an error
 INACTIVE = 60.0  # seconds after which the server removes a consumer that nobody asks
@@ -117,6 +121,7 @@ class Reader:
         self._inbox = inbox
         self._inbound = inbound
         self._pulls = 0
+        self._heard = False  # whether the consumer has ever answered
         self.pending = pending
         """Messages not yet delivered, as of the last page."""
 
@@ -178,6 +183,9 @@ class Reader:
         messages: list[Message] = []
         while len(messages) < limit:
             raw = await self._next(wait + PAGE_TIMEOUT)
+            if self._unheard(raw):
+                await anyio.sleep(UNHEARD_PAUSE)
+                return await self._ask(limit, wait)
             status = (raw.headers or {}).get("Status")
             # What was stored comes on its own subject, and may have any header.
             if status is not None and raw.subject.startswith(f"{self._inbox}."):
@@ -201,6 +209,12 @@ class Reader:
                 break
         return messages
 
+    def _unheard(self, raw: nats.aio.msg.Msg) -> bool:
+        """Whether a new consumer lies on a server of whose interest ours does not know yet."""
+        gone = (raw.headers or {}).get("Status") == "503" and raw.subject.startswith(f"{self._inbox}.")
+        self._heard = self._heard or not gone
+        return not self._heard and self._pulls < UNHEARD_PULLS
+
     async def _next(self, timeout: float) -> nats.aio.msg.Msg:
         try:
             with anyio.fail_after(timeout):
@@ -210,6 +224,19 @@ class Reader:
             raise RequestTimeout(f"the stream did not send what it announced within {timeout:g} s") from error
         except nats.errors.Error as error:
             raise LinkLost(f"connection to {self._session.url} lost while reading") from error
+
+
+async def _create(session: Session, stream: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Make a consumer and return its name, and JetStream's description of it."""
+    for attempt in range(CREATES):
+        name = f"eventd_{secrets.token_hex(8)}"
+        request = {"stream_name": stream, "config": {**config, "name": name}}
+        try:
+            return name, await session.api(f"CONSUMER.CREATE.{stream}.{name}", request, CREATE_TIMEOUT)
+        except RequestTimeout:
+            if attempt == CREATES - 1:
+                raise
+    raise AssertionError("unreachable: the last attempt raises")
 
 
 @asynccontextmanager
@@ -235,9 +262,7 @@ async def open_reader(
     Raises:
         ApiError: JetStream refused.
     """
-    name = f"eventd_{secrets.token_hex(8)}"
     config: dict[str, Any] = {
-        "name": name,
         "ack_policy": "none",
         "deliver_policy": "all",
         "replay_policy": "instant",
@@ -255,8 +280,7 @@ async def open_reader(
         config["filter_subject"] = subjects[0]
     elif subjects:
         config["filter_subjects"] = list(subjects)
-    verb = f"CONSUMER.CREATE.{stream}.{name}"
-    info = await session.api(verb, {"stream_name": stream, "config": config})
+    name, info = await _create(session, stream, config)
     ends = (subjects or (">",)) if (info.get("cluster") or {}).get("name") else ()
     inbox = session.new_inbox()
     inbound = await session.subscribe(f"{inbox}.*", max_messages=4 * PAGE)

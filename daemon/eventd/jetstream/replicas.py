@@ -20,6 +20,8 @@ SILENT = 5.0  # seconds after which a majority that is not heard is trouble
 
 NO_PEERS = 10005
 NOT_CLUSTERED = 10074
+MOVE_AND_SCALE = 10123
+UNDER_WAY = 10124
 REFUSALS = frozenset(
     {
         NO_PEERS,  # no suitable peers for placement, with the reason
@@ -34,6 +36,8 @@ REFUSALS = frozenset(
         10047,  # insufficient storage resources available
         10061,  # Replicas configuration can not be updated
         10120,  # maximum account storage would be exceeded
+        MOVE_AND_SCALE,  # can not move and scale a stream in a single update
+        UNDER_WAY,  # stream move already in progress
     }
 )
 """How JetStream says that a stream cannot lie where it is wanted, by nats-server's `errors.json`."""
@@ -120,13 +124,13 @@ class Replicas:
     def _check(self, stream: str, missing: Sequence[Follower]) -> None:
         if self.followers and not self.leader:
             raise NoLeader(
-                f"stream {stream} has no leader now: it is elected as soon as a majority of the replicas is there",
+                f"stream {stream} has no leader now: one is elected once a majority of the replicas is there",
                 hint="bring the servers back that are down, or restore the network between them",
             )
         if len(missing) > (self.count - 1) // 2:
             raise NoQuorum(
-                f"stream {stream} has no majority of its {self.count} replicas: its leader {self.leader} does not "
-                f"hear {', '.join(f.name for f in missing)}",
+                f"stream {stream} has no majority of its {self.count} replicas: its leader {self.leader} "
+                f"does not hear {', '.join(f.name for f in missing)}",
                 hint="bring these servers back, or restore the network between them",
             )
 
@@ -135,10 +139,8 @@ class Replicas:
         missing = [follower.name for follower in self.followers if follower.missing]
         if not missing or not self.leader:
             return []
-        left = self.count - len(missing)
-        return [
-            f"stream {stream} goes on with {left} of {self.count} replicas: no answer from {', '.join(missing)}"
-        ]
+        there = f"{self.count - len(missing)} of {self.count} replicas"
+        return [f"stream {stream} goes on with {there}: no answer from {', '.join(missing)}"]
 
 
 def _follower(replica: Mapping[str, Any]) -> Follower:
@@ -167,6 +169,8 @@ def placing_remedy(err_code: int) -> str:
     """Return what can be done about a stream that cannot lie where it is wanted."""
     if err_code == NOT_CLUSTERED:
         return "this server is not in a cluster: set stream.replicas: 1, or let url name the servers of one"
+    if err_code in (MOVE_AND_SCALE, UNDER_WAY):
+        return "one follows the other, by itself"
     return (
         "bring the servers back that are down, add some that fit, or lower stream.replicas "
         "(and correct stream.placement) in config.yml; it is tried again"

@@ -11,13 +11,13 @@ is not ours the agent's events go to the wide one, and `Stream.notes` says so.
 
 import logging
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import NatsError
 from ..routes import Route, Server
-from .replicas import KEYS, REFUSALS, Replicas, placing, placing_remedy
+from .replicas import KEYS, MOVE_AND_SCALE, REFUSALS, Replicas, placing, placing_remedy
 from .session import ApiError, Session
 from .settings import ATOMIC_SINCE, NANOSECONDS, TTL_SINCE, new_stream, wanted_settings
 
@@ -337,10 +337,19 @@ async def _adapt_in_place(
     session: Session, route: Route, stream: Stream, subjects: Subjects, refusal: ApiError
 ) -> Stream:
     """Leave a stream where it lies, which is better than to ship nothing; adapt the rest of it."""
-    stream = await _adapt(session, route, stream, subjects, untouched=KEYS)
+    steps: tuple[Collection[str], ...] = (KEYS,)
+    if refusal.err_code == MOVE_AND_SCALE:
+        steps = (("num_replicas",), ("placement",), KEYS)  # one of both may be possible without the other
+    for untouched in steps:
+        try:
+            stream = await _adapt(session, route, stream, subjects, untouched)
+            break
+        except ApiError as error:
+            if untouched is KEYS or error.err_code not in REFUSALS:
+                raise
     stream.unplaced = True
     stream.notes.append(
-        f"stream {stream.name} cannot have {placing(route.settings)}: {refusal}; it stays as it is, with "
+        f"stream {stream.name} cannot have {placing(route.settings)} now: {refusal}; it has "
         f"{stream.config.get('num_replicas', 1)}; {placing_remedy(refusal.err_code)}"
     )
     return stream
@@ -351,7 +360,7 @@ async def _adapt(
     route: Route,
     stream: Stream,
     subjects: Subjects,
-    untouched: frozenset[str] = frozenset(),
+    untouched: Collection[str] = (),
 ) -> Stream:
     """Bring a stream that we may change to what the configuration says, but for some of its settings."""
     change = {
@@ -367,7 +376,7 @@ async def _adapt(
     try:
         info = await session.api(f"STREAM.UPDATE.{stream.name}", stream.config | change)
     except ApiError as error:
-        if error.err_code in REFUSALS and change.keys() & KEYS:
+        if error.err_code in REFUSALS and change.keys() & KEYS and not untouched:
             return await _adapt_in_place(session, route, stream, subjects, error)
         if error.err_code != SUBJECTS_OVERLAP:
             raise
