@@ -30,6 +30,7 @@ from support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
+NOW = "2026-08-21T12:00:10.987654321Z"
 SERVER = Server(("nats://unused",))
 LAGGING = 3000  # messages that a follower has to catch up on; enough that it is not done at once
 READERS = 9  # each lies on one of three servers by chance
@@ -70,13 +71,16 @@ async def holders(session: Session, stream: str, count: int) -> set[str]:
     return found
 
 
-def info(leader: str, *silent: float | None, offline: bool = False) -> dict[str, Any]:
+def info(
+    leader: str, *silent: float | None, offline: bool = False, since: str | None = None
+) -> dict[str, Any]:
     """A description of a stream whose followers were silent for so long; None: never heard."""
     replicas = [
         {"name": f"f{number}"} | ({} if s is None else {"current": True, "active": int(s * NANOSECONDS)})
         for number, s in enumerate(silent)
     ]
-    return {"cluster": {"leader": leader, "replicas": [r | {"offline": offline} for r in replicas]}}
+    cluster = {"leader": leader, "replicas": [r | {"offline": offline} for r in replicas]}
+    return {"ts": NOW, "cluster": cluster | ({"leader_since": since} if since else {})}
 
 
 @pytest.mark.parametrize(
@@ -89,6 +93,10 @@ def info(leader: str, *silent: float | None, offline: bool = False) -> dict[str,
         (info("n", HEARD + 1, 99), True, False),
         (info("n", 99, 99), False, False),
         (info("n", None, None), True, False),
+        (info("n", None, None, since="2026-08-21T12:00:09.123456789Z"), True, True),
+        (info("n", None, None, since="2026-08-21T12:00:06Z"), True, False),
+        (info("n", None, None, since="2026-08-21T12:00:00Z"), False, False),
+        (info("n", None, 0.5, since="2026-08-21T12:00:00Z"), True, True),
         (info("n", None, None, offline=True), False, False),
         (info("n", 0.5), True, True),
         (info("n", 99), False, False),
@@ -98,7 +106,7 @@ def info(leader: str, *silent: float | None, offline: bool = False) -> dict[str,
 def test_a_leader_is_believed_while_a_majority_is_there(
     told: dict[str, Any], stores: bool, surely_leads: bool
 ) -> None:
-    """A lone server always is; a follower that was never heard may be about to come, but proves nothing."""
+    """A lone server always is. Who was elected just now had a majority then, though it has heard nobody."""
     replicas = Replicas.of(told)
     expected = NoQuorum if replicas.leader else NoLeader
     for look, well in ((replicas.check, stores), (replicas.confirm, surely_leads)):

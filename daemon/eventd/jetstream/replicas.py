@@ -8,6 +8,7 @@ from its followers, which it tells with everything else.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from ..errors import NatsError
@@ -59,7 +60,7 @@ class Follower:
     """A replica that is not the leader.
 
     Attributes:
-        silent: Seconds since the leader has heard from it; None: never, in its time as the leader.
+        silent: Seconds since the leader has heard from it, or since it leads; None: nobody knows.
         offline: Whether the cluster takes its server for gone.
         lag: Messages that it has still to take.
     """
@@ -71,7 +72,7 @@ class Follower:
 
     @property
     def missing(self) -> bool:
-        """Whether it does not seem to be there. One of a stream that was just made is not heard yet."""
+        """Whether it does not seem to be there."""
         return self.offline if self.silent is None else self.silent > SILENT
 
 
@@ -95,7 +96,7 @@ class Replicas:
         return cls(
             leader,
             f"{leader} {cluster.get('leader_since', '')}",
-            tuple(_follower(replica) for replica in cluster.get("replicas") or ()),
+            tuple(_follower(replica, _leading(info)) for replica in cluster.get("replicas") or ()),
         )
 
     @property
@@ -143,12 +144,21 @@ class Replicas:
         return [f"stream {stream} goes on with {there}: no answer from {', '.join(missing)}"]
 
 
-def _follower(replica: Mapping[str, Any]) -> Follower:
+def _leading(info: Mapping[str, Any]) -> float | None:
+    """Return for how many seconds the leader leads; it was in touch with a majority when it was elected."""
+    try:
+        since = datetime.fromisoformat(info["cluster"]["leader_since"])
+        return max(0.0, (datetime.fromisoformat(info["ts"]) - since).total_seconds())
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _follower(replica: Mapping[str, Any], leading: float | None) -> Follower:
     silent = int(replica.get("active") or 0) / NANOSECONDS
     known = silent > 0 or bool(replica.get("current"))  # never heard is told as no time at all
     return Follower(
         str(replica.get("name")),
-        silent if known else None,
+        silent if known else leading,
         bool(replica.get("offline")),
         int(replica.get("lag") or 0),
     )

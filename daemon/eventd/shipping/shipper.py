@@ -191,6 +191,7 @@ class Shipper:
 
     async def _prepare(self, session: Session) -> Stream | None:
         """Look at the stream, make or adapt it, and find out where to go on."""
+        self._enter(State.PREPARING, self._problem or f"waits for an answer about stream {self.route.stream}")
         position = await self._outbox.position(self.number)
         rows = await self._read(position.settled)
         needed = tuple(sorted({_agent_pattern(row.subject) for row in rows}))
@@ -200,6 +201,7 @@ class Shipper:
                 return None
             return await self._prepare(session)  # the rows that come back tell which subjects to list
         stream.replicas.check(stream.name)
+        self._enter(State.PREPARING, self._problem or f"looks up in stream {stream.name} what it holds")
         found = await reconcile(session, stream, self._outbox, self.number, self._doubt, self._note_repair)
         self._settled, self._stream_seq = found.position.settled, found.position.stream_seq
         self._present = found.present
