@@ -15,8 +15,8 @@ from eventd.jetstream.leader import LeaderChanged, request_of_leader
 from eventd.jetstream.reading import get_message, last_message, open_reader
 from eventd.jetstream.replicas import HEARD, NANOSECONDS, NoLeader, NoQuorum, Replicas
 from eventd.jetstream.session import Session, open_session
+from eventd.jetstream.stream import Stream
 from eventd.jetstream.streams import (
-    Stream,
     StreamUnfit,
     Subjects,
     ensure_stream,

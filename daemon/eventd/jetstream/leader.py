@@ -12,7 +12,7 @@ import nats.aio.msg
 from ..errors import LinkLost, NatsError
 from .replicas import NoLeader, NoQuorum, Replicas
 from .session import Session
-from .streams import Stream
+from .stream import Stream
 
 WATCH_INTERVAL = 1.0  # seconds between two looks at who leads, while an ack does not come
 LOOK_TIMEOUT = 2.0  # seconds for one answer

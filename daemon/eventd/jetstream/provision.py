@@ -10,7 +10,8 @@ from ..errors import NatsError
 from ..routes import Route
 from .session import ApiError, Session
 from .settings import new_stream, wanted_settings
-from .streams import METADATA_KEY, STREAM_NOT_FOUND, SUBJECTS_OVERLAP, matches, stream_info
+from .stream import METADATA_KEY, matches
+from .streams import STREAM_NOT_FOUND, SUBJECTS_OVERLAP, stream_info
 
 Wanted = Sequence[tuple[Route, Sequence[str]]]
 """Routes with the patterns of subjects that their streams take."""

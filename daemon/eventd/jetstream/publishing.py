@@ -27,7 +27,7 @@ from .leader import LeaderChanged, request_of_leader
 from .refusals import Verdict, verdict
 from .replicas import NoQuorum
 from .session import ApiError, NoResponders, RequestTimeout, Session, decode_answer
-from .streams import Stream
+from .stream import Stream
 
 logger = logging.getLogger(__name__)
 

@@ -10,20 +10,19 @@ is not ours the agent's events go to the wide one, and `Stream.notes` says so.
 """
 
 import logging
-import zlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import NatsError
-from ..routes import Route, Server
+from ..routes import Route
 from .replicas import KEYS, MOVE_AND_SCALE, REFUSALS, Replicas, placing, placing_remedy
 from .session import ApiError, Session
-from .settings import ATOMIC_SINCE, NANOSECONDS, TTL_SINCE, new_stream, wanted_settings
+from .settings import NANOSECONDS, new_stream, wanted_settings
+from .stream import METADATA_KEY, Stream, describe, matches
 
 logger = logging.getLogger(__name__)
 
-METADATA_KEY = "eventd"
 METADATA_VALUE = "made by eventd"
 METADATA_SINCE = (2, 10, 0)
 
@@ -36,84 +35,6 @@ NAME_EXISTS = 10058
 
 class StreamUnfit(NatsError):
     """The stream exists but cannot take the route's events, and we may not change it."""
-
-
-@dataclass(slots=True)
-class Stream:
-    """A stream as it was when last looked at.
-
-    Attributes:
-        name: Its name; differs from the route's where a wide stream of somebody else takes the subjects.
-        created: Creation time as JetStream tells it; another one means another stream.
-        ours: Whether eventd made it.
-        changeable: Whether eventd may change it.
-        atomic: Whether batches can be used, by server and stream.
-        ttl: Whether `Nats-TTL` can be used.
-        elsewhere: Patterns of the route that other streams take, with these.
-        refused: Patterns of the route that it does not take, while it takes others and may not be changed,
-            with what a person can do.
-        replicas: Who held it then.
-        unplaced: Whether it is ours to change, and does not lie where the configuration wants it.
-        notes: What an operator should know.
-    """
-
-    name: str
-    server: str
-    created: str
-    first_seq: int
-    last_seq: int
-    subjects: list[str]
-    duplicate_window: float
-    max_message: int
-    ours: bool
-    changeable: bool
-    atomic: bool
-    ttl: bool
-    config: dict[str, Any]
-    replicas: Replicas = field(default_factory=Replicas)
-    unplaced: bool = False
-    elsewhere: dict[str, "Stream"] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def place(self) -> str:
-        """Name and server: equal as long as the route goes to the same place."""
-        return f"{self.name}@{self.server}"
-
-    @property
-    def identity(self) -> str:
-        """Place and creation time: equal only for the very same stream."""
-        return f"{self.place} {self.created}"
-
-    def covers(self, subject: str) -> bool:
-        """Whether the stream takes a literal subject."""
-        return any(matches(pattern, subject) for pattern in self.subjects)
-
-    def owner(self, subject: str) -> "Stream | None":
-        """Return the other stream that takes a literal subject of the route, if one does."""
-        if self.covers(subject):
-            return None
-        return next((stream for pattern, stream in self.elsewhere.items() if matches(pattern, subject)), None)
-
-    def refusal(self, subject: str) -> str:
-        """Return why a literal subject is not taken, where that cannot be changed from here; else ""."""
-        return next((why for pattern, why in self.refused.items() if matches(pattern, subject)), "")
-
-
-def matches(pattern: str, subject: str) -> bool:
-    """Whether a NATS subject pattern (`*`, `>`) takes a subject.
-
-    The subject may itself be a pattern; then the answer is whether all it takes is taken.
-    """
-    theirs = subject.split(".")
-    ours = pattern.split(".")
-    for i, name in enumerate(ours):
-        if name == ">":
-            return len(theirs) > i
-        if i >= len(theirs) or theirs[i] == ">" or name not in ("*", theirs[i]):
-            return False
-    return len(ours) == len(theirs)
 
 
 async def stream_info(session: Session, name: str) -> dict[str, Any]:
@@ -170,7 +91,7 @@ async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> S
         if error.err_code != STREAM_NOT_FOUND:
             raise
         return await _create(session, route, subjects)
-    stream = _describe(session, route, info)
+    stream = describe(session.server_version, route, info)
     if stream.changeable:
         return await _adapt(session, route, stream, subjects)
     missing = _not_taken(stream, subjects.needed)
@@ -242,7 +163,7 @@ async def _create(session: Session, route: Route, subjects: Subjects) -> Stream 
         "made the stream %s", route.stream,
         extra={"action": "stream_created", "stream": route.stream},
     )  # fmt: skip
-    return _describe(session, route, info)
+    return describe(session.server_version, route, info)
 
 
 async def _resolve_overlap(
@@ -252,7 +173,7 @@ async def _resolve_overlap(
     in_the_way = [name for subject in subjects.wanted for name in await streams_for_subject(session, subject)]
     if not in_the_way:
         raise cause
-    owner = _describe(session, route, await stream_info(session, in_the_way[0]))
+    owner = describe(session.server_version, route, await stream_info(session, in_the_way[0]))
     if not _not_taken(owner, subjects.wanted) and not set(owner.subjects) & set(subjects.wanted):
         if owner.ours:  # a wide stream of ours around us: make it list its agents
             await _narrow(session, owner, keep_out=subjects.wanted)
@@ -289,7 +210,7 @@ async def _taken_elsewhere(
         for name in await streams_for_subject(session, pattern):
             if name == own:
                 continue
-            stream = _describe(session, route, await stream_info(session, name))
+            stream = describe(session.server_version, route, await stream_info(session, name))
             if not _not_taken(stream, [pattern]):
                 elsewhere[pattern] = stream
     return elsewhere
@@ -395,39 +316,11 @@ async def _adapt(
         "changed %s of stream %s", ", ".join(sorted(change)), stream.name,
         extra={"action": "stream_updated", "stream": stream.name, "changed": sorted(change)},
     )  # fmt: skip
-    return _describe(session, route, info)
+    return describe(session.server_version, route, info)
 
 
 def _not_taken(stream: Stream, patterns: Iterable[str]) -> list[str]:
     return [p for p in patterns if not any(matches(taken, p) for taken in stream.subjects)]
-
-
-def _describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
-    config: dict[str, Any] = info["config"]
-    state: dict[str, Any] = info["state"]
-    ours = METADATA_KEY in (config.get("metadata") or {})
-    version = session.server_version
-    return Stream(
-        name=str(config["name"]),
-        server=_fingerprint(route.server),
-        created=str(info["created"]),
-        first_seq=int(state["first_seq"]),
-        last_seq=int(state["last_seq"]),
-        subjects=list(config.get("subjects") or []),
-        duplicate_window=config.get("duplicate_window", 0) / NANOSECONDS,
-        max_message=int(config.get("max_msg_size", -1)),
-        ours=ours,
-        changeable=ours or (route.settings.manage and config["name"] == route.stream),
-        atomic=bool(config.get("allow_atomic")) and version >= ATOMIC_SINCE,
-        ttl=bool(config.get("allow_msg_ttl")) and version >= TTL_SINCE,
-        config=config,
-        replicas=Replicas.of(info),
-    )
-
-
-def _fingerprint(server: Server) -> str:
-    """Return a short name for a server as it is configured; the embedded one keeps it over its ports."""
-    return f"{zlib.crc32(repr((sorted(server.urls), server.js_domain)).encode()):08x}"
 
 
 def _note_differences(route: Route, stream: Stream) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from ..jetstream.publishing import BATCH_BYTES, BATCH_ROWS
 from ..jetstream.reading import Message, get_message, open_reader
 from ..jetstream.session import Session
-from ..jetstream.streams import Stream
+from ..jetstream.stream import Stream
 from ..outbox.model import Position, Row, Run
 from ..outbox.outbox import Outbox
 

@@ -28,7 +28,8 @@ from ..jetstream.publishing import (
 from ..jetstream.refusals import Verdict, verdict
 from ..jetstream.replicas import NoLeader, NoQuorum
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
-from ..jetstream.streams import Stream, StreamUnfit, Subjects, ensure_stream, is_older
+from ..jetstream.stream import Stream
+from ..jetstream.streams import StreamUnfit, Subjects, ensure_stream, is_older
 from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
 from ..routes import DEFAULT_ROUTE, Route
