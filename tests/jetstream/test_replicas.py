@@ -10,8 +10,10 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
+from eventd.errors import NatsError
 from eventd.jetstream.endpoint import Endpoint
 from eventd.jetstream.leader import LeaderChanged, request_of_leader
+from eventd.jetstream.provision import make_streams
 from eventd.jetstream.reading import get_message, last_message, open_reader
 from eventd.jetstream.replicas import HEARD, NANOSECONDS, NoLeader, NoQuorum, Replicas
 from eventd.jetstream.session import Session, open_session
@@ -112,6 +114,13 @@ def test_a_leader_is_believed_while_a_majority_is_there(
     for look, well in ((replicas.check, stores), (replicas.confirm, surely_leads)):
         with nullcontext() if well else pytest.raises(expected):
             look("s")
+
+
+async def test_an_administrator_is_told_that_a_stream_fits_nowhere(session: Session) -> None:
+    """As the daemon tells it in status."""
+    with pytest.raises(NatsError, match="nowhere cannot have 4 replicas: no suitable peers") as told:
+        _ = [done async for done in make_streams(session, [(route("nowhere", 4), ["nowhere.>"])])]
+    assert "lower stream.replicas" in told.value.hint
 
 
 async def test_a_stream_is_made_where_it_is_wanted(cluster: Cluster, session: Session) -> None:

@@ -50,6 +50,14 @@ async def test_the_next_server_is_tried_when_the_first_is_away(nats_server: Nats
         assert session.url == nats_server.url
 
 
+async def test_a_server_that_refuses_connections_is_left_at_once(nats_server: NatsServer) -> None:
+    """nats-py would try it again for as long as a connect may take, and keep the reason to itself."""
+    nats_server.kill()
+    with pytest.raises(NatsError, match="Connect call failed"):
+        async with open_session(Endpoint((nats_server.url,)), "test"):
+            pass
+
+
 async def test_wrong_credentials_are_named_without_being_shown(nats_factory: NatsFactory) -> None:
     server = nats_factory(config=RESTRICTED)
     wrong = Credentials(user="agent", password=Secret("hunter2"))

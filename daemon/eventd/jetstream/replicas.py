@@ -183,5 +183,5 @@ def placing_remedy(err_code: int) -> str:
         return "one follows the other, by itself"
     return (
         "bring the servers back that are down, add some that fit, or lower stream.replicas "
-        "(and correct stream.placement) in config.yml; it is tried again"
+        "(and correct stream.placement) in config.yml"
     )

@@ -329,16 +329,22 @@ async def _connect(url: str, endpoint: Endpoint, route: str, options: Mapping[st
     client = Client()
     inbox = inbox_prefix(route)
     session = Session(client, url, endpoint.js_domain, inbox)
+    failure: Exception | None = None
+    connecting: anyio.CancelScope | None = None
 
     # A callback that raises would end nats-py's own tasks for good, so these only take notes.
     async def on_error(error: Exception) -> None:
+        nonlocal failure
         session.note_error(error)
+        if connecting is not None:  # nats-py would try the same server again until the time is up
+            failure = error
+            connecting.cancel()
 
     async def on_closed() -> None:
         session.mark_lost(session.last_error or "closed by the server")
 
     try:
-        with anyio.fail_after(CONNECT_TIMEOUT + 1.0):
+        with anyio.fail_after(CONNECT_TIMEOUT + 1.0) as connecting:
             await client.connect(
                 servers=[url],
                 name=f"eventd_{'default' if route == DEFAULT_ROUTE else route}",
@@ -353,6 +359,9 @@ async def _connect(url: str, endpoint: Endpoint, route: str, options: Mapping[st
                 disconnected_cb=on_closed,
                 **options,
             )
+        connecting = None
+        if failure is not None:
+            raise failure
         session.watch_tasks()
     except Exception as error:  # whatever a server can make nats-py raise is this server's failure
         await session.close()

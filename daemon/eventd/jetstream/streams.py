@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import NatsError
 from ..routes import Route
 from .replicas import KEYS, MOVE_AND_SCALE, REFUSALS, Replicas, placing, placing_remedy
-from .session import ApiError, Session
+from .session import ApiError, RequestTimeout, Session
 from .settings import NANOSECONDS, new_stream, wanted_settings
 from .stream import METADATA_KEY, Stream, describe, matches
 
@@ -42,8 +42,14 @@ async def stream_info(session: Session, name: str) -> dict[str, Any]:
 
     Raises:
         ApiError: 10059 when there is none.
+        RequestTimeout: Nobody answers.
     """
-    return await session.ask(f"STREAM.INFO.{name}")
+    try:
+        return await session.ask(f"STREAM.INFO.{name}")
+    except RequestTimeout as error:  # those who do not hold it say nothing
+        raise RequestTimeout(
+            f"no server answers about stream {name}: those that hold it may be down, or without a majority"
+        ) from error
 
 
 async def streams_for_subject(session: Session, subject: str) -> list[str]:
