@@ -52,6 +52,7 @@ def finish(daemon: Daemon, cluster: Cluster, load: Load) -> None:
     """Let the load end, and see that all is there, and that nothing was said that is not so."""
     acked = dict(load.finish()) | {"first": ["first-000001"]}
     status = daemon.wait_healed()
+    cluster.wait_formed()
     cluster.wait_settled()
     check(acked, cluster.jetstream().read())
     (route,) = status["routes"]
