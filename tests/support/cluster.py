@@ -7,7 +7,7 @@ cut while clients still reach both. `no_advertise` keeps the nodes from learning
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Self
@@ -144,8 +144,9 @@ class Cluster:
         wish = {"placement": {"preferred": node.name}}
 
         def leads() -> bool:
-            if self.leader(stream) is not node:
-                self.jetstream().api(f"STREAM.LEADER.STEPDOWN.{stream}", wish)
+            with suppress(LookupError):  # there is an election already
+                if self.leader(stream) is not node:
+                    self.jetstream().api(f"STREAM.LEADER.STEPDOWN.{stream}", wish)
             return self.leader(stream) is node
 
         wait_until(leads, FORM_TIMEOUT, what=f"{node.name} leads {stream}", interval=0.2)

@@ -32,7 +32,7 @@ async def request_of_leader(
         NoQuorum: The leader is cut off from the other replicas; none will come.
         NoResponders, PermissionMissing, RequestTimeout, LinkLost: As for `Session.request`.
     """
-    if not stream.replicas.followers:
+    if not stream.replicated:
         return await session.request(subject, body, headers, timeout=timeout)
     outcome: nats.aio.msg.Msg | NatsError | None = None
     async with anyio.create_task_group() as group:

@@ -60,6 +60,11 @@ class Stream:
         """Place and creation time: equal only for the very same stream."""
         return f"{self.place} {self.created}"
 
+    @property
+    def replicated(self) -> bool:
+        """Whether another leader can be elected."""
+        return int(self.config.get("num_replicas", 1)) > 1
+
     def covers(self, subject: str) -> bool:
         """Whether the stream takes a literal subject."""
         return any(matches(pattern, subject) for pattern in self.subjects)

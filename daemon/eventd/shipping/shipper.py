@@ -263,7 +263,7 @@ class Shipper:
                 case Verdict.RETRY | Verdict.RECONCILE:
                     # Looked at again each time: while we wait, rows outgrow the duplicate window.
                     self._problem = result.reason
-                    await anyio.sleep((self._passing if stream.replicas.followers else self._stall).pause())
+                    await anyio.sleep((self._passing if stream.replicated else self._stall).pause())
                     return
                 case _:
                     await self._wait_stalled(session, result.reason, "")
@@ -275,7 +275,7 @@ class Shipper:
         While nothing comes, look at the stream now and then: what it loses in the meantime can be
         repaired only as long as the rows are retained. Returns nothing when it is not what it was.
         """
-        replicated = stream is not None and stream.replicas.followers
+        replicated = stream is not None and stream.replicated
         while True:
             added = self._outbox.watch(self.number)
             rows = await self._read(self._settled)
@@ -290,7 +290,7 @@ class Shipper:
 
     async def _is_still(self, session: Session, stream: Stream) -> bool:
         """Look at a stream with replicas when it is time to; return whether it is what it was."""
-        if not stream.replicas.followers or anyio.current_time() < self._looked_at + REPLICAS_INTERVAL:
+        if not stream.replicated or anyio.current_time() < self._looked_at + REPLICAS_INTERVAL:
             return True
         return await self._look(session, stream)
 
