@@ -263,6 +263,7 @@ class Shipper:
                 case Verdict.RETRY | Verdict.RECONCILE:
                     # Looked at again each time: while we wait, rows outgrow the duplicate window.
                     self._problem = result.reason
+                    self._count_stall(session, result.reason, STALLS_BEFORE_NEXT)
                     await anyio.sleep((self._passing if stream.replicated else self._stall).pause())
                     return
                 case _:
