@@ -1,7 +1,8 @@
 """A real JetStream cluster of three nats-servers on loopback: nodes die, freeze, come back, and are cut off.
 
 Each node reaches each other one through a proxy of its own, so that the routes between any two of them can be
-cut while clients still reach both. `no_advertise` keeps the nodes from learning a way around the proxies.
+cut while clients still reach both. Nodes tell each other an address of a third that leads nowhere, so that
+they learn of no way around the proxies.
 """
 
 import json
@@ -18,6 +19,7 @@ from .proxy import Proxy
 from .waiting import wait_until
 
 NODES = 3
+NOWHERE = "127.0.0.1:1"  # what nodes tell each other of a node, and where nobody listens
 FORM_TIMEOUT = 60.0  # seconds until there is a leader; elections take 4 to 9 s each
 SETTLED_TIMEOUT = 120.0  # seconds until every replica has caught up
 MONITOR_TIMEOUT = 2.0  # seconds for one answer
@@ -199,6 +201,7 @@ class Cluster:
                 f'http: "127.0.0.1:{node.monitor_port}"\n'
                 f"server_tags: {json.dumps(self._tags(number))}\n"
                 f'cluster {{ name: {self.name}, listen: "127.0.0.1:{node.route_port}", no_advertise: true, '
+                f'advertise: "{NOWHERE}", '
                 f"routes: [{', '.join(routes)}] }}\n{self._config}"
             )
 
