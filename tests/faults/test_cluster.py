@@ -54,7 +54,7 @@ def finish(daemon: Daemon, cluster: Cluster, load: Load) -> None:
     status = daemon.wait_healed()
     cluster.wait_formed()
     cluster.wait_settled()
-    check(acked, cluster.jetstream().read())
+    check(acked, cluster.read())
     (route,) = status["routes"]
     assert (route["repairs"], route["lost_by_server"], route["dead"]) == (0, 0, 0)
     daemon.wait_for(

@@ -13,7 +13,9 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, Self
 
-from .jetstream import STREAM, JetStream
+import nats.errors
+
+from .jetstream import STREAM, JetStream, Stored
 from .nats import NatsServer, free_port
 from .proxy import Proxy
 from .waiting import wait_until
@@ -125,6 +127,18 @@ class Cluster:
     def jetstream(self, node: Node | None = None) -> JetStream:
         """Return the operator, who is connected to a node that lives."""
         return JetStream((node or self.running[0]).url)
+
+    def read(self, stream: str = STREAM) -> list[Stored]:
+        """Return everything that a stream holds; tried again while the nodes are finding each other."""
+
+        def attempt() -> list[Stored] | None:
+            try:
+                return self.jetstream().read(stream)
+            except nats.errors.Error:
+                return None
+
+        found: list[Stored] = wait_until(attempt, SETTLED_TIMEOUT, what=f"{stream} can be read", interval=0.5)
+        return found
 
     def leader(self, stream: str = STREAM, among: list[Node] | None = None) -> Node:
         """Return the leader of a stream, as the first of some nodes says that knows one; waits for it."""
