@@ -60,17 +60,33 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """On which servers the replicas of a stream lie.
+
+    Attributes:
+        cluster: Name of the cluster, where several are connected; "" leaves it to JetStream.
+        tags: All of them a server has to have; one that begins with "!" it must not have.
+    """
+
+    cluster: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StreamSettings:
     """How a stream is made (and kept, with `manage`, when it is not ours). Times in seconds, sizes in bytes.
 
     Attributes:
         max_age: How long events are kept; 0 for ever. `memory.*` and `migration.*` never expire.
+        replicas: Servers of a cluster that hold it.
+        placement: Which servers; None leaves it as it is.
         manage: Whether settings of a stream that eventd did not create may be changed.
     """
 
     max_age: float = 90 * 86400.0
     max_bytes: int = -1
     replicas: int = 1
+    placement: Placement | None = None
     duplicate_window: float = 120.0
     manage: bool = False
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eventd.config.load import default_config, load_config, load_file, load_text
-from eventd.config.names import domain_fault
+from eventd.config.names import cluster_fault, domain_fault, tag_fault
 from eventd.config.problems import ConfigNotFound, InvalidConfig
 from eventd.config.reader import UNUSABLE
 from eventd.config.settings import Config
@@ -154,6 +154,9 @@ gateway:
 
 NODE = "gateway:\n  eventStore:\n    "
 
+ONE_SERVER = (
+    "the embedded server is a single one; replicas and placement are for a cluster, whose servers url names"
+)
 QUOTES = "put it in quotes"
 NO_TEXT = "has to be text, but is"
 NO_DURATION = f"a duration is {DURATION_FORM}"
@@ -205,6 +208,16 @@ BAD = {
     "socket: {helloTimeout: 0s}": "socket.helloTimeout: has to be at least 1ms",
     "log: {level: loud}": "log.level: has to be one of debug, error, info, warning",
     "stream: {replicas: 6}": "stream.replicas: has to be at most 5",
+    "stream: {replicas: 3}": f"stream.replicas: {ONE_SERVER}",
+    "stream: {placement: {tags: [a]}}": f"stream.placement: {ONE_SERVER}",
+    "stream: {placement: a}": "stream.placement: has to be a mapping, but is text",
+    "stream: {placement: {tag: a}}": "stream.placement.tag: unknown key; did you mean tags?",
+    "{url: x, stream: {placement: {tags: [a b]}}}": f"stream.placement.tags: {tag_fault('a b')}",
+    "{url: x, stream: {placement: {tags: ['!']}}}": f"stream.placement.tags: {tag_fault('!')}",
+    "{url: x, stream: {placement: {cluster: a b}}}": f"stream.placement.cluster: {cluster_fault('a b')}",
+    "{url: 'a,,b'}": "url: a server is missing; write one like nats://localhost:4222",
+    "{url: 'a,b,a:4222'}": "url: a server stands in this url twice",
+    "{url: 'a,embedded'}": "url: embedded stands alone, not among other servers",
     "stream: {maxAge: 50ms}": "stream.maxAge: has to be 0 (for ever) or at least 100ms",
     "url: http://x": "url: an address begins with nats:// or tls://",
     "url: ${NOWHERE}": "url: the environment variable NOWHERE is not set",

@@ -18,13 +18,14 @@ gateway:
     credsFile: secret
     tls: {caFile: secret, serverName: n}
     jsDomain: hub
-    stream: {maxAge: 1h30m, maxBytes: 0}
+    stream: {maxAge: 1h30m, maxBytes: 0, replicas: 3, placement: {cluster: c, tags: [a, '!b']}}
     socket: {path: s.sock}
     embedded: {storeDir: store}
     agents:
       bob: {user: u, passwordFile: secret, streamName: own, enabled: false}
       a.b: {url: 'nats://c', natsTokenFile: secret, stream: {duplicateWindow: 250ms}}
       eve: {url: embedded}
+      tag: {streamName: t, stream: {placement: {tags: x}}}
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 from eventd.config.load import load_text
 from eventd.config.problems import InvalidConfig
 from eventd.config.settings import Config
-from eventd.routes import Route
+from eventd.routes import Placement, Route
 from eventd.secret import Secret
 
 OUTER = """
@@ -101,6 +101,33 @@ def test_tls_and_stream_settings_are_inherited_key_by_key(folder: Path) -> None:
     assert tls is not None
     assert (tls.ca_file, tls.cert_file, tls.server_name) == (folder / "ca.pem", folder / "cert.pem", "name")
     assert (settings.max_age, settings.replicas, settings.manage) == (10 * 86400, 1, True)
+
+
+def test_the_placement_of_a_stream_is_inherited_as_a_whole(folder: Path) -> None:
+    """Tags of one cluster say nothing in another; an empty one takes the outer one away."""
+    outer = "url: nats://a:4222\n    stream: {replicas: 3, placement: {cluster: c, tags: [x, '!y']}}"
+    assert load(folder, outer).routes.default.settings.placement == Placement("c", ("x", "!y"))
+    assert bob(folder, "", outer).settings.placement == Placement("c", ("x", "!y"))
+    entry = "{streamName: s, stream: {placement: %s}}"
+    assert bob(folder, entry % "{tags: z}", outer).settings.placement == Placement(tags=("z",))
+    assert bob(folder, entry % "{}", outer).settings.placement is None
+
+
+def test_the_embedded_server_does_not_inherit_what_only_a_cluster_has(folder: Path) -> None:
+    """It would never ship; written for it, it is a mistake."""
+    outer = "url: nats://a:4222\n    stream: {replicas: 3, placement: {cluster: c}}"
+    settings = bob(folder, "{url: embedded}", outer).settings
+    assert (settings.replicas, settings.placement) == (1, None)
+    assert "bob.stream.replicas: the embedded server" in problem(
+        folder, outer, "{url: embedded, stream: {replicas: 3}}"
+    )
+
+
+def test_two_replicas_are_warned_of(folder: Path) -> None:
+    """They look safer than one and stop more often."""
+    (warning,) = load(folder, "url: nats://a:4222\n    stream: {replicas: 2}").warnings
+    assert "stream.replicas: two replicas are both needed" in warning
+    assert not load(folder, "url: nats://a:4222\n    stream: {replicas: 3}").warnings
 
 
 @pytest.mark.parametrize(("outer", "entry", "wanted"), [

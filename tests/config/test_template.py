@@ -17,6 +17,7 @@ from eventd.config.schema import (
     LogSection,
     MetricsSection,
     OutboxSection,
+    PlacementSection,
     SocketSection,
     StreamSection,
     TlsSection,
@@ -34,7 +35,10 @@ GROUPS = [  # settings that stand together are switched on together
     if is_setting
 ]
 URL = next(number for number, line in enumerate(LINES) if "#url:" in line)
-NEED_URL = ("user", "natsToken", "credsFile", "nkeySeed", "caFile", "certFile", "serverName", "jsDomain")
+NEED_URL = (
+    *("user", "natsToken", "credsFile", "nkeySeed", "caFile", "certFile", "serverName", "jsDomain"),
+    "cluster",
+)
 NO_DEFAULT = (
     *NEED_URL,
     *("keyFile", "password", "serverPath", "storeDir", "path", "dataDir", "mode", "listen"),
@@ -93,6 +97,7 @@ def test_it_knows_every_setting() -> None:
         AdminSection,
         TlsSection,
         StreamSection,
+        PlacementSection,
         OutboxSection,
         EmbeddedSection,
         SocketSection,

@@ -10,7 +10,8 @@ from eventd.jetstream.permissions import PermissionMissing, Permissions
 from eventd.jetstream.publishing import publish_atomic, publish_pipelined, publish_single
 from eventd.jetstream.reading import open_reader
 from eventd.jetstream.session import REQUEST_TIMEOUT, Session, inbox_prefix, open_session
-from eventd.jetstream.streams import Stream, Subjects, ensure_stream
+from eventd.jetstream.stream import Stream
+from eventd.jetstream.streams import Subjects, ensure_stream
 from eventd.outbox.model import Row
 from eventd.routes import DEFAULT_ROUTE, Credentials, Route, Server
 from eventd.secret import Secret

@@ -19,7 +19,8 @@ from eventd.jetstream.publishing import (
 from eventd.jetstream.reading import get_message, open_reader
 from eventd.jetstream.refusals import VERDICTS, Verdict, verdict
 from eventd.jetstream.session import NoResponders, RequestTimeout, Session, open_session
-from eventd.jetstream.streams import Stream, Subjects, ensure_stream
+from eventd.jetstream.stream import Stream
+from eventd.jetstream.streams import Subjects, ensure_stream
 from eventd.outbox.model import Row
 from eventd.routes import DEFAULT_ROUTE, Route, Server, StreamSettings
 from support.nats import NatsServer

@@ -7,12 +7,12 @@ import pytest
 
 from eventd.jetstream.endpoint import Endpoint
 from eventd.jetstream.session import ApiError, Session, open_session
+from eventd.jetstream.stream import matches
 from eventd.jetstream.streams import (
     STREAM_NOT_FOUND,
     StreamUnfit,
     Subjects,
     ensure_stream,
-    matches,
     stream_info,
 )
 from eventd.routes import DEFAULT_ROUTE, Route, Server, StreamSettings

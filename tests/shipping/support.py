@@ -4,7 +4,8 @@ import anyio
 
 from eventd.jetstream.publishing import publish_single
 from eventd.jetstream.session import Session
-from eventd.jetstream.streams import Stream, Subjects, ensure_stream
+from eventd.jetstream.stream import Stream
+from eventd.jetstream.streams import Subjects, ensure_stream
 from eventd.outbox.model import NewRow, Row, Run, Settlement, Submission
 from eventd.outbox.outbox import Outbox
 from eventd.routes import DEFAULT_ROUTE, Route, Server

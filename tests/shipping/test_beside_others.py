@@ -8,7 +8,8 @@ from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
 from eventd.jetstream.endpoint import fixed
-from eventd.jetstream.streams import METADATA_KEY, METADATA_VALUE
+from eventd.jetstream.stream import METADATA_KEY
+from eventd.jetstream.streams import METADATA_VALUE
 from eventd.outbox.model import Death, Settlement
 from eventd.outbox.outbox import Outbox
 from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server

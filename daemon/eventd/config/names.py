@@ -37,5 +37,21 @@ def domain_fault(name: str) -> str | None:
     return None
 
 
+def cluster_fault(name: str) -> str | None:
+    """Say what is wrong with the name of a NATS cluster; None when nothing is."""
+    if not name.isprintable() or " " in name:
+        return "the name of a cluster has no spaces or control characters"
+    return None
+
+
+def tag_fault(tag: str) -> str | None:
+    """Say what is wrong with a tag that servers have, or (`!tag`) do not have; None when nothing is."""
+    if not tag.removeprefix("!") or not tag.isprintable() or any(letter in ", " for letter in tag):
+        return (
+            "a tag is one of server_tags, like zone:a, or !zone:a for servers without it; no spaces or commas"
+        )
+    return None
+
+
 def _is_token(text: str) -> bool:
     return bool(text) and text.isprintable() and not any(letter in ".*> " for letter in text)

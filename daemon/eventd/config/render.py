@@ -6,7 +6,7 @@ from typing import Any
 import msgspec.inspect as kinds
 import yaml
 
-from ..routes import Route
+from ..routes import Placement, Route
 from ..secret import MASK, Secret
 from ..units import format_duration, format_size
 from .problems import ROOT
@@ -131,4 +131,6 @@ def _plain(value: Any, unit: str | None) -> Any:
         return f"{value:04o}"
     if unit == "size":
         return format_size(max(value, 0))  # JetStream's -1 is "without limit", in the file 0
+    if isinstance(value, Placement):
+        return _given({"cluster": value.cluster, "tags": list(value.tags)})
     return str(value) if isinstance(value, Path) else value

@@ -11,16 +11,34 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from .. import paths
-from ..routes import DEFAULT_ROUTE, EMBEDDED, Route, Routes, Server, StreamSettings, same_account
+from ..routes import (
+    DEFAULT_ROUTE,
+    EMBEDDED,
+    Placement,
+    Route,
+    Routes,
+    Server,
+    StreamSettings,
+    same_account,
+)
 from ..subjects import agent_prefix
 from .access import Access
 from .files import Files
 from .listen import parse_listen
 from .merge import filled, given
-from .names import domain_fault, prefix_fault, stream_fault
+from .names import cluster_fault, domain_fault, prefix_fault, stream_fault, tag_fault
 from .problems import ROOT, KeyPath, Report, dotted
-from .schema import JETSTREAM_MOMENT, EventStore, MetricsSection, RouteSection
+from .schema import (
+    JETSTREAM_MOMENT,
+    EventStore,
+    MetricsSection,
+    PlacementSection,
+    RouteSection,
+    StreamSection,
+)
 from .servers import Servers
 from .settings import (
     SHUTDOWN_TIMEOUT,
@@ -110,18 +128,26 @@ class _RouteMaker:
         ):
             if value is not None and (fault := fault_of(value)) is not None:
                 self._report.problem((*path, key), fault)
+        server = self._servers.server(section, path, parent.server)
         return replace(
             parent,
-            server=self._servers.server(section, path, parent.server),
+            server=server,
             stream=given(section.stream_name, parent.stream),
             prefix=given(section.subject_prefix, parent.prefix),
-            settings=self._stream(section, (*path, "stream"), parent.settings),
+            settings=self._stream(section, (*path, "stream"), parent.settings, server),
             enabled=given(section.enabled, parent.enabled),
             shared_account=given(section.shared_account, parent.shared_account),
         )
 
-    def _stream(self, section: RouteSection, path: KeyPath, parent: StreamSettings) -> StreamSettings:
-        settings = filled(parent, section.stream)
+    def _stream(
+        self, section: RouteSection, path: KeyPath, parent: StreamSettings, server: Server
+    ) -> StreamSettings:
+        own = section.stream or StreamSection()
+        settings = filled(parent, msgspec.structs.replace(own, placement=None))
+        if own.placement is not None:
+            placement = self._placement(own.placement, (*path, "placement"))
+            settings = replace(settings, placement=placement if placement != Placement() else None)
+        settings = self._replicated(settings, own, path, server)
         age, window = settings.max_age, settings.duplicate_window
         if 0 < age < JETSTREAM_MOMENT:
             self._report.problem((*path, "maxAge"), "has to be 0 (for ever) or at least 100ms")
@@ -130,6 +156,34 @@ class _RouteMaker:
                 (*path, "duplicateWindow"), "cannot be longer than maxAge; JetStream refuses that"
             )
         return replace(settings, manage=given(section.manage_stream, parent.manage))
+
+    def _placement(self, section: PlacementSection, path: KeyPath) -> Placement:
+        if section.cluster is not None and (fault := cluster_fault(section.cluster)) is not None:
+            self._report.problem((*path, "cluster"), fault)
+        for tag in section.tags or ():
+            if (fault := tag_fault(tag)) is not None:
+                self._report.problem((*path, "tags"), fault)
+        return Placement(section.cluster or "", tuple(section.tags or ()))
+
+    def _replicated(
+        self, settings: StreamSettings, own: StreamSection, path: KeyPath, server: Server
+    ) -> StreamSettings:
+        """Look at what only a cluster can do; what the embedded server cannot is not inherited by it."""
+        if server.embedded:
+            if (own.replicas or 1) > 1 or (own.placement is not None and settings.placement is not None):
+                self._report.problem(
+                    (*path, "placement" if (own.replicas or 1) == 1 else "replicas"),
+                    "the embedded server is a single one; replicas and placement are for a cluster, "
+                    "whose servers url names",
+                )
+            return replace(settings, replicas=1, placement=None)
+        if own.replicas == 2:
+            self._report.warning(
+                (*path, "replicas"),
+                "two replicas are both needed to store anything, so the loss of either stops it; "
+                "take 3, which goes on without one, or 1",
+            )
+        return settings
 
     def _check_streams(self, routes: list[Route]) -> None:
         """One stream has one set of settings, and two streams do not take the same subjects.

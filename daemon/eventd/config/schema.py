@@ -49,12 +49,20 @@ class TlsSection(Section, frozen=True):
     server_name: str | None = None
 
 
+class PlacementSection(Section, frozen=True):
+    """On which servers of a cluster a stream lies."""
+
+    cluster: str | None = None
+    tags: list[str] | None = None
+
+
 class StreamSection(Section, frozen=True):
     """How eventd makes a stream."""
 
     max_age: Duration | None = None
     max_bytes: Size | None = None
     replicas: Annotated[int, Meta(ge=1, le=5)] | None = None
+    placement: PlacementSection | None = None
     duplicate_window: Annotated[Duration, Meta(ge=JETSTREAM_MOMENT)] | None = None
 
 

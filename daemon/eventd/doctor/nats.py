@@ -18,7 +18,8 @@ from ..errors import ConfigError, EmbeddedServerError, NatsError
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.reading import open_reader
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session, open_session
-from ..jetstream.streams import STREAM_NOT_FOUND, matches, stream_info
+from ..jetstream.stream import matches
+from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
 from ..routes import Route
 from .clock import clock_finding, now_ms, skew_of
 from .durability import embedded_sync, foreign_sync

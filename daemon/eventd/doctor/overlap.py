@@ -6,7 +6,8 @@ from typing import Any
 
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.session import Session
-from ..jetstream.streams import METADATA_KEY, matches, stream_info, streams_for_subject
+from ..jetstream.stream import METADATA_KEY, matches
+from ..jetstream.streams import stream_info, streams_for_subject
 from ..routes import Route, Routes, same_account
 from .model import Finding, Findings, Level, unmade
 from .repairs import Repairs

@@ -9,7 +9,8 @@ import anyio
 from ..config.settings import Config
 from ..errors import NatsError
 from ..jetstream.session import open_session
-from ..jetstream.streams import Subjects, describe, ensure_stream, narrow, stream_info
+from ..jetstream.stream import describe
+from ..jetstream.streams import Subjects, ensure_stream, narrow, stream_info
 from ..routes import Route
 from ..subjects import agent_prefix
 from .endpoints import endpoint_of
@@ -71,7 +72,7 @@ class Repairs:
         with _deadline(self.timeout):
             endpoint = await endpoint_of(self.config, owner, self.visited)
             async with open_session(endpoint, owner.name) as session:
-                stream = describe(session, owner, await stream_info(session, wide))
+                stream = describe(session.server_version, owner, await stream_info(session, wide))
                 listed = [f"{agent_prefix(route.prefix, route.name)}.>" for route in agents]
                 await narrow(session, stream, [own], also=listed)
                 left = (await stream_info(session, wide))["config"]["subjects"]

@@ -12,7 +12,7 @@ from ..jetstream.settings import (
     Version,
     wanted_settings,
 )
-from ..jetstream.streams import METADATA_KEY, matches
+from ..jetstream.stream import METADATA_KEY, matches
 from ..routes import DEFAULT_ROUTE, Route, Routes
 from ..subjects import agent_prefix
 from ..units import format_duration

@@ -17,6 +17,7 @@ from ..index.entries import POISON
 from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent, Placed, Scope
 from ..jetstream.reading import Message, Reader, get_message, open_reader
+from ..jetstream.replicas import Replicas
 from ..jetstream.session import ApiError, Session
 from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
 from ..outbox.feeding import Settled
@@ -72,6 +73,7 @@ class _Stream(NamedTuple):
     created: str
     first: int
     last: int
+    replicas: Replicas
 
     @property
     def name(self) -> str:
@@ -202,6 +204,7 @@ class Follower:
         number, position = await self._index.stream(stream.key, stream.created, generation=self._generation)
         coverage, position = await self._place(number, stream.created, position)
         if stream.last < position:
+            stream.replicas.confirm(stream.name)  # one that lags, or is cut off, is no rollback
             await self._index.unplace_beyond(number, stream.last, generation=self._generation)
             position = stream.last
         elif not await self._is_sound(session, stream, position):
@@ -235,7 +238,9 @@ class Follower:
             raise
         self.name = key.name
         state = info["state"]
-        return _Stream(key, str(info["created"]), int(state["first_seq"]), int(state["last_seq"]))
+        return _Stream(
+            key, str(info["created"]), int(state["first_seq"]), int(state["last_seq"]), Replicas.of(info)
+        )
 
     async def _place(self, number: int, created: str, position: int) -> tuple[Coverage, int]:
         """Give our own rows their places; return what they cover, and up to where the stream is known.

@@ -8,9 +8,11 @@ from typing import Any
 
 from ..errors import NatsError
 from ..routes import Route
+from .replicas import REFUSALS, placing, placing_remedy
 from .session import ApiError, Session
 from .settings import new_stream, wanted_settings
-from .streams import METADATA_KEY, STREAM_NOT_FOUND, SUBJECTS_OVERLAP, matches, stream_info
+from .stream import METADATA_KEY, matches
+from .streams import STREAM_NOT_FOUND, SUBJECTS_OVERLAP, stream_info
 
 Wanted = Sequence[tuple[Route, Sequence[str]]]
 """Routes with the patterns of subjects that their streams take."""
@@ -26,18 +28,19 @@ async def make_streams(session: Session, wanted: Wanted) -> AsyncIterator[tuple[
         NatsError: A stream cannot be made; those before it are.
     """
     for route, subjects in wanted:
+        where = placing(route.settings)
         others = [pattern for other, theirs in wanted if other.stream != route.stream for pattern in theirs]
         try:
             info = await stream_info(session, route.stream)
         except ApiError as error:
             if error.err_code != STREAM_NOT_FOUND:
                 raise
-            await _ask(session, "CREATE", new_stream(session.server_version, route, subjects))
+            await _ask(session, "CREATE", new_stream(session.server_version, route, subjects), where)
             yield route.stream, f"made, takes {', '.join(subjects)}"
             continue
         change = _change(session, info["config"], route, subjects, others)
         if change:
-            await _ask(session, "UPDATE", info["config"] | change)
+            await _ask(session, "UPDATE", info["config"] | change, where)
         yield route.stream, f"changed: {', '.join(sorted(change))}" if change else "is as it should be"
 
 
@@ -59,11 +62,15 @@ def _change(
     return change
 
 
-async def _ask(session: Session, verb: str, config: dict[str, Any]) -> None:
+async def _ask(session: Session, verb: str, config: dict[str, Any], where: str) -> None:
     name = config["name"]
     try:
         await session.api(f"STREAM.{verb}.{name}", config)
     except ApiError as error:
+        if error.err_code in REFUSALS:
+            raise NatsError(
+                f"stream {name} cannot have {where}: {error}", hint=placing_remedy(error.err_code)
+            ) from error
         if error.err_code != SUBJECTS_OVERLAP:
             raise
         raise NatsError(

@@ -23,9 +23,11 @@ import nats.errors
 from ..errors import LinkLost, NatsError
 from ..outbox.model import Row
 from .headers import EXPECTED_STREAM
+from .leader import LeaderChanged, request_of_leader
 from .refusals import Verdict, verdict
+from .replicas import NoQuorum
 from .session import ApiError, NoResponders, RequestTimeout, Session, decode_answer
-from .streams import Stream
+from .stream import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +140,7 @@ async def publish_atomic(
 
     Raises:
         PermissionMissing: A row's subject is not ours to publish to; nothing is stored.
-        RequestTimeout: No ack; the batch is in the stream or it is not.
+        RequestTimeout, LeaderChanged, NoQuorum: No ack; the batch is in the stream or it is not.
         LinkLost: The same, and the connection is gone.
     """
     with session.permissions.needed(*{row.subject for row in rows}):
@@ -185,8 +187,8 @@ async def publish_single(
     """Publish rows one by one, each after the ack of the one before.
 
     Raises:
-        PermissionMissing, RequestTimeout, LinkLost: As for `publish_atomic`, for the row behind those already
-            done; these are lost to the account, and are found again as repeated.
+        PermissionMissing, RequestTimeout, LeaderChanged, NoQuorum, LinkLost: As for `publish_atomic`, for the
+            row behind those already done; these are lost to the account, and are found again as repeated.
     """
     result = Published()
     for row in rows:
@@ -219,7 +221,7 @@ async def _publish_one(
             await anyio.sleep(RETRY_PAUSE)
         except NoResponders as error:
             return result.stop(Verdict.RECONCILE, str(error))
-        except RequestTimeout as error:
+        except (RequestTimeout, LeaderChanged, NoQuorum) as error:
             if not result.done:
                 raise
             return result.stop(Verdict.RECONCILE, str(error))  # keep what is certain
@@ -339,7 +341,7 @@ def _expected(after: int | None) -> dict[str, str]:
 
 
 async def _ack(session: Session, stream: Stream, row: Row, headers: dict[str, str]) -> dict[str, Any]:
-    answer = await session.request(row.subject, row.body, headers, timeout=ACK_TIMEOUT)
+    answer = await request_of_leader(session, stream, row.subject, row.body, headers, ACK_TIMEOUT)
     return decode_ack(answer.data, stream)
 
 

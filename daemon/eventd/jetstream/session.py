@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0  # seconds for one server to accept and to log us in
+ASK_AGAIN = 2.0  # seconds after which a question that changes nothing is asked anew
 REQUEST_TIMEOUT = 10.0  # seconds for an answer of the JetStream API or for a publish ack
 CLOSE_TIMEOUT = 2.0  # seconds for closing; a black-holed connection never finishes by itself
 PROBE_TIMEOUT = 5.0  # seconds for one PING to come back
@@ -161,6 +162,21 @@ class Session:
         payload = json.dumps(body).encode() if body is not None else b""
         answer = await self.request(f"{self.api_prefix}.{verb}", payload, timeout=timeout)
         return decode_answer(answer.data)
+
+    async def ask(
+        self, verb: str, body: Mapping[str, Any] | None = None, timeout: float = REQUEST_TIMEOUT
+    ) -> dict[str, Any]:
+        """Do as `api` does with a question that changes nothing: ask it again while no answer comes.
+
+        In a cluster only the leader of a stream answers about it, and while one is elected nobody does.
+        """
+        with anyio.move_on_after(timeout):
+            while True:
+                try:
+                    return await self.api(verb, body, min(ASK_AGAIN, timeout))
+                except RequestTimeout:
+                    continue
+        raise RequestTimeout(f"no answer on {self.api_prefix}.{verb} within {timeout:g} s")
 
     async def subscribe(self, subject: str, *, max_messages: int) -> nats.aio.subscription.Subscription:
         """Subscribe; at most `max_messages` wait in memory."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ..routes import Route, StreamSettings
+from ..routes import Placement, Route, StreamSettings
 
 ATOMIC_SINCE = (2, 12, 1)  # 2.12.0 does not refuse repeated ids inside a batch
 TTL_SINCE = (2, 11, 0)
@@ -25,6 +25,8 @@ def wanted_settings(version: Version, settings: StreamSettings) -> dict[str, Any
         "num_replicas": settings.replicas,
         "duplicate_window": int(window * NANOSECONDS),
     }
+    if settings.placement is not None:
+        wanted["placement"] = _placement(settings.placement)
     if version >= DIRECT_SINCE:
         wanted["allow_direct"] = True
     if version >= TTL_SINCE:
@@ -44,3 +46,9 @@ def new_stream(version: Version, route: Route, subjects: Iterable[str]) -> dict[
         "discard": "old",
         "description": "Agent events, written by eventd",
     }
+
+
+def _placement(placement: Placement) -> dict[str, Any]:
+    """Return it as JetStream tells it, which leaves out what is not set."""
+    whole = {"cluster": placement.cluster, "tags": list(placement.tags)}
+    return {key: value for key, value in whole.items() if value}

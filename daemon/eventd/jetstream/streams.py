@@ -10,22 +10,24 @@ is not ours the agent's events go to the wide one, and `Stream.notes` says so.
 """
 
 import logging
-import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import NatsError
-from ..routes import Route, Server
+from ..routes import Route
 from ..subjects import encode_token
-from .session import ApiError, Session
-from .settings import ATOMIC_SINCE, NANOSECONDS, TTL_SINCE, new_stream, wanted_settings
+from .replicas import KEYS, MOVE_AND_SCALE, REFUSALS, Replicas, placing, placing_remedy
+from .session import ApiError, RequestTimeout, Session
+from .settings import NANOSECONDS, new_stream, wanted_settings
+from .stream import METADATA_KEY, Stream, describe, matches
 
 logger = logging.getLogger(__name__)
 
-METADATA_KEY = "eventd"
 METADATA_VALUE = "made by eventd"
 METADATA_SINCE = (2, 10, 0)
+
+LOOK_TIMEOUT = 5.0  # seconds for an answer about a stream that is known; its leader may be gone
 
 STREAM_NOT_FOUND = 10059
 SUBJECTS_OVERLAP = 10065
@@ -36,92 +38,24 @@ class StreamUnfit(NatsError):
     """The stream exists but cannot take the route's events, and we may not change it."""
 
 
-@dataclass(slots=True)
-class Stream:
-    """A stream as it was when last looked at.
-
-    Attributes:
-        name: Its name; differs from the route's where a wide stream of somebody else takes the subjects.
-        created: Creation time as JetStream tells it; another one means another stream.
-        ours: Whether eventd made it.
-        changeable: Whether eventd may change it.
-        atomic: Whether batches can be used, by server and stream.
-        ttl: Whether `Nats-TTL` can be used.
-        elsewhere: Patterns of the route that other streams take, with these.
-        refused: Patterns of the route that it does not take, while it takes others and may not be changed,
-            with what a person can do.
-        notes: What an operator should know.
-    """
-
-    name: str
-    server: str
-    created: str
-    first_seq: int
-    last_seq: int
-    subjects: list[str]
-    duplicate_window: float
-    max_message: int
-    ours: bool
-    changeable: bool
-    atomic: bool
-    ttl: bool
-    config: dict[str, Any]
-    elsewhere: dict[str, "Stream"] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def place(self) -> str:
-        """Name and server: equal as long as the route goes to the same place."""
-        return f"{self.name}@{self.server}"
-
-    @property
-    def identity(self) -> str:
-        """Place and creation time: equal only for the very same stream."""
-        return f"{self.place} {self.created}"
-
-    def covers(self, subject: str) -> bool:
-        """Whether the stream takes a literal subject."""
-        return any(matches(pattern, subject) for pattern in self.subjects)
-
-    def owner(self, subject: str) -> "Stream | None":
-        """Return the other stream that takes a literal subject of the route, if one does."""
-        if self.covers(subject):
-            return None
-        return next((stream for pattern, stream in self.elsewhere.items() if matches(pattern, subject)), None)
-
-    def refusal(self, subject: str) -> str:
-        """Return why a literal subject is not taken, where that cannot be changed from here; else ""."""
-        return next((why for pattern, why in self.refused.items() if matches(pattern, subject)), "")
-
-
-def matches(pattern: str, subject: str) -> bool:
-    """Whether a NATS subject pattern (`*`, `>`) takes a subject.
-
-    The subject may itself be a pattern; then the answer is whether all it takes is taken.
-    """
-    theirs = subject.split(".")
-    ours = pattern.split(".")
-    for i, name in enumerate(ours):
-        if name == ">":
-            return len(theirs) > i
-        if i >= len(theirs) or theirs[i] == ">" or name not in ("*", theirs[i]):
-            return False
-    return len(ours) == len(theirs)
-
-
 async def stream_info(session: Session, name: str) -> dict[str, Any]:
     """Return JetStream's own description of a stream.
 
     Raises:
         ApiError: 10059 when there is none.
+        RequestTimeout: Nobody answers.
     """
-    return await session.api(f"STREAM.INFO.{name}")
+    try:
+        return await session.ask(f"STREAM.INFO.{name}")
+    except RequestTimeout as error:  # those who do not hold it say nothing
+        raise RequestTimeout(
+            f"no server answers about stream {name}: those that hold it may be down, or without a majority"
+        ) from error
 
 
 async def streams_for_subject(session: Session, subject: str) -> list[str]:
     """Return the names of the streams that take (part of) `subject`."""
-    answer = await session.api("STREAM.NAMES", {"subject": subject})
+    answer = await session.ask("STREAM.NAMES", {"subject": subject})
     return [str(name) for name in answer.get("streams") or []]
 
 
@@ -167,7 +101,7 @@ async def ensure_stream(session: Session, route: Route, subjects: Subjects) -> S
         if error.err_code != STREAM_NOT_FOUND:
             raise
         return await _create(session, route, subjects)
-    stream = describe(session, route, info)
+    stream = describe(session.server_version, route, info)
     if stream.changeable:
         return await _adapt(session, route, stream, subjects)
     missing = _not_taken(stream, subjects.needed)
@@ -204,10 +138,15 @@ def _refuse(route: Route, stream: Stream, subjects: Subjects, missing: list[str]
 async def is_older(session: Session, stream: Stream, last_seq: int) -> bool:
     """Whether the stream is not the one that we looked at, or lost messages up to `last_seq` since.
 
+    Who holds it is taken over into `stream`.
+
     Raises:
         ApiError: It is gone, or cannot be looked at.
+        NoQuorum: Nothing can be stored in it now.
     """
-    info = await stream_info(session, stream.name)
+    info = await session.ask(f"STREAM.INFO.{stream.name}", timeout=LOOK_TIMEOUT)
+    stream.replicas = Replicas.of(info)
+    stream.replicas.check(stream.name)
     return str(info["created"]) != stream.created or int(info["state"]["last_seq"]) < last_seq
 
 
@@ -222,6 +161,11 @@ async def _create(session: Session, route: Route, subjects: Subjects) -> Stream 
     except ApiError as error:
         if error.err_code == NAME_EXISTS:  # somebody was faster
             return await ensure_stream(session, route, subjects)
+        if error.err_code in REFUSALS:
+            raise StreamUnfit(
+                f"stream {route.stream} cannot be made with {placing(route.settings)}: {error}",
+                hint=placing_remedy(error.err_code),
+            ) from error
         if error.err_code != SUBJECTS_OVERLAP:
             raise
         return await _resolve_overlap(session, route, subjects, error)
@@ -229,7 +173,7 @@ async def _create(session: Session, route: Route, subjects: Subjects) -> Stream 
         "made the stream %s", route.stream,
         extra={"action": "stream_created", "stream": route.stream},
     )  # fmt: skip
-    return describe(session, route, info)
+    return describe(session.server_version, route, info)
 
 
 async def _resolve_overlap(
@@ -241,7 +185,7 @@ async def _resolve_overlap(
         raise cause
     if await _take_over(session, route, subjects):
         return await _create(session, route, subjects)
-    owner = describe(session, route, await stream_info(session, in_the_way[0]))
+    owner = describe(session.server_version, route, await stream_info(session, in_the_way[0]))
     if not _not_taken(owner, subjects.wanted) and not set(owner.subjects) & set(subjects.wanted):
         if owner.ours:  # a wide stream of ours around us: make it list its agents
             await narrow(session, owner, keep_out=subjects.wanted)
@@ -279,7 +223,7 @@ async def _take_over(session: Session, route: Route, subjects: Subjects) -> bool
         for name in await streams_for_subject(session, pattern):
             if name == route.stream or name not in subjects.known:
                 continue
-            owner = describe(session, route, await stream_info(session, name))
+            owner = describe(session.server_version, route, await stream_info(session, name))
             if not owner.ours:
                 continue
             taken = True
@@ -308,7 +252,7 @@ async def _taken_elsewhere(
         for name in await streams_for_subject(session, pattern):
             if name == own:
                 continue
-            stream = describe(session, route, await stream_info(session, name))
+            stream = describe(session.server_version, route, await stream_info(session, name))
             if not _not_taken(stream, [pattern]):
                 elsewhere[pattern] = stream
     return elsewhere
@@ -357,12 +301,40 @@ async def narrow(session: Session, stream: Stream, keep_out: Sequence[str], also
     )  # fmt: skip
 
 
-async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subjects) -> Stream:
-    """Bring a stream that we may change to what the configuration says."""
+async def _adapt_in_place(
+    session: Session, route: Route, stream: Stream, subjects: Subjects, refusal: ApiError
+) -> Stream:
+    """Leave a stream where it lies, which is better than to ship nothing; adapt the rest of it."""
+    steps: tuple[Collection[str], ...] = (KEYS,)
+    if refusal.err_code == MOVE_AND_SCALE:
+        steps = (("num_replicas",), ("placement",), KEYS)  # one of both may be possible without the other
+    for untouched in steps:
+        try:
+            stream = await _adapt(session, route, stream, subjects, untouched)
+            break
+        except ApiError as error:
+            if untouched is KEYS or error.err_code not in REFUSALS:
+                raise
+    stream.unplaced = True
+    stream.notes.append(
+        f"stream {stream.name} cannot have {placing(route.settings)} now: {refusal}; it has "
+        f"{stream.config.get('num_replicas', 1)}; {placing_remedy(refusal.err_code)}"
+    )
+    return stream
+
+
+async def _adapt(
+    session: Session,
+    route: Route,
+    stream: Stream,
+    subjects: Subjects,
+    untouched: Collection[str] = (),
+) -> Stream:
+    """Bring a stream that we may change to what the configuration says, but for some of its settings."""
     change = {
         k: v
         for k, v in wanted_settings(session.server_version, route.settings).items()
-        if stream.config.get(k) != v
+        if stream.config.get(k) != v and k not in untouched
     }
     if _not_taken(stream, subjects.wanted):
         outdated = _unused(stream.name)
@@ -375,16 +347,18 @@ async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subje
     try:
         info = await session.api(f"STREAM.UPDATE.{stream.name}", stream.config | change)
     except ApiError as error:
+        if error.err_code in REFUSALS and change.keys() & KEYS and not untouched:
+            return await _adapt_in_place(session, route, stream, subjects, error)
         if error.err_code != SUBJECTS_OVERLAP:
             raise
         if await _take_over(session, route, subjects):
-            return await _adapt(session, route, stream, subjects)
+            return await _adapt(session, route, stream, subjects, untouched)
         if not subjects.narrow:  # another stream lives below: go on listing agents
-            return await _adapt(session, route, stream, replace(subjects, narrow=True))
+            return await _adapt(session, route, stream, replace(subjects, narrow=True), untouched)
         elsewhere = await _taken_elsewhere(session, route, stream.name, _not_taken(stream, subjects.needed))
         if elsewhere:
             left = tuple(p for p in subjects.needed if p not in elsewhere)
-            adapted = await _adapt(session, route, stream, replace(subjects, needed=left))
+            adapted = await _adapt(session, route, stream, replace(subjects, needed=left), untouched)
             return _with_elsewhere(adapted, elsewhere)
         raise StreamUnfit(
             f"stream {stream.name} cannot take {', '.join(subjects.wanted)}: another stream has part of it",
@@ -394,39 +368,11 @@ async def _adapt(session: Session, route: Route, stream: Stream, subjects: Subje
         "changed %s of stream %s", ", ".join(sorted(change)), stream.name,
         extra={"action": "stream_updated", "stream": stream.name, "changed": sorted(change)},
     )  # fmt: skip
-    return describe(session, route, info)
+    return describe(session.server_version, route, info)
 
 
 def _not_taken(stream: Stream, patterns: Iterable[str]) -> list[str]:
     return [p for p in patterns if not any(matches(taken, p) for taken in stream.subjects)]
-
-
-def describe(session: Session, route: Route, info: dict[str, Any]) -> Stream:
-    """Return what JetStream's description of a stream means for a route."""
-    config: dict[str, Any] = info["config"]
-    state: dict[str, Any] = info["state"]
-    ours = METADATA_KEY in (config.get("metadata") or {})
-    version = session.server_version
-    return Stream(
-        name=str(config["name"]),
-        server=_fingerprint(route.server),
-        created=str(info["created"]),
-        first_seq=int(state["first_seq"]),
-        last_seq=int(state["last_seq"]),
-        subjects=list(config.get("subjects") or []),
-        duplicate_window=config.get("duplicate_window", 0) / NANOSECONDS,
-        max_message=int(config.get("max_msg_size", -1)),
-        ours=ours,
-        changeable=ours or (route.settings.manage and config["name"] == route.stream),
-        atomic=bool(config.get("allow_atomic")) and version >= ATOMIC_SINCE,
-        ttl=bool(config.get("allow_msg_ttl")) and version >= TTL_SINCE,
-        config=config,
-    )
-
-
-def _fingerprint(server: Server) -> str:
-    """Return a short name for a server as it is configured; the embedded one keeps it over its ports."""
-    return f"{zlib.crc32(repr((sorted(server.urls), server.js_domain)).encode()):08x}"
 
 
 def _note_differences(route: Route, stream: Stream) -> None:
@@ -439,6 +385,12 @@ def _note_differences(route: Route, stream: Stream) -> None:
         stream.notes.append(
             f"stream {stream.name} takes no per-message TTL, so memory.* and migration.* events expire with "
             "the rest; allow_msg_ttl (nats-server 2.11 or newer) keeps them"
+        )
+    if stream.config.get("num_replicas", 1) < route.settings.replicas:
+        stream.notes.append(
+            f"stream {stream.name} has {stream.config.get('num_replicas', 1)} replicas, "
+            f"{route.settings.replicas} are configured, and eventd did not make it: "
+            f"`nats stream edit {stream.name} --replicas {route.settings.replicas}`, or manageStream: true"
         )
     if stream.config.get("max_age", 0) != int(route.settings.max_age * NANOSECONDS):
         age = stream.config.get("max_age", 0) / NANOSECONDS / 86400

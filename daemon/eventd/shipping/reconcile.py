@@ -5,6 +5,7 @@
 another message stands at our sequence, or the stream was created anew. Then the newest retained row that
 the stream still holds becomes the watermark, and the normal shipper goes on from there. A message that is
 missing while the stream went on beyond it was deleted (age, purge, forget) and is never brought back.
+Nor is a leader believed that was cut off from the other replicas: what it lacks, the new leader has.
 
 **Maybe sent.** Rows whose publish was not answered, rows from before a restart, and rows that a repair opened
 again may be in the stream without our knowing. They are looked up before anything is sent: the duplicate
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from ..jetstream.publishing import BATCH_BYTES, BATCH_ROWS
 from ..jetstream.reading import Message, get_message, open_reader
 from ..jetstream.session import Session
-from ..jetstream.streams import Stream
+from ..jetstream.stream import Stream
 from ..outbox.model import Position, Row, Run
 from ..outbox.outbox import Outbox
 
@@ -86,6 +87,9 @@ async def reconcile(
         doubt: Pending rows up to this outbox number may have been sent.
         on_repair: Told of a repair once the watermark is set back: it will not be found again, whatever
             becomes of the rest.
+
+    Raises:
+        NoQuorum: The stream seems to have gone back, but may only be an old copy.
     """
     position = await outbox.position(route)
     known = position.stream_created
@@ -156,6 +160,7 @@ async def _repair(
     reason = await _rollback(session, stream, outbox, route, position, runs)
     if not reason:
         return None
+    stream.replicas.confirm(stream.name)
     to, stream_seq, lost = await _newest_held(session, stream, outbox, route, runs, position, recreated)
     reopened = await outbox.rewind(route, to=to, stream_seq=stream_seq)
     logger.warning(

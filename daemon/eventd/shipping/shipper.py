@@ -10,8 +10,9 @@ import anyio.lowlevel
 
 from eventd_ipc.backoff import Backoff
 
-from ..errors import LinkLost
+from ..errors import LinkLost, NatsError
 from ..jetstream.endpoint import Resolve
+from ..jetstream.leader import LeaderChanged
 from ..jetstream.link import Link
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.publishing import (
@@ -24,9 +25,11 @@ from ..jetstream.publishing import (
     publish_pipelined,
     publish_single,
 )
-from ..jetstream.refusals import Verdict
+from ..jetstream.refusals import Verdict, verdict
+from ..jetstream.replicas import NoLeader, NoQuorum
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
-from ..jetstream.streams import Stream, StreamUnfit, Subjects, ensure_stream, is_older
+from ..jetstream.stream import Stream
+from ..jetstream.streams import StreamUnfit, Subjects, ensure_stream, is_older
 from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
 from ..routes import DEFAULT_ROUTE, Route
@@ -40,10 +43,12 @@ logger = logging.getLogger(__name__)
 SHARED_FOR = 60.0  # seconds; while others write to the stream, its end says nothing about a rollback
 READ_ROWS = 4 * BATCH_ROWS  # a read waits for the commit under way, so one serves several batches
 LOOK_INTERVAL = 30.0  # seconds between two looks at the stream of an idle route: it may lose what it has
+REPLICAS_INTERVAL = 10.0  # the same where it has replicas, idle or not: enough of them have to be there
 GROWTH = 8  # a batch that went through lets the next one be an eighth larger
 SMALLEST_BATCH = 16 * 1024  # bytes; a slow line gets no less at once
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
+PASSING_PAUSE_MAX = 1.0  # seconds; elections of a cluster take 4 to 9, and then nobody should be waiting
 STALL_PAUSE_MAX = 5.0  # seconds; a route goes on within this time once the cause is gone
 
 
@@ -90,6 +95,7 @@ class Shipper:
         self._stream_seq = 0
         self._end = 0  # last sequence of the stream, as far as we know
         self._shared_until = 0.0  # until then nobody expects the stream to end where we saw it
+        self._looked_at = 0.0  # when the stream was looked at last
         self._present: dict[int, int] = {}
         self._doubt = outbox.stats.last_seq  # rows up to here may be in the stream: an earlier life's too
         self._batch_rows, self._batch_bytes = BATCH_ROWS, BATCH_BYTES
@@ -99,6 +105,7 @@ class Shipper:
         self._life = anyio.CancelScope()  # of what is done by one configuration
         self._is_publishing = False
         self._taken_up = anyio.Event()  # what `change` said last
+        self._passing = Backoff(STALL_PAUSE_FIRST, PASSING_PAUSE_MAX)
 
     async def run(self) -> None:
         """Ship for ever; only a bug or a broken outbox ends it, with an exception."""
@@ -165,13 +172,24 @@ class Shipper:
                 self._enter(State.PREPARING)
                 try:
                     await self._prepare_and_ship(session)
-                except (ApiError, StreamUnfit, NoResponders) as error:
-                    await self._wait_stalled(session, str(error), error.hint)
+                except NoLeader as error:
+                    await self._wait_passing(session, str(error))
+                except NoQuorum as error:  # perhaps only the server that we are at is cut off
+                    await self._wait_stalled(session, _told(error), error.hint, tries=1)
+                except ApiError as error:
+                    if verdict(error.err_code) is Verdict.RETRY:
+                        await self._wait_passing(session, str(error))
+                    else:
+                        await self._wait_stalled(session, str(error), error.hint)
+                except (StreamUnfit, NoResponders) as error:
+                    await self._wait_stalled(session, _told(error), error.hint)
                 except PermissionMissing as error:
                     await self._wait_stalled(session, str(error), error.hint)
                     if error.answers:
                         self._problem = str(error)
                         raise
+                except LeaderChanged as error:
+                    self._problem = str(error)  # prepare again: the new one knows what it has
                 except RequestTimeout as error:
                     self._problem = str(error)
                     # Stored or not, nobody knows: a new connection and a look at the stream will tell.
@@ -189,6 +207,7 @@ class Shipper:
 
     async def _prepare(self, session: Session) -> Stream | None:
         """Look at the stream, make or adapt it, and find out where to go on."""
+        self._enter(State.PREPARING, self._problem or f"waits for an answer about stream {self.route.stream}")
         position = await self._outbox.position(self.number)
         rows = await self._read(position.settled)
         if self.precedence.routes:
@@ -200,6 +219,8 @@ class Shipper:
             if not await reopen(self._outbox, self.number, self._note_repair):
                 return None
             return await self._prepare(session)  # the rows that come back tell which subjects to list
+        stream.replicas.check(stream.name)
+        self._enter(State.PREPARING, self._problem or f"looks up in stream {stream.name} what it holds")
         found = await reconcile(session, stream, self._outbox, self.number, self._doubt, self._note_repair)
         self._settled, self._stream_seq = found.position.settled, found.position.stream_seq
         self._present = found.present
@@ -207,7 +228,7 @@ class Shipper:
         status = self.status
         status.stream = stream.name
         status.mode = "atomic batches" if stream.atomic else "pipeline"
-        status.notes = tuple(stream.notes)
+        self._note_look(stream)
         return stream
 
     def _subjects(self, rows: Sequence[Row]) -> Subjects:
@@ -215,6 +236,10 @@ class Shipper:
         needed = tuple(sorted({_agent_pattern(row.subject) for row in rows}))
         known = frozenset(known.stream for known in self._outbox.stats.routes.values())
         return Subjects(self._wide, needed, self.narrow, known)
+
+    def _note_look(self, stream: Stream) -> None:
+        self._looked_at = anyio.current_time()
+        self.status.notes = (*stream.notes, *stream.replicas.notes(stream.name))
 
     def _note_repair(self, repair: Repair) -> None:
         self._shared_until = 0.0  # it was not somebody else who moved the end
@@ -231,7 +256,7 @@ class Shipper:
         ahead: Sequence[Row] = ()  # rows that were read and not sent yet
         while True:
             ahead = ahead or await self._rows_to_come(session, stream)
-            if not ahead:
+            if not ahead or not await self._is_still(session, stream):
                 return  # the stream is not what it was
             rows = self._batch(ahead, stream)
             if self.status.state is State.IDLE:
@@ -253,6 +278,7 @@ class Shipper:
             match result.verdict:
                 case None:
                     self._stall.reset()
+                    self._passing.reset()
                     self._stalls = 0
                     self._enter(State.SHIPPING)
                 case Verdict.RETRY if result.done:
@@ -263,7 +289,8 @@ class Shipper:
                 case Verdict.RETRY | Verdict.RECONCILE:
                     # Looked at again each time: while we wait, rows outgrow the duplicate window.
                     self._problem = result.reason
-                    await anyio.sleep(self._stall.pause())
+                    self._count_stall(session, result.reason, STALLS_BEFORE_NEXT)
+                    await anyio.sleep((self._passing if stream.replicated else self._stall).pause())
                     return
                 case _:
                     await self._wait_stalled(session, result.reason, "")
@@ -275,16 +302,17 @@ class Shipper:
         While nothing comes, look at the stream now and then: what it loses in the meantime can be
         repaired only as long as the rows are retained. Returns nothing when it is not what it was.
         """
+        replicated = stream is not None and stream.replicated
         while True:
             added = self._outbox.watch(self.number)
             rows = await self._read(self._settled)
             if rows:
                 return await self._in_order(rows)
             self._enter(State.IDLE)
-            with anyio.move_on_after(LOOK_INTERVAL):
+            with anyio.move_on_after(REPLICAS_INTERVAL if replicated else LOOK_INTERVAL):
                 await added.wait()
                 continue
-            if stream is not None and await is_older(session, stream, self._stream_seq):
+            if stream is not None and not await self._look(session, stream):
                 return ()
 
     async def _in_order(self, rows: Sequence[Row]) -> Sequence[Row]:
@@ -294,6 +322,18 @@ class Shipper:
         self._enter(State.PREPARING, f"older events go first, by route {self.precedence.routes}")
         await self.precedence.wait(rows, self._outbox)
         return ()  # the stream may not have our subjects any more: the other route's took them over
+
+    async def _is_still(self, session: Session, stream: Stream) -> bool:
+        """Look at a stream with replicas when it is time to; return whether it is what it was."""
+        if not stream.replicated or anyio.current_time() < self._looked_at + REPLICAS_INTERVAL:
+            return True
+        return await self._look(session, stream)
+
+    async def _look(self, session: Session, stream: Stream) -> bool:
+        """Look at a stream; return whether it is what it was, and lies where it is wanted."""
+        older = await is_older(session, stream, self._stream_seq)
+        self._note_look(stream)
+        return not older and not stream.unplaced
 
     async def _read(self, after: int) -> Sequence[Row]:
         return await self._outbox.pending(self.number, after=after, limit=READ_ROWS, max_bytes=BATCH_BYTES)
@@ -432,18 +472,30 @@ class Shipper:
                 },
             )  # fmt: skip
 
-    async def _wait_stalled(self, session: Session, reason: str, hint: str) -> None:
+    async def _wait_passing(self, session: Session, reason: str) -> None:
+        """Wait for what passes by itself, as an election does; if it does not, it shows in status."""
+        self._problem = reason
+        self._count_stall(session, reason, STALLS_BEFORE_NEXT)
+        await anyio.sleep(self._passing.pause())
+
+    async def _wait_stalled(
+        self, session: Session, reason: str, hint: str, tries: int = STALLS_BEFORE_NEXT
+    ) -> None:
         if reason != self._problem and (self.status.state, self.status.reason) != (State.STALLED, reason):
             logger.warning(
                 "route %s cannot ship: %s", self.link.name, reason,
                 extra={"action": "route_stalled", "route": self.link.name, "hint": hint},
             )  # fmt: skip
         self._enter(State.STALLED, reason)
+        self._count_stall(session, reason, tries)
+        await anyio.sleep(self._stall.pause())
+
+    def _count_stall(self, session: Session, reason: str, tries: int) -> None:
+        """Leave a server that cannot serve us after some tries, where there are several."""
         self._stalls += 1
-        if self._stalls >= STALLS_BEFORE_NEXT and self.link.servers > 1:
+        if self._stalls >= tries and self.link.servers > 1:
             self._stalls = 0
             session.mark_lost(f"it cannot serve us: {reason}")  # the next one of the cluster may
-        await anyio.sleep(self._stall.pause())
 
     def _enter(self, state: State, reason: str = "") -> None:
         """Change the state that status shows."""
@@ -458,6 +510,13 @@ class Shipper:
         reason = reason or self._problem
         if (status.state, status.reason) != (state, reason):
             status.state, status.reason, status.since = state, reason, now_ms()
+
+
+def _told(error: NatsError) -> str:
+    """Return what is wrong, and what to do about it where only a person can."""
+    return (
+        f"{error}; {error.hint}" if isinstance(error, NoQuorum | StreamUnfit) and error.hint else str(error)
+    )
 
 
 def _agent_pattern(subject: str) -> str:
