@@ -63,8 +63,8 @@ reconcile._rollback, reconcile._newest_held = always, recreated
 SEVERAL_BATCHES_IN_FLIGHT = """
 import asyncio
 from eventd.jetstream.publishing import Published
-from eventd.shipping import shipper
-atomic = shipper.publish_atomic
+from eventd.shipping import sending
+atomic = sending.publish_atomic
 async def several(session, stream, rows, after=None):
     parts = [rows[i : i + 60] for i in range(0, len(rows), 60)]
     answers = await asyncio.gather(*(atomic(session, stream, part) for part in parts))
@@ -76,7 +76,7 @@ async def several(session, stream, rows, after=None):
             for n in range(stored.count):
                 result.store(stored.stream_seq + n)
     return result
-shipper.publish_atomic = several
+sending.publish_atomic = several
 """
 
 NO_CONDITION = """

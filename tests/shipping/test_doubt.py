@@ -114,13 +114,13 @@ async def test_a_line_that_loses_batches_gets_smaller_ones(
     monkeypatch.setattr("eventd.jetstream.publishing.ACK_TIMEOUT", 0.3)
     async with shipping(outbox, route, number) as shipper:
         await wait_until_async(lambda: shipper.status.stream)
-        whole = shipper._batch_bytes
+        whole = shipper._sender._batch_bytes
         proxy.drop_replies()
         await accept(outbox, *(new_row(number, n) for n in range(5)))
-        await wait_until_async(lambda: shipper._batch_bytes < whole)
+        await wait_until_async(lambda: shipper._sender._batch_bytes < whole)
         proxy.resume()
         await settled(shipper)
-        assert shipper._batch_bytes <= whole
+        assert shipper._sender._batch_bytes <= whole
     assert await stored(jetstream) == [f"main:{n}" for n in range(5)]
 
 

@@ -1,6 +1,5 @@
 """Ships one route: owns its connection and sends its rows, in accept order, one batch in flight."""
 
-import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,16 +14,7 @@ from ..jetstream.endpoint import Resolve
 from ..jetstream.leader import LeaderChanged
 from ..jetstream.link import Link
 from ..jetstream.permissions import PermissionMissing
-from ..jetstream.publishing import (
-    BATCH_BYTES,
-    BATCH_ROWS,
-    PIPELINE_ROWS,
-    Published,
-    fits_batch,
-    publish_atomic,
-    publish_pipelined,
-    publish_single,
-)
+from ..jetstream.publishing import BATCH_BYTES, BATCH_ROWS, Published
 from ..jetstream.refusals import Verdict, verdict
 from ..jetstream.replicas import NoLeader, NoQuorum
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session
@@ -35,7 +25,8 @@ from ..outbox.outbox import Outbox
 from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
 from .precedence import Precedence, Progress
-from .reconcile import Repair, find_in, now_ms, reconcile, reopen
+from .reconcile import Repair, now_ms, reconcile, reopen
+from .sending import Sender
 from .state import ShipperStatus, State
 
 logger = logging.getLogger(__name__)
@@ -44,8 +35,6 @@ SHARED_FOR = 60.0  # seconds; while others write to the stream, its end says not
 READ_ROWS = 4 * BATCH_ROWS  # a read waits for the commit under way, so one serves several batches
 LOOK_INTERVAL = 30.0  # seconds between two looks at the stream of an idle route: it may lose what it has
 REPLICAS_INTERVAL = 10.0  # the same where it has replicas, idle or not: enough of them have to be there
-GROWTH = 8  # a batch that went through lets the next one be an eighth larger
-SMALLEST_BATCH = 16 * 1024  # bytes; a slow line gets no less at once
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
 PASSING_PAUSE_MAX = 1.0  # seconds; elections of a cluster take 4 to 9, and then nobody should be waiting
@@ -96,11 +85,8 @@ class Shipper:
         self._end = 0  # last sequence of the stream, as far as we know
         self._shared_until = 0.0  # until then nobody expects the stream to end where we saw it
         self._looked_at = 0.0  # when the stream was looked at last
-        self._present: dict[int, int] = {}
-        self._doubt = outbox.stats.last_seq  # rows up to here may be in the stream: an earlier life's too
-        self._batch_rows, self._batch_bytes = BATCH_ROWS, BATCH_BYTES
+        self._sender = Sender(self.link.name, doubt=outbox.stats.last_seq)
         self._settlement = anyio.Event()  # set at the next one
-        self._window = PIPELINE_ROWS
         self._stall = Backoff(STALL_PAUSE_FIRST, STALL_PAUSE_MAX)
         self._life = anyio.CancelScope()  # of what is done by one configuration
         self._is_publishing = False
@@ -221,9 +207,11 @@ class Shipper:
             return await self._prepare(session)  # the rows that come back tell which subjects to list
         stream.replicas.check(stream.name)
         self._enter(State.PREPARING, self._problem or f"looks up in stream {stream.name} what it holds")
-        found = await reconcile(session, stream, self._outbox, self.number, self._doubt, self._note_repair)
+        found = await reconcile(
+            session, stream, self._outbox, self.number, self._sender.doubt, self._note_repair
+        )
         self._settled, self._stream_seq = found.position.settled, found.position.stream_seq
-        self._present = found.present
+        self._sender.present = found.present
         self._end = stream.last_seq
         status = self.status
         status.stream = stream.name
@@ -243,7 +231,7 @@ class Shipper:
 
     def _note_repair(self, repair: Repair) -> None:
         self._shared_until = 0.0  # it was not somebody else who moved the end
-        self._doubt = max(self._doubt, repair.upto)
+        self._sender.doubt = max(self._sender.doubt, repair.upto)
         self._settled = 0  # until the watermark is read again, nobody may think that all is shipped
         status = self.status
         status.repairs += 1
@@ -258,7 +246,7 @@ class Shipper:
             ahead = ahead or await self._rows_to_come(session, stream)
             if not ahead or not await self._is_still(session, stream):
                 return  # the stream is not what it was
-            rows = self._batch(ahead, stream)
+            rows = self._sender.batch(ahead, stream)
             if self.status.state is State.IDLE:
                 self._enter(State.SHIPPING)
             new = {row.subject for row in rows} - covered
@@ -267,9 +255,10 @@ class Shipper:
             covered |= new
             await anyio.lowlevel.checkpoint_if_cancelled()  # a change a moment ago; later ones wait
             with self._undisturbed():
-                result = await self._send(session, stream, rows)
+                after = self._end if anyio.current_time() > self._shared_until else None
+                result = await self._sender.send(session, stream, rows, after)
                 if self._went_back(result):
-                    self._doubt = max(self._doubt, rows[-1].seq)
+                    self._sender.doubt = max(self._sender.doubt, rows[-1].seq)
                     return
                 await self._settle(rows, result)
             if stream.refusal(rows[0].subject):
@@ -337,91 +326,6 @@ class Shipper:
 
     async def _read(self, after: int) -> Sequence[Row]:
         return await self._outbox.pending(self.number, after=after, limit=READ_ROWS, max_bytes=BATCH_BYTES)
-
-    def _batch(self, ahead: Sequence[Row], stream: Stream) -> Sequence[Row]:
-        """Return the first rows that can go together: to one stream, and either all are in it or none."""
-        rows = ahead[: self._batch_rows]
-        room = self._batch_bytes
-        mixed = bool(self._present or stream.elsewhere or stream.refused)
-        kind = self._kind(rows[0], stream)
-        for i, row in enumerate(rows):
-            room -= len(row.body)
-            if (i and room < 0) or (mixed and self._kind(row, stream) != kind):
-                return rows[:i]
-        return rows
-
-    def _kind(self, row: Row, stream: Stream) -> tuple[bool, str, bool]:
-        owner = stream.owner(row.subject) if stream.elsewhere else None
-        return row.seq in self._present, owner.name if owner else "", bool(stream.refusal(row.subject))
-
-    async def _send(self, session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
-        """Publish rows; what is not answered stays in doubt, and makes the next batch smaller."""
-        try:
-            result = await self._publish(session, stream, rows)
-        except BaseException:
-            self._doubt = max(self._doubt, rows[-1].seq)
-            self._batch_rows = max(1, self._batch_rows // 2)
-            self._batch_bytes = max(SMALLEST_BATCH, self._batch_bytes // 2)
-            raise
-        if result.verdict in (Verdict.RETRY, Verdict.RECONCILE):
-            self._doubt = max(self._doubt, rows[-1].seq)
-        elif result.verdict is None and result.stored and not result.stored[0].repeated:
-            # Slowly: the size that failed last is likely to fail again.
-            self._batch_rows = min(BATCH_ROWS, self._batch_rows + max(1, self._batch_rows // GROWTH))
-            self._batch_bytes = min(BATCH_BYTES, self._batch_bytes + self._batch_bytes // GROWTH)
-        return result
-
-    async def _publish(self, session: Session, stream: Stream, rows: Sequence[Row]) -> Published:
-        if rows[0].seq in self._present:
-            result = Published()
-            for row in rows:
-                result.store(self._present.pop(row.seq), repeated=True)
-            return result
-        if stream.refusal(rows[0].subject):
-            result = Published()
-            for row in rows:
-                result.bury(stream.refusal(row.subject), 0)
-            return result
-        if owner := stream.owner(rows[0].subject):
-            return await self._publish_elsewhere(session, owner, rows)
-        after = self._end if anyio.current_time() > self._shared_until else None
-        if not stream.atomic:
-            return await self._pipeline(session, stream, rows, after)
-        sendable = 0
-        for row in rows:
-            if not fits_batch(row, session, stream):
-                break
-            sendable += 1
-        if sendable < 2:
-            return await publish_single(session, stream, rows[:1], after)
-        result = await publish_atomic(session, stream, rows[:sendable], after)
-        if result.verdict is Verdict.SPLIT:
-            logger.info(
-                "a batch was refused (%s): its rows go one by one", result.reason,
-                extra={"action": "batch_split", "route": self.link.name, "rows": sendable},
-            )  # fmt: skip
-            result = await publish_single(session, stream, rows[:sendable], after)
-        return result
-
-    async def _publish_elsewhere(self, session: Session, owner: Stream, rows: Sequence[Row]) -> Published:
-        """Publish rows whose subject another stream takes, but for those that it has already."""
-        if rows[0].seq <= self._doubt:
-            there = await find_in(session, owner, rows)
-            known = list(itertools.takewhile(lambda row: row.msg_id in there, rows))
-            if known:
-                return Published(done=len(known), elsewhere=True)
-            rows = list(itertools.takewhile(lambda row: row.msg_id not in there, rows))
-        result = await publish_single(session, owner, rows)
-        result.elsewhere = True
-        return result
-
-    async def _pipeline(
-        self, session: Session, stream: Stream, rows: Sequence[Row], after: int | None
-    ) -> Published:
-        """Send a window of rows; a round that ends early makes the next one start small."""
-        result = await publish_pipelined(session, stream, rows[: self._window], after)
-        self._window = 1 if result.verdict else min(self._window * 2, PIPELINE_ROWS)
-        return result
 
     def _went_back(self, result: Published) -> bool:
         """Whether the stream gave out sequences that it had given out before."""
