@@ -166,7 +166,10 @@ class Follower:
         except (BegunAnew, OutboxError):
             raise
         except (NatsError, IndexUnusable) as error:
-            self._note(error, error.hint)
+            if session.lost.is_set():  # the route tells that, and why
+                self._rest()
+            else:
+                self._note(error, error.hint)
         except Exception as error:  # whatever others have stored there, agents are served all the same
             self._note(error, "this is a bug in eventd", bug=error)
         else:
