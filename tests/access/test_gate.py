@@ -316,3 +316,40 @@ def test_tokens_that_got_lost_are_no_reason_to_do_without(tmp_path: Path) -> Non
     assert proof(opened, "eve", token) == Proof.TOKEN
     tokens.drop("eve")
     assert proof(opened, "eve") == Proof.OPEN
+
+
+def test_other_rules_hold_at_once(tmp_path: Path) -> None:
+    """Who has the same rights is the same as before; who has others is somebody else to the server."""
+    door = gate(tmp_path)
+    alice, bob = enter(door, "alice", "s3cret"), enter(door, "bob", uid=1000)
+    changes = door.changes
+    less = AgentAccess(token=Secret("s3cret"), can_read=frozenset({"bob"}))
+    door.configure(AccessSettings(agents={"alice": less, "bob": BOB}))
+    assert door.changes == changes + 1
+    again = enter(door, "alice", "s3cret")
+    assert isinstance(again, Identity)
+    assert again is not alice
+    assert not again.may_write_as("bob")
+    assert enter(door, "bob", uid=1000) is bob
+    door.configure(AccessSettings(agents={"alice": AgentAccess(token=Secret("another"))}))
+    assert proof(door, "alice", "s3cret") is proof(door, "bob", uid=1000) is None
+    door.configure(AccessSettings())
+    assert proof(door, "alice") == Proof.OPEN
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "expected"),
+    [
+        ({}, {}, True),
+        ({"grants": {"a": frozenset("bc")}}, {"grants": {"a": frozenset("b")}}, True),
+        ({"grants": {"a": frozenset("c")}}, {"grants": {"a": frozenset("b")}}, False),
+        ({}, {"grants": {"a": frozenset("b")}}, False),
+        ({"admin": True}, {}, True),
+        ({}, {"admin": True}, False),
+    ],
+)
+def test_which_rights_cover_which(now: dict[str, object], before: dict[str, object], expected: bool) -> None:
+    def identity(rights: dict[str, object]) -> Identity:
+        return Identity("a", **{"admin": False, "proof": Proof.TOKEN, **rights})  # type: ignore[arg-type]
+
+    assert identity(now).covers(identity(before)) is expected

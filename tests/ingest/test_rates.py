@@ -83,3 +83,15 @@ def test_no_more_goes_through_than_burst_and_rate_allow(
         taken += last
         last = events
         assert taken <= burst + per_second * now + 1e-3
+
+
+def test_other_limits_keep_what_was_sent() -> None:
+    """But for agents whose own limit has changed: these begin anew."""
+    same, changed = Rate(1.0, 1), Rate(1.0, 5)
+    rates = Rates(RateSettings(agents={"a": same, "b": same}))
+    assert rates.take("a", 1, 0.0) == rates.take("b", 1, 0.0) == 0.0
+    rates.configure(RateSettings(agents={"a": same, "b": changed}))
+    assert rates.take("a", 1, 0.0) == 1.0
+    assert rates.take("b", 1, 0.0) == 0.0
+    rates.configure(RateSettings())
+    assert rates.take("a", 100, 0.0) == 0.0

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,36 @@ async def test_a_client_is_left_alone_while_nothing_has_changed_for_it(short_tmp
             await running.server.recheck()
         await alice.send(emit(1))
         assert ids_of([await alice.reply()]) == [("ack", 1)]
+
+
+@pytest.mark.parametrize("less", [False, True], ids=["more rights", "fewer rights"])
+async def test_a_client_stays_when_its_rights_change(short_tmp: Path, less: bool) -> None:
+    """From the next request on it has those of now. A stream that was begun with more rights ends."""
+
+    async def follow(request: Any, responder: StreamResponder) -> None:
+        await anyio.sleep_forever()
+
+    table = Operations()
+    table.add(Tail, follow, stream=True)
+    rules = {name: replace(rule, can_read=frozenset({"bob"})) for name, rule in RULES.agents.items()}
+    many = AccessSettings(agents=rules)
+    few = AccessSettings(agents={"alice": replace(rules["alice"], can_read=frozenset())})
+    before, now = (many, few) if less else (few, many)
+    async with (
+        serving(short_tmp, table, access=before) as running,
+        await running.client("alice", "alice-s3cret") as alice,
+    ):
+        await alice.send(Tail(1))
+        await wait_until_async(lambda: running.server.context.stats.streams == 1)
+        running.server.context.gate.configure(now)
+        await running.server.recheck()
+        await alice.send(emit(2))
+        replies = await alice.replies(2 if less else 1)
+        assert ids_of(replies) == [*([("error", 1)] if less else []), ("ack", 2)]
+        if less:
+            assert isinstance(replies[0], Error)
+            assert replies[0].code == "unavailable"
+        assert running.server.context.stats.streams == (0 if less else 1)
 
 
 async def test_who_is_not_let_in_any_more_is_told_when_all_under_way_is_done(
