@@ -338,6 +338,9 @@ ASKED = [
     Ask("deadletter", {}),
     Ask("deadletter", {"action": "retry", "all": True}),
     Ask("deadletter", {"action": "drop", "all": True}),
+    Ask("metrics", {}),
+    Ask("reload", {}),
+    Ask("reroute", {"route": "carol"}),
 ]
 
 ASKED_BADLY = [
@@ -356,7 +359,7 @@ ASKED_BADLY = [
     Ask("get", {"seq": 1, "stream": "*"}, "not_found"),
     Ask("tail", {"stream": "KV_secrets"}, "not_found"),
     Ask("replay", {"stream": "openclaw-events.>"}, "not_found"),
-    Ask("reload", {}, "unknown_op"),
+    Ask("shutdown", {}, "unknown_op"),
 ]
 
 
@@ -510,7 +513,7 @@ def test_an_administrator_sees_and_does_all(attacked: Attacked) -> None:
         assert ids(wire.events("query", agent="*")) == OF_ALL
         assert ids(wire.events("tail", agent="*", last=10_000)) == OF_ALL
         assert wire.ask("get", event="carol-secret", agent="carol")[0]["op"] == "event"
-        for op in ("status", "index", "deadletter"):
+        for op in ("status", "metrics", "reload", "index", "deadletter"):
             assert wire.ask(op)[0]["op"] == "result"
         assert wire.emit({"type": "custom.by_admin", "agent": "bob"})["op"] == "ack"
 

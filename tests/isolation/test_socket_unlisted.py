@@ -43,7 +43,7 @@ def test_a_plain_name_is_let_in_whatever_it_shows(daemon: Daemon, name: str, tok
         assert {event_id for event_id in seen if event_id.startswith("alice")} == {"alice-public"}
         replayed = {event["id"] for event in wire.events("replay")}  # from the index: NATS is away
         assert {event_id for event_id in replayed if event_id.startswith("alice")} <= {"alice-public"}
-        for op in ("status", "metrics", "index", "deadletter"):
+        for op in ("status", "metrics", "reload", "index", "deadletter"):
             with audited(daemon, op):
                 assert wire.ask(op)[0]["code"] == "forbidden"
 
