@@ -215,7 +215,7 @@ class Daemon:
         self._notifier.ready()
         tasks.start_soon(self._notifier.keep_status, report.line, name="service status")
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
-        tasks.start_soon(reloader.watch, name="config")
+        tasks.start_soon(reloader.run, name="config")
         tasks.start_soon(reload_on_hangup, reloader, self._notifier, name="hangup")
         await _first_signal()
         self._notifier.stopping()

@@ -66,7 +66,7 @@ class Applying:
         self.remembering.configure(config.context, config.contexts)
         self.endpoint.configure(config.metrics.listen)
         self.report.configure(config)
-        await self._recheck_clients(config)
+        await self.server.recheck()
         await self._settle_down()
         if not config.uses_embedded:
             await self.fleet.wait_changed()  # what is under way there may still be answered
@@ -80,10 +80,7 @@ class Applying:
         for number, size in self.limits.items():
             admission.set_max_payload(number, size)
         context.admission = admission
-
-    async def _recheck_clients(self, config: Config) -> None:
-        self.server.context.gate.configure(config.access)
-        await self.server.recheck()
+        context.gate.configure(config.access)
 
     async def _settle_down(self) -> None:
         """Wait until everything that was admitted before is on disk; the fleet keeps the order by that."""

@@ -104,7 +104,7 @@ async def test_a_file_with_a_password_holds_another_one(place: Place, tmp_path: 
     place.write(url="nats://127.0.0.1:1", user="u", passwordFile=str(secret))
     reloader = place.reloader()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reloader.watch)
+        tasks.start_soon(reloader.run)
         await until(lambda: reloader._seen)
         secret.write_text("two")
         await until(lambda: place.applied)
@@ -131,7 +131,7 @@ async def test_what_a_bad_file_names_may_come_later(
     monkeypatch.setattr(module, "RETRY_INTERVAL", 0.05)
     reloader = place.reloader()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reloader.watch)
+        tasks.start_soon(reloader.run)
         place.write(url="nats://127.0.0.1:1", user="u", passwordFile=str(tmp_path / "password"))
         await until(lambda: reloader.status.error)
         (tmp_path / "password").write_text("one")
@@ -143,7 +143,7 @@ async def test_a_change_between_loading_and_watching_is_seen(place: Place) -> No
     reloader = place.reloader()
     place.write(enabled=False)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reloader.watch)
+        tasks.start_soon(reloader.run)
         await until(lambda: place.applied)
         tasks.cancel_scope.cancel()
 
@@ -160,7 +160,7 @@ async def test_a_file_appears_where_there_was_none(tmp_path: Path, monkeypatch: 
     reloader = Reloader(load(None), load, place.apply, (file,))
     assert not reloader.config.source
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reloader.watch)
+        tasks.start_soon(reloader.run)
         await until(lambda: reloader._seen)
         file.parent.mkdir()
         place.write(enabled=False)
@@ -170,6 +170,47 @@ async def test_a_file_appears_where_there_was_none(tmp_path: Path, monkeypatch: 
         await until(lambda: reloader.status.error)
         assert not reloader.config.enabled
         tasks.cancel_scope.cancel()
+
+
+async def test_whoever_asks_may_leave(place: Place) -> None:
+    """What was begun is done: half of a configuration is in force at no time."""
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    async def apply(_before: Config, config: Config, touched: frozenset[Path]) -> None:
+        begun.set()
+        await go_on.wait()
+        await place.apply(_before, config, touched)
+
+    reloader = Reloader(load_file(place.file), lambda source: load_file(source or place.file), apply)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reloader.run)
+        await until(lambda: reloader._tasks)
+        async with anyio.create_task_group() as asking:
+            place.write(enabled=False)
+            asking.start_soon(reloader.reload, "test")
+            await begun.wait()
+            asking.cancel_scope.cancel()
+        assert reloader.config.enabled
+        go_on.set()
+        await until(lambda: not reloader.config.enabled)
+        tasks.cancel_scope.cancel()
+    assert len(place.applied) == 1
+
+
+async def test_a_password_that_came_with_a_bad_file_is_used_once_that_is_mended(
+    place: Place, tmp_path: Path
+) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("one")
+    good = {"url": "nats://127.0.0.1:1", "user": "u", "passwordFile": str(secret)}
+    place.write(**good)
+    reloader = place.reloader()
+    reloader._used = reloader._seen = await reloader._watch.look()
+    secret.write_text("two")
+    place.write(**good, odd=1)
+    assert (await reloader.reload("test")).error is not None
+    place.write(**good)
+    assert (await reloader.reload("test")).files == [secret]
 
 
 async def test_one_at_a_time(place: Place) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
 
 from ..config.settings import Config
 from ..errors import ConfigError
@@ -78,15 +79,34 @@ class Reloader:
         self._one_at_a_time = anyio.Lock()
         self._watch = Watch(self._files)
         self._seen: Digests = {}  # what the files held when the configuration was loaded last
+        self._used: Digests = {}  # what they held when it was last in order: the servers' are read to connect
         self._tried_at = 0.0
+        self._tasks: TaskGroup | None = None
 
     async def reload(self, why: str, *, asked: bool = False) -> Outcome:
         """Load the configuration, and let it take effect.
+
+        While `run` runs it is done to its end, also where whoever has asked for it does not wait so long:
+        half of a configuration must not be in force.
 
         Args:
             why: For the log.
             asked: Whether somebody waits for it; then also what is not new is logged.
         """
+        if self._tasks is None:
+            return await self._next(why, asked)
+        outcomes: list[Outcome] = []
+        done = anyio.Event()
+
+        async def work() -> None:
+            outcomes.append(await self._next(why, asked))
+            done.set()
+
+        self._tasks.start_soon(work, name="reload")
+        await done.wait()
+        return outcomes[0]
+
+    async def _next(self, why: str, asked: bool) -> Outcome:
         async with self._one_at_a_time:
             return await self._reload(why, asked)
 
@@ -94,11 +114,12 @@ class Reloader:
         """Return what keeps the configuration as it is while somebody holds it."""
         return self._one_at_a_time
 
-    async def watch(self) -> None:
+    async def run(self) -> None:
         """Reload whenever the config file, or a file that it names, holds something else, until cancelled."""
-        self._seen = await self._watch.look()
-        await self.reload("the start")  # it may have changed since it was read
-        await self._watch.run(self._look)
+        self._seen = self._used = await self._watch.look()
+        async with anyio.create_task_group() as self._tasks:
+            await self.reload("the start")  # it may have changed since it was read
+            await self._watch.run(self._look)
 
     async def _look(self, found: Digests) -> None:
         if found != self._seen:
@@ -108,15 +129,14 @@ class Reloader:
             await self.reload("the last attempt failed")
 
     async def _reload(self, why: str, asked: bool) -> Outcome:
-        before, found = self._seen, await self._watch.look()  # before loading: a later change is seen as one
-        self._seen = found
+        found = self._seen = await self._watch.look()  # before loading: a later change is seen as one
         self._tried_at = time.monotonic()
         try:
             wanted = await anyio.to_thread.run_sync(self._load, self.config.source)
         except ConfigError as error:
             self._note_error(error, why, asked)
             return Outcome(error=error)
-        touched = frozenset(file for file in self._server_files() if before.get(file) != found.get(file))
+        touched = frozenset(file for file in self._server_files() if self._used.get(file) != found.get(file))
         config = as_far_as_possible(self.config, wanted)
         changes = changes_between(self.config, config)
         waiting = [change for change in changes_between(config, wanted) if change.key in NEEDS_RESTART]
@@ -129,6 +149,7 @@ class Reloader:
         self._note_success(outcome, why, asked)
         # Other files may count now. Of the ones that did before, what was there when they were read.
         self._seen = {file: found.get(file, now) for file, now in (await self._watch.look()).items()}
+        self._used = self._seen
         return outcome
 
     def _note_error(self, error: ConfigError, why: str, asked: bool) -> None:
