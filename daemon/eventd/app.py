@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -105,7 +106,8 @@ def run(config: Config, load: Load, on_ready: OnReady = lambda _info: None) -> N
         EventdError: The daemon cannot start, or cannot go on; the message says why.
     """
     _prepare_process()
-    daemon = Daemon(config, load, on_ready, Notifier.take(), take_socket())
+    ends_with_terminal = expect_hangup()
+    daemon = Daemon(config, load, on_ready, Notifier.take(), take_socket(), ends_with_terminal)
     try:
         anyio.run(daemon.run, backend="asyncio", backend_options={"use_uvloop": True})
     except BaseExceptionGroup as group:
@@ -118,6 +120,7 @@ class Daemon:
     Args:
         notifier: What the service manager is told through.
         handed: The listening socket that it has handed over; None: the daemon makes its own.
+        ends_with_terminal: From `expect_hangup`.
     """
 
     def __init__(
@@ -127,12 +130,14 @@ class Daemon:
         on_ready: OnReady,
         notifier: Notifier,
         handed: socket.socket | None = None,
+        ends_with_terminal: bool = False,
     ) -> None:
         self._config = config  # the one to start with
         self._load = load
         self._on_ready = on_ready
         self._notifier = notifier
         self._handed = handed
+        self._ends_with_terminal = ends_with_terminal
         self._socket = path_of(handed) if handed else config.socket.path or server_socket()
         self._embedded: EmbeddedKeeper
 
@@ -171,7 +176,7 @@ class Daemon:
             context.admission.set_max_payload(number, size)
 
         fleet = Fleet(config.routes, numbers, outbox, self._resolve, on_limit)
-        fleet.restore_orders(await outbox.orders())
+        await fleet.keep_order_from_start()
         gate = Gate(config.access, config.data_dir)
         await anyio.to_thread.run_sync(gate.prepare)
         listener = self._listen()
@@ -216,7 +221,10 @@ class Daemon:
         tasks.start_soon(self._notifier.keep_status, report.line, name="service status")
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         tasks.start_soon(reloader.run, name="config")
-        tasks.start_soon(reload_on_hangup, reloader, self._notifier, name="hangup")
+        hangup = partial(
+            reload_on_hangup, reloader, self._notifier, ends_with_terminal=self._ends_with_terminal
+        )
+        tasks.start_soon(hangup, name="hangup")
         await _first_signal()
         self._notifier.stopping()
         await self._stop(reloader.config.shutdown_timeout, server, served, fleet, index)
@@ -275,7 +283,6 @@ def _prepare_process() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and means less
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    expect_hangup()
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.freeze()  # what is loaded by now stays; nobody has to look at it again
     gc.set_threshold(GC_THRESHOLD)

@@ -53,13 +53,13 @@ class Applying:
             before: The configuration in force.
             touched: Files that hold something else than before; who logs in by them connects anew.
         """
+        self.server.context.gate.configure(config.access)
         if config.log != before.log:
             setup_logging(config.log.level, config.log.format)
         if config.uses_embedded:
             self.embedded.configure(config.embedded)
         numbers = await register_routes(self.outbox, config.routes)
         self.fleet.change(config.routes, numbers, touched)
-        await self.fleet.keep_orders()
         self._admit_by(config, numbers)
         await self.outbox.configure(config.outbox, numbers.values())
         self.indexer.configure(config.index)
@@ -80,10 +80,9 @@ class Applying:
         for number, size in self.limits.items():
             admission.set_max_payload(number, size)
         context.admission = admission
-        context.gate.configure(config.access)
 
     async def _settle_down(self) -> None:
         """Wait until everything that was admitted before is on disk; the fleet keeps the order by that."""
         async with self.server.context.one_at_a_time:
             pass  # a large frame that was being admitted in a thread has been handed over
-        await self.fleet.settle_down(await self.outbox.flush())
+        self.fleet.settle_down(await self.outbox.flush())

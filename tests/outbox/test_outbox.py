@@ -499,3 +499,22 @@ async def test_stats_tell_what_is_there(path: Path) -> None:
         assert stats.commit_ms > 0
         assert stats.wal_bytes > 0
         assert not stats.disk_full
+
+
+async def test_whose_rows_wait(path: Path) -> None:
+    """The oldest of an agent and the newest of each; an agent whose name begins like another's is another."""
+    async with outbox_at(path) as outbox:
+        await outbox.register_route("*", "S", "p")
+        await outbox.register_route("other", "S", "p")
+        ours = [row(n, agent=agent) for n, agent in enumerate(["a", "ab", "a", "b", "ab"], 1)]
+        await submit(outbox, [*ours, row(6, agent="b", route=2)])
+        assert await outbox.pending_agents(1) == {"a": 3, "ab": 5, "b": 4}
+        assert [await outbox.first_pending(1, agent, after=0) for agent in ("a", "ab", "b", "c", None)] == [
+            1, 2, 4, None, 1,
+        ]  # fmt: skip
+        assert await outbox.first_pending(1, "a", after=1) == 3
+        await outbox.settle(Settlement(1, 3, (Run(1, 3, 3, 1),)))
+        assert await outbox.pending_agents(1) == {"ab": 5, "b": 4}
+        assert await outbox.first_pending(1, "a", after=0) is None
+        assert await outbox.first_pending(1, None, after=0) == 4
+        assert await outbox.pending_agents(2) == {"b": 6}

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from eventd.outbox import feeding, rerouting
-from eventd.outbox.orders import Order
 from eventd.outbox.outbox import Outbox
 from eventd.outbox.rerouting import Target
 from eventd.outbox.store import Store
@@ -110,14 +109,3 @@ async def test_all_of_it_step_by_step(path: Path, monkeypatch: pytest.MonkeyPatc
         expected = [msg_id(number) for number in range(1, 101) if number not in (1, 50)]
         assert [row.msg_id for row in found] == expected
         assert outbox.stats.lost_events == 2
-
-
-@pytest.mark.anyio
-async def test_orders_outlive_the_process(path: Path) -> None:
-    """As they were written last."""
-    async with Outbox.open(path) as outbox:
-        await outbox.keep_orders([Order(1, 2, 10), Order(2, 3, 20)])
-        await outbox.keep_orders([Order(1, 2, 30), Order(12, 1, 5)])
-    async with Outbox.open(path) as outbox:
-        assert sorted(await outbox.orders()) == [Order(1, 2, 30), Order(12, 1, 5)]
-        assert outbox.stats.lost_events == 0

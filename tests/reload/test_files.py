@@ -48,8 +48,11 @@ def test_a_file_that_cannot_be_read_is_told_by_the_reason(file: Path) -> None:
     gone = contents.look([file])
     assert gone == {file: "No such file or directory"}
     file.mkdir()
-    assert contents.look([file]) == {file: "Is a directory"}
+    assert contents.look([file]) == {file: "it is no regular file"}
     file.rmdir()
+    os.mkfifo(file)
+    assert contents.look([file]) == {file: "it is no regular file"}
+    file.unlink()
     file.write_text("one")
     assert contents.look([file]) == before
 

@@ -1,5 +1,6 @@
 """A configuration takes effect as a whole or not at all."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,6 +171,42 @@ async def test_a_file_appears_where_there_was_none(tmp_path: Path, monkeypatch: 
         await until(lambda: reloader.status.error)
         assert not reloader.config.enabled
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# all gone\n", "gateway:\n", "other: 1\n"])
+async def test_a_file_without_a_part_of_ours_is_not_believed(place: Place, text: str) -> None:
+    """It is being written, or the disk is full: no reason to do without routes and rules."""
+    place.write(enabled=False)
+    reloader = place.reloader()
+    place.file.write_text(text)
+    assert "has no gateway.eventStore any more" in str((await reloader.reload("test")).error)
+    assert not reloader.config.enabled
+    place.write()
+    assert (await reloader.reload("test")).error is None
+    assert reloader.config.enabled
+
+
+async def test_where_there_never_was_a_part_of_ours_others_may_change_the_file(place: Place) -> None:
+    place.file.write_text("other: 1\n")
+    reloader = place.reloader()
+    place.file.write_text("other: 2\n")
+    assert (await reloader.reload("test")).error is None
+    place.write(enabled=False)
+    assert len((await reloader.reload("test")).changes) == 1
+
+
+async def test_a_pipe_is_read_once(place: Place) -> None:
+    """`--config <(...)`: there is nothing to watch, and nothing to load anew."""
+    reloader = place.reloader()
+    place.file.unlink()
+    os.mkfifo(place.file)
+    assert "no regular file" in str((await reloader.reload("test")).error)
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reloader.run)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+    assert place.applied == []
 
 
 async def test_whoever_asks_may_leave(place: Place) -> None:

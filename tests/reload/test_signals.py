@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -49,10 +50,12 @@ async def test_the_manager_is_told(tmp_path: Path, short_tmp: Path, text: str) -
         manager.settimeout(PATIENCE)
         try:
             expect_hangup()
+            assert expect_hangup() is False  # it is ignored already, as by nohup
             os.kill(os.getpid(), signal.SIGHUP)  # too early, and no reason to end
             async with anyio.create_task_group() as tasks:
                 notifier = Notifier(str(short_tmp / "notify"))
-                tasks.start_soon(reload_on_hangup, Reloader(config, load, apply), notifier)
+                reloader = Reloader(config, load, apply)
+                tasks.start_soon(partial(reload_on_hangup, reloader, notifier, ends_with_terminal=False))
                 await anyio.wait_all_tasks_blocked()
                 for _ in range(2):
                     os.kill(os.getpid(), signal.SIGHUP)

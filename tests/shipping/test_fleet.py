@@ -53,9 +53,8 @@ async def fleet_of(outbox: Outbox, routes: Routes) -> AsyncIterator[Fleet]:
 async def change(fleet: Fleet, outbox: Outbox, routes: Routes, touched: frozenset[Path] = NONE) -> None:
     numbers = await register_routes(outbox, routes)
     fleet.change(routes, numbers, touched)
-    await fleet.keep_orders()
     await outbox.configure(outbox._opened.settings, numbers.values())
-    await fleet.settle_down(await outbox.flush())
+    fleet.settle_down(await outbox.flush())
 
 
 async def connected(fleet: Fleet) -> None:
@@ -132,6 +131,22 @@ async def test_a_route_comes_back(outbox: Outbox, default: Route, own: Route, je
         assert sorted(fleet.shippers) == [1, 2]
     stored = await run_sync(jetstream.read), await run_sync(jetstream.read, "events-main")
     assert [[message.msg_id for message in stream] for stream in stored] == [["main:2"], ["main:1", "main:3"]]
+
+
+async def test_the_order_is_found_again_at_the_start(outbox: Outbox, default: Route, own: Route) -> None:
+    """By what each route has of which agent, whatever the configuration was between."""
+    await register_routes(outbox, Routes(default, {"main": own}))
+    other = await outbox.register_route("other", "elsewhere", "acme")
+    await accept(outbox, new_row(1, 1, "main"), new_row(1, 2, "tim"), new_row(2, 3), new_row(1, 4))
+    await accept(outbox, new_row(2, 5), new_row(other, 6, "other"))
+    routes = Routes(default, {"main": own})
+    fleet = Fleet(routes, await register_routes(outbox, routes), outbox, fixed, lambda _route, _size: None)
+    await fleet.keep_order_from_start()
+    found = {
+        number: [(a.shipper.number, a.agent, a.upto) for a in shipper.precedence.ahead]
+        for number, shipper in fleet.shippers.items()
+    }
+    assert found == {1: [(2, "main", 5)], 2: [(1, "main", 4)], other: []}
 
 
 async def test_only_what_is_left_behind_is_rerouted(outbox: Outbox, default: Route, own: Route) -> None:

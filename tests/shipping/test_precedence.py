@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from eventd.jetstream.endpoint import fixed
-from eventd.outbox.model import Row
 from eventd.outbox.outbox import Outbox
 from eventd.routes import Route, Server
 from eventd.shipping import precedence as module
@@ -62,7 +61,7 @@ async def test_older_rows_go_first_row_by_row(place: Place) -> None:
     """Of two backlogs that alternate each waits for the other, never both at a time."""
     old, new = place.old.number, place.new
     await accept(place.outbox, *(new_row(new if n % 2 else old, n) for n in range(1, 7)))
-    place.precedence.let_first(Ahead(place.old, 6))
+    place.precedence.let_first(Ahead(place.old, upto=6))
     assert await place.may_go() == [1]
     await settle(place.outbox, new, (await pending(place.outbox, new))[:1], 1)
     assert await place.may_go() == []
@@ -76,7 +75,7 @@ async def test_older_rows_go_first_row_by_row(place: Place) -> None:
 async def test_rows_from_after_the_change_do_not_count(place: Place) -> None:
     """The old route may go on for other agents."""
     await accept(place.outbox, new_row(place.old.number, 1))
-    place.precedence.let_first(Ahead(place.old, 1))
+    place.precedence.let_first(Ahead(place.old, upto=1))
     await accept(place.outbox, new_row(place.old.number, 2), new_row(place.new, 3))
     assert await place.may_go() == []
     await place.settle_old(1)
@@ -96,9 +95,38 @@ async def test_while_rows_are_under_way_all_older_ones_count(place: Place) -> No
     assert place.precedence.ahead == []
 
 
+async def test_only_the_agents_own_rows_wait_and_are_waited_for(place: Place) -> None:
+    """What other agents have in either route is not held up."""
+    old, new = place.old.number, place.new
+    await accept(place.outbox, new_row(old, 1, "ann"), new_row(old, 2, "bob"), new_row(old, 3, "ann"))
+    await accept(place.outbox, new_row(new, 4, "ann"), new_row(new, 5, "bob"), new_row(new, 6, "ann"))
+    place.precedence.let_first(Ahead(place.old, "bob", upto=3))
+    assert await place.may_go() == [4]
+    await place.settle_old(1)
+    assert await place.may_go() == [4]
+    await place.settle_old(1)
+    assert await place.may_go() == [4, 5, 6]
+    assert place.precedence.ahead == []
+
+
+async def test_rows_that_a_repair_brings_back_count_again(place: Place) -> None:
+    """The stream has lost what the old route had shipped."""
+    old, new = place.old.number, place.new
+    await accept(place.outbox, *(new_row(old, n) for n in (1, 2)), new_row(new, 3))
+    place.precedence.let_first(Ahead(place.old, upto=2))
+    await place.settle_old(1)
+    assert await place.may_go() == []
+    await place.outbox.rewind(old, to=0, stream_seq=0)
+    place.old.status.repairs += 1
+    await place.settle_old(1)
+    assert await place.may_go() == []
+    await place.settle_old(1)
+    assert await place.may_go() == [3]
+
+
 async def test_the_last_word_about_a_route_counts(place: Place) -> None:
-    place.precedence.let_first(Ahead(place.old, 1))
-    place.precedence.let_first(Ahead(place.old, 5))
+    place.precedence.let_first(Ahead(place.old, upto=1))
+    place.precedence.let_first(Ahead(place.old, upto=5))
     assert [ahead.upto for ahead in place.precedence.ahead] == [5]
 
 
@@ -107,23 +135,23 @@ async def test_another_word_comes_while_the_outbox_is_asked(
 ) -> None:
     """As when the configuration changes twice in a row."""
     await accept(place.outbox, new_row(place.new, 1))
-    place.precedence.let_first(Ahead(place.old, 1))
-    read = place.outbox.pending
+    place.precedence.let_first(Ahead(place.old, upto=1))
+    read = place.outbox.first_pending
 
-    async def pending_and_more(*args: Any, **options: Any) -> list[Row]:
+    async def pending_and_more(*args: Any, **options: Any) -> int | None:
         found = await read(*args, **options)
-        place.precedence.let_first(Ahead(place.old, 9))
+        place.precedence.let_first(Ahead(place.old, upto=9))
         return found
 
     rows = await pending(place.outbox, place.new)
-    monkeypatch.setattr(place.outbox, "pending", pending_and_more)
+    monkeypatch.setattr(place.outbox, "first_pending", pending_and_more)
     assert [row.seq for row in await place.precedence.may_go(rows, place.outbox)] == [1]
     assert [ahead.upto for ahead in place.precedence.ahead] == [9]
 
 
 async def test_who_waits_goes_on_as_soon_as_it_may(place: Place) -> None:
     await accept(place.outbox, new_row(place.old.number, 1), new_row(place.new, 2))
-    place.precedence.let_first(Ahead(place.old, 1))
+    place.precedence.let_first(Ahead(place.old, upto=1))
     rows = await pending(place.outbox, place.new)
     ended = anyio.Event()
 
@@ -147,7 +175,7 @@ async def test_a_route_that_does_not_get_on_is_not_waited_for_for_ever(
     monkeypatch.setattr(module, "PATIENCE", 0.3)
     monkeypatch.setattr(module, "LOOK_INTERVAL", 0.01)
     await accept(place.outbox, *(new_row(place.old.number, n) for n in (1, 2, 3)), new_row(place.new, 4))
-    place.precedence.let_first(Ahead(place.old, 3))
+    place.precedence.let_first(Ahead(place.old, upto=3))
     rows = await pending(place.outbox, place.new)
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from .. import paths
@@ -71,7 +72,7 @@ def load_text(text: str, source: Path | None = None, environ: Mapping[str, str] 
     report.check()
     config = resolve(node, report, environ)
     report.check()
-    return config
+    return replace(config, in_file=ours is not None)
 
 
 def default_config(environ: Mapping[str, str] = os.environ) -> Config:

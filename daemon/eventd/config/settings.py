@@ -246,6 +246,7 @@ class Config:
         contexts: For those with one.
         shutdown_timeout: How long a shutdown may go on shipping.
         source: The file it was read from; None for the defaults.
+        in_file: Whether that file has a part for eventd; without one it is all defaults.
         warnings: What a person should know about the file, each with its place.
     """
 
@@ -263,6 +264,7 @@ class Config:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     shutdown_timeout: float = SHUTDOWN_TIMEOUT
     source: Path | None = None
+    in_file: bool = False
     warnings: tuple[str, ...] = ()
 
     @property

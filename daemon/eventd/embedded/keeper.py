@@ -46,12 +46,12 @@ class EmbeddedKeeper:
         self._problem = None
         self._server = EmbeddedServer(settings, self._store) if settings is not None else None
         self._changed.set()
+        self._changed = anyio.Event()
         self._life.cancel()
 
     async def run(self) -> None:
         """Keep it so until cancelled."""
         while True:
-            self._changed = anyio.Event()
             with anyio.CancelScope() as self._life:
                 if self._server is not None:
                     await self._keep(self._server)

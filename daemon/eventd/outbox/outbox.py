@@ -11,12 +11,11 @@ import anyio
 import apsw
 
 from ..errors import OutboxError
-from . import deadletters, feeding, orders, rerouting, settling
+from . import deadletters, feeding, rerouting, settling
 from .connection import SCHEMA
 from .files import Files
 from .lock import Lock
 from .model import DeadLetter, Done, OutboxStats, Position, Row, Run, Settlement, Submission
-from .orders import Order
 from .rerouting import Choose
 from .salvage import open_or_salvage
 from .settings import OutboxSettings, Tuning
@@ -177,6 +176,16 @@ class Outbox:
             if reading.rows or not reading.damaged:
                 return reading.rows
 
+    async def first_pending(self, route: int, agent: str | None, *, after: int) -> int | None:
+        """Return the oldest pending row above `after`; of an agent, or of all for None."""
+        first: int | None = await self._read(lambda store: settling.first_pending(store, route, agent, after))
+        return first
+
+    async def pending_agents(self, route: int) -> dict[str, int]:
+        """Return the agents that have pending rows, with the newest of each. It reads all these rows."""
+        found: dict[str, int] = await self._read(lambda store: settling.pending_agents(store, route))
+        return found
+
     async def settle(self, settlement: Settlement) -> None:
         """Apply what a publish achieved.
 
@@ -261,15 +270,6 @@ class Outbox:
         return await self._each_dead(numbers, deadletters.drop)
 
     # Moving
-
-    async def orders(self) -> list[Order]:
-        """Return the orders among routes that were kept last."""
-        found: list[Order] = await self._read(orders.orders)
-        return found
-
-    async def keep_orders(self, wanted: Collection[Order]) -> None:
-        """Keep these orders among routes over restarts, and no others."""
-        await self._write(lambda store: orders.write_orders(store, wanted))
 
     async def reroute(self, route: int, choose: Choose) -> int:
         """Move the pending rows of a route to others; nobody may ship the route meanwhile.

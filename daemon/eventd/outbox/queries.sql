@@ -31,9 +31,6 @@ SELECT coalesce(max(at), 0) FROM marks
 -- name: facts
 SELECT key, value, crc FROM meta
 
--- name: delete_fact
-DELETE FROM meta WHERE key = ?
-
 -- name: set_fact
 INSERT INTO meta (key, value, crc) VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, crc = excluded.crc
@@ -76,6 +73,13 @@ SELECT seq, at FROM rows WHERE route = ? ORDER BY seq LIMIT 1
 -- name: rows_after
 SELECT seq, route, owner, msg_id, subject, flags, at, crc, body FROM rows
 WHERE route = ? AND seq > ? ORDER BY seq LIMIT ?
+
+-- name: first_row_of
+-- The oldest row of a route whose id begins so: that of an agent.
+SELECT seq FROM rows WHERE route = ?1 AND seq > ?2 AND substr(msg_id, 1, length(?3)) = ?3 ORDER BY seq LIMIT 1
+
+-- name: newest_by_agent
+SELECT substr(msg_id, 1, owner), max(seq) FROM rows WHERE route = ? AND seq > ? GROUP BY 1
 
 -- name: accepted_after
 -- Rows of all routes, pending and retained, as the index takes them.

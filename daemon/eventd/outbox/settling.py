@@ -60,6 +60,20 @@ def pending(store: Store, route: int, after: int, limit: int, max_bytes: int) ->
     return reading
 
 
+def first_pending(store: Store, route: int, agent: str | None, after: int) -> int | None:
+    """Return the oldest pending row above `after`; of an agent, or of all for None."""
+    after = max(after, store.route(route).settled)
+    prefix = b"" if agent is None else f"{agent}:".encode()
+    found = store.first("first_row_of", (route, after, prefix))
+    return None if found is None else int(found[0])
+
+
+def pending_agents(store: Store, route: int) -> dict[str, int]:
+    """Return the agents that have pending rows, with the newest of each."""
+    found = store.rows("newest_by_agent", (route, store.route(route).settled))
+    return {agent.decode(errors="replace"): newest for agent, newest in found}
+
+
 def checked_row(record: tuple[Any, ...]) -> Row | None:
     """Make a record of the table `rows` a row; None if it fails its checksum."""
     seq, _, _, msg_id, subject, flags, at, _, body = record

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class Contents:
     def _digest(self, file: Path) -> tuple[Stamp, str]:
         try:
             found = file.stat()
+            if not stat.S_ISREG(found.st_mode):
+                return (), "it is no regular file"  # opening a pipe could last for ever
             stamp = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
             known = self._known.get(file)
             if known is not None and known[0] == stamp:

@@ -5,17 +5,21 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-from anyio.abc import TaskGroup
 
+from ..config.problems import ROOT, dotted
 from ..config.settings import Config
 from ..errors import ConfigError
 from .changes import NEEDS_RESTART, Change, as_far_as_possible, changes_between
 from .files import Digests
 from .status import ReloadStatus, now_ms
 from .watch import Watch
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +119,16 @@ class Reloader:
         return self._one_at_a_time
 
     async def run(self) -> None:
-        """Reload whenever the config file, or a file that it names, holds something else, until cancelled."""
+        """Reload whenever the config file, or a file that it names, holds something else, until cancelled.
+
+        A file that is none (a pipe, say) is left alone: reading it again would give something else, or hang.
+        """
+        if self.config.source is not None and _is_no_file(self.config.source):
+            logger.warning(
+                "the configuration was read from %s, which is no regular file, and is not watched",
+                self.config.source, extra={"action": "config_not_watched"},
+            )  # fmt: skip
+            await anyio.sleep_forever()
         self._seen = self._used = await self._watch.look()
         async with anyio.create_task_group() as self._tasks:
             await self.reload("the start")  # it may have changed since it was read
@@ -132,7 +145,7 @@ class Reloader:
         found = self._seen = await self._watch.look()  # before loading: a later change is seen as one
         self._tried_at = time.monotonic()
         try:
-            wanted = await anyio.to_thread.run_sync(self._load, self.config.source)
+            wanted = await anyio.to_thread.run_sync(self._load_file)
         except ConfigError as error:
             self._note_error(error, why, asked)
             return Outcome(error=error)
@@ -151,6 +164,26 @@ class Reloader:
         self._seen = {file: found.get(file, now) for file, now in (await self._watch.look()).items()}
         self._used = self._seen
         return outcome
+
+    def _load_file(self) -> Config:
+        """Load what is there now.
+
+        Raises:
+            ConfigError: It cannot be used, or must not be in place of the configuration in force.
+        """
+        source = self.config.source
+        if source is not None and _is_no_file(source):
+            raise ConfigError(
+                f"{source} is no regular file, so what it says can only be read once, at the start",
+                hint="put the configuration into a file, to change it while eventd runs",
+            )
+        wanted = self._load(source)
+        if self.config.in_file and not wanted.in_file:
+            raise ConfigError(
+                f"{wanted.source} has no {dotted(ROOT)} any more, as when a file is written in place",
+                hint="write the new file beside the old one and rename it; to go by the defaults, restart eventd",
+            )
+        return wanted
 
     def _note_error(self, error: ConfigError, why: str, asked: bool) -> None:
         if asked or str(error) != self.status.error:
@@ -188,3 +221,8 @@ class Reloader:
 
     def _server_files(self) -> frozenset[Path]:
         return frozenset[Path]().union(*(route.server.files for route in self.config.routes.all()))
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether something is there that cannot be read again and again."""
+    return path.exists() and not path.is_file()

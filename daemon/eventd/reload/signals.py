@@ -14,17 +14,25 @@ logger = logging.getLogger(__name__)
 TERMINAL = "/dev/tty"  # the controlling terminal of a process, whatever it is called
 
 
-def expect_hangup() -> None:
-    """Let SIGHUP do nothing until `reload_on_hangup` runs, rather than end the process."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def expect_hangup() -> bool:
+    """Let SIGHUP do nothing until `reload_on_hangup` runs, rather than end the process.
+
+    Returns:
+        Whether it may end with its terminal: there is one, and `nohup` has not said otherwise.
+    """
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return before != signal.SIG_IGN and _has_terminal()
 
 
-async def reload_on_hangup(reloader: Reloader, notifier: Notifier) -> None:
-    """Reload at each SIGHUP, until cancelled; tell the service manager when it begins and when it is done."""
-    had_terminal = _has_terminal()
+async def reload_on_hangup(reloader: Reloader, notifier: Notifier, *, ends_with_terminal: bool) -> None:
+    """Reload at each SIGHUP, until cancelled; tell the service manager when it begins and when it is done.
+
+    Args:
+        ends_with_terminal: From `expect_hangup`.
+    """
     with anyio.open_signal_receiver(signal.SIGHUP) as signals:
         async for _ in signals:
-            if had_terminal and not _has_terminal():
+            if ends_with_terminal and not _has_terminal():
                 logger.info("the terminal was closed", extra={"action": "terminal_closed"})
                 os.kill(os.getpid(), signal.SIGTERM)
                 return

@@ -135,8 +135,12 @@ class Connection:
         """Dismiss the client if it would not be let in any more; else let it do what it may do now."""
         if self.phase is not Phase.OPEN:
             return
+        gate, changes = self._context.gate, None
         try:
-            self._requests.change_identity(await self._admit())
+            while changes != gate.changes:  # once more where rules or tokens have changed meanwhile
+                changes = gate.changes
+                identity = await self._admit()
+            self._requests.change_identity(identity)
         except NotAdmitted as error:
             self._revoke(error)
 

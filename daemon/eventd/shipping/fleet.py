@@ -10,10 +10,9 @@ import anyio
 
 from ..errors import EventdError
 from ..jetstream.endpoint import Resolve
-from ..outbox.orders import Order
 from ..outbox.outbox import Outbox
 from ..outbox.rerouting import Target
-from ..routes import Route, Routes, Server, StreamKey, same_account
+from ..routes import DEFAULT_ROUTE, Route, Routes, Server, StreamKey, same_account
 from ..subjects import agent_prefix
 from .precedence import Ahead, Progress
 from .shipper import Shipper
@@ -81,6 +80,7 @@ class Fleet:
         self._on_limit = on_limit
         self._accounts: dict[int, str] = {}  # by route number
         self._progress = Progress()
+        self._locks: dict[tuple[str, ...], anyio.Lock] = {}  # by urls
         self._tasks: TaskGroup | None = None
         self._lives: dict[int, _Life] = {}  # of the running shippers, by route number
         self._changing: list[Ahead] = []  # rows of these may still be under way to the outbox
@@ -92,7 +92,6 @@ class Fleet:
             if number not in self.shippers and left.pending_rows + left.dead_rows:
                 self._add(self._left_behind(left.name, left.stream, left.prefix), number, configured=False)
                 self._note_orphan(self.shippers[number], left.pending_rows)
-        self._keep_order_after_start(stats.last_seq)
 
     # The configuration.
 
@@ -125,36 +124,18 @@ class Fleet:
                 left = self._outbox.stats.routes.get(number)
                 if was_configured and left is not None and left.pending_rows:
                     self._note_orphan(shipper, left.pending_rows)
-        for name in {*before.by_agent, *routes.by_agent, routes.default.name}:
-            earlier = numbers_before[before.of(name).name]
-            self._keep_order(earlier, numbers[routes.of(name).name])
+        for name in {*before.by_agent, *routes.by_agent, DEFAULT_ROUTE}:
+            earlier, now = numbers_before[before.of(name).name], numbers[routes.of(name).name]
+            if earlier != now:
+                self._keep_order(name, earlier, now)
         for number in configured:
             self._start(self.shippers[number])
 
-    async def settle_down(self, last_seq: int) -> None:
+    def settle_down(self, last_seq: int) -> None:
         """Learn that everything which was admitted before the last change has an outbox number up to this."""
         for ahead in self._changing:
             ahead.upto = last_seq
         self._changing.clear()
-        await self.keep_orders()
-
-    async def keep_orders(self) -> None:
-        """Let the orders among routes outlive this process; to be done before rows are admitted by them."""
-        now = self._outbox.last_seq
-        await self._outbox.keep_orders(
-            [
-                Order(ahead.shipper.number, number, now if ahead.upto is None else ahead.upto)
-                for number, shipper in self.shippers.items()
-                for ahead in shipper.precedence.ahead
-            ]
-        )
-
-    def restore_orders(self, orders: Iterable[Order]) -> None:
-        """Go on with the orders that an earlier life has kept."""
-        for order in orders:
-            first, then = self.shippers.get(order.first), self.shippers.get(order.then)
-            if first is not None and then is not None:
-                then.precedence.let_first(Ahead(first, order.upto))
 
     async def wait_changed(self) -> None:
         """Return when no shipper does anything by the configuration before, or that takes too long."""
@@ -176,6 +157,7 @@ class Fleet:
             narrow=self._is_narrow(route),
             configured=configured,
             progress=self._progress,
+            lock_of=self._lock_of,
             on_limit=self._on_limit,
         )
 
@@ -191,6 +173,10 @@ class Fleet:
         else:
             shipper.change(route, self._resolve(route.server), narrow=narrow, configured=configured)
 
+    def _lock_of(self, route: Route) -> anyio.Lock:
+        """Return the lock for changes of streams: subjects go from one to another, in several steps."""
+        return self._locks.setdefault(route.server.urls, anyio.Lock())
+
     def _is_narrow(self, route: Route) -> bool:
         return route is self.routes.default and self.routes.overlapping()
 
@@ -204,30 +190,41 @@ class Fleet:
 
     # The order of an agent's events in one stream.
 
-    def _keep_order(self, earlier: int, later: int, upto: int | None = None) -> None:
-        """Let what was accepted for one route go before what is accepted later for another one.
+    def _keep_order(self, name: str, earlier: int, now: int) -> None:
+        """Let what an agent has in any other route go before what it gets into its route of now.
 
         Args:
-            upto: See `Ahead`.
+            name: Of the agent; that of the default route stands for all agents without an entry.
+            earlier: Number of the route that it had; its rows may still be under way to the outbox.
         """
-        first, then = self.shippers.get(earlier), self.shippers.get(later)
-        if first is None or then is None or first is then or not _may_meet(first.route, then.route):
-            return
-        ahead = Ahead(first, upto)
-        if upto is None:
-            self._changing.append(ahead)
-        then.precedence.let_first(ahead)
+        then, stats = self.shippers[now], self._outbox.stats.routes
+        for number, first in self.shippers.items():
+            left = stats.get(number)
+            if number == now or not (number == earlier or (left is not None and left.pending_rows)):
+                continue
+            agent = name if name != DEFAULT_ROUTE else None
+            if (owner := first.route.name) != DEFAULT_ROUTE:  # it has events of one agent only
+                agent = owner if self.routes.of(owner).name == then.route.name else None
+                if agent is None or (name not in (DEFAULT_ROUTE, owner)):
+                    continue
+            if _may_meet(first.route, then.route):
+                ahead = Ahead(first, agent)
+                self._changing.append(ahead)
+                then.precedence.let_first(ahead)
 
-    def _keep_order_after_start(self, last_seq: int) -> None:
-        """Do the same for changes that were made while no daemon ran, as far as they can be told."""
+    async def keep_order_from_start(self) -> None:
+        """Do the same for all changes that were made before this life, by what is left in each route."""
         stats = self._outbox.stats.routes
-        for number, shipper in self.shippers.items():
-            if not shipper.configured:
-                now = self._numbers[self.routes.of(shipper.route.name).name]
-                self._keep_order(number, now, last_seq)
-                self._keep_order(now, number, last_seq)
-            elif not stats[number].pending_rows:  # it may be new, and its agent's events be in the default's
-                self._keep_order(self._numbers[self.routes.default.name], number, last_seq)
+        waiting = [number for number in self.shippers if stats[number].pending_rows]
+        has = {number: await self._outbox.pending_agents(number) for number in waiting}
+        for first, agents in has.items():
+            for agent, newest in agents.items():
+                now = self._numbers[self.routes.of(agent).name]
+                others = {now, *(number for number in waiting if agent in has[number])} - {first}
+                for then in others:
+                    if _may_meet(self.shippers[first].route, self.shippers[then].route):
+                        ahead = Ahead(self.shippers[first], agent, newest)
+                        self.shippers[then].precedence.let_first(ahead)
 
     async def reroute(self, name: str, stream: str | None) -> int:
         """Move what a route has left to where its agents' events go now.
@@ -253,8 +250,8 @@ class Fleet:
             raise NotLeftBehind(name, stream, self.shippers.values())
         [shipper] = found
         number = shipper.number
-        await self._rest(number)
         try:
+            await self._rest(number)
             moved = await self._outbox.reroute(number, self._target)
         finally:
             if number in self.shippers:
@@ -273,15 +270,17 @@ class Fleet:
 
     async def _rest(self, number: int) -> None:
         """End a shipper, and wait for that."""
-        life = self._lives.pop(number)
-        life.scope.cancel()
-        await life.ended.wait()
+        if (life := self._lives.pop(number, None)) is not None:
+            life.scope.cancel()
+            with anyio.CancelScope(shield=True):  # it must have ended before it is started again
+                await life.ended.wait()
 
     # Streams.
 
     def stream_of(self, shipper: Shipper) -> StreamKey:
         """Return the stream that a route goes to now, as far as that is known."""
-        return StreamKey(self._accounts[shipper.number], shipper.status.stream or shipper.route.stream)
+        account = self._accounts.get(shipper.number, shipper.route.name)
+        return StreamKey(account, shipper.status.stream or shipper.route.stream)
 
     def streams_of(self, shipper: Shipper) -> set[StreamKey]:
         """Return the streams of a route: its own, and where it goes to instead."""
@@ -331,9 +330,8 @@ class Fleet:
         stats = self._outbox.stats.routes
         for shipper in shippers:
             left = stats.get(shipper.number)
-            if shipper.configured or (
-                left is not None and left.pending_rows + left.retained_rows + left.dead_rows
-            ):
+            is_empty = left is None or not left.pending_rows + left.retained_rows + left.dead_rows
+            if shipper.configured or not is_empty or shipper.number not in self._lives:  # or it is rerouted
                 continue
             del self.shippers[shipper.number], self._accounts[shipper.number]
             self.ended.add(shipper.status)

@@ -1,7 +1,8 @@
 """Keeps accept order where an agent's events begin to take another route into the same stream.
 
 What was accepted before a change of the configuration belongs to the route of that time, and goes out by it.
-Routes ship side by side, so one whose row is newer waits until the other one has shipped what is older.
+Routes ship side by side, so a row waits while another route has an older one of the same agent. It always waits
+for a smaller outbox number, so routes never wait for each other.
 """
 
 import logging
@@ -30,11 +31,29 @@ class Ahead:
 
     Attributes:
         shipper: Whose they are.
+        agent: Whose events they are; None: all of the route's.
         upto: The newest outbox number that can be one of them; None while some may still be under way.
     """
 
     shipper: "Shipper"
+    agent: str | None = None
     upto: int | None = None
+    _looked: int = 0  # up to this number the route has none of them
+    _repairs: int = 0  # of the route at that time: a repair brings older rows back
+
+    def concerns(self, row: Row) -> bool:
+        """Whether a row of the other route is one that has to wait."""
+        return self.agent is None or row.msg_id.startswith(f"{self.agent}:")
+
+    async def first(self, outbox: Outbox) -> int | None:
+        """Return the oldest of the rows that are not shipped; None where there is none now."""
+        repairs = self.shipper.status.repairs
+        if repairs != self._repairs:
+            self._repairs, self._looked = repairs, 0
+        first = await outbox.first_pending(self.shipper.number, self.agent, after=self._looked)
+        if first is not None:
+            self._looked = first - 1
+        return first
 
 
 class Progress:
@@ -65,8 +84,10 @@ class Precedence:
         self._ahead: list[Ahead] = []
 
     def let_first(self, ahead: Ahead) -> None:
-        """Let these rows go before newer ones, too; in place of what was said of the same route before."""
-        self._ahead = [other for other in self._ahead if other.shipper is not ahead.shipper]
+        """Let these rows go before newer ones, too; in place of what was said of the same ones before."""
+        self._ahead = [
+            other for other in self._ahead if (other.shipper, other.agent) != (ahead.shipper, ahead.agent)
+        ]
         self._ahead.append(ahead)
 
     @property
@@ -82,12 +103,13 @@ class Precedence:
     async def may_go(self, rows: Sequence[Row], outbox: Outbox) -> Sequence[Row]:
         """Return the first ones of the rows, those before which no others have to go now; maybe none."""
         for ahead in self.ahead:  # as of now: another one may be added while the outbox is asked
-            older = await outbox.pending(ahead.shipper.number, after=0, limit=1, max_bytes=1)
-            first = older[0].seq if older else None
+            if not any(map(ahead.concerns, rows)):
+                continue
+            first = await ahead.first(outbox)
             if ahead.upto is not None and (first is None or first > ahead.upto):
                 self._ahead = [other for other in self._ahead if other is not ahead]
             elif first is not None:
-                rows = list(takewhile(lambda row, first=first: row.seq < first, rows))  # type: ignore[misc]
+                rows = list(takewhile(lambda row, a=ahead, n=first: row.seq < n or not a.concerns(row), rows))  # type: ignore[misc]
         return rows
 
     async def wait(self, rows: Sequence[Row], outbox: Outbox) -> None:

@@ -1,8 +1,8 @@
 """Ships one route: owns its connection and sends its rows, in accept order, one batch in flight."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import anyio.lowlevel
@@ -35,6 +35,7 @@ SHARED_FOR = 60.0  # seconds; while others write to the stream, its end says not
 READ_ROWS = 4 * BATCH_ROWS  # a read waits for the commit under way, so one serves several batches
 LOOK_INTERVAL = 30.0  # seconds between two looks at the stream of an idle route: it may lose what it has
 REPLICAS_INTERVAL = 10.0  # the same where it has replicas, idle or not: enough of them have to be there
+LOCK_PATIENCE = 2.0  # seconds
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
 PASSING_PAUSE_MAX = 1.0  # seconds; elections of a cluster take 4 to 9, and then nobody should be waiting
@@ -52,6 +53,7 @@ class Shipper:
         narrow: Whether the stream has to list its agents (see `jetstream.streams`).
         configured: Whether the configuration still has the route.
         progress: Notified when rows are settled.
+        lock_of: Gives the lock of who may change the streams of a server.
         on_limit: Told the largest body in bytes that the server takes, at each connect.
     """
 
@@ -65,6 +67,7 @@ class Shipper:
         narrow: bool = False,
         configured: bool = True,
         progress: Progress | None = None,
+        lock_of: Callable[[Route], anyio.Lock] = lambda _route: anyio.Lock(),
         on_limit: Callable[[int, int], None] = lambda _number, _bytes: None,
     ) -> None:
         self.route = route
@@ -76,6 +79,7 @@ class Shipper:
         self.precedence = Precedence(self._progress)
         self._outbox = outbox
         self.narrow = narrow
+        self._lock_of = lock_of
         self._on_limit = on_limit
         self._stalls = 0  # in a row
         self._problem = ""  # what went wrong last, for as long as nothing has gone right since
@@ -196,11 +200,10 @@ class Shipper:
         self._enter(State.PREPARING, self._problem or f"waits for an answer about stream {self.route.stream}")
         position = await self._outbox.position(self.number)
         rows = await self._read(position.settled)
-        if self.precedence.routes:
-            rows = await self.precedence.may_go(rows, self._outbox)
-            if not rows and self.precedence.routes:
-                return None  # as long as another route ships what is older, its stream keeps its subjects
-        stream = await ensure_stream(session, self.route, self._subjects(rows))
+        if rows and not (rows := await self.precedence.may_go(rows, self._outbox)):
+            return None  # as long as another route ships what is older, its stream keeps its subjects
+        async with _patiently(self._lock_of(self.route)):
+            stream = await ensure_stream(session, self.route, self._subjects(rows))
         if stream is None:
             if not await reopen(self._outbox, self.number, self._note_repair):
                 return None
@@ -414,6 +417,19 @@ class Shipper:
         reason = reason or self._problem
         if (status.state, status.reason) != (state, reason):
             status.state, status.reason, status.since = state, reason, now_ms()
+
+
+@asynccontextmanager
+async def _patiently(lock: anyio.Lock) -> AsyncIterator[None]:
+    """Hold a lock, if it can be had soon: who holds it may wait for a server that does not answer."""
+    with anyio.move_on_after(LOCK_PATIENCE):
+        await lock.acquire()
+    has_it = lock.statistics().owner == anyio.get_current_task()
+    try:
+        yield
+    finally:
+        if has_it:
+            lock.release()
 
 
 def _told(error: NatsError) -> str:

@@ -50,3 +50,5 @@ class ShipperStatus:
         self.shipped += ended.shipped
         self.settled += ended.settled
         self.dead += ended.dead
+        self.repairs += ended.repairs
+        self.lost_by_server += ended.lost_by_server
