@@ -264,7 +264,7 @@ class Config:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     shutdown_timeout: float = SHUTDOWN_TIMEOUT
     source: Path | None = None
-    in_file: bool = False
+    in_file: bool = field(default=False, compare=False)
     warnings: tuple[str, ...] = ()
 
     @property

@@ -181,7 +181,7 @@ class Reloader:
         if self.config.in_file and not wanted.in_file:
             raise ConfigError(
                 f"{wanted.source} has no {dotted(ROOT)} any more, as when a file is written in place",
-                hint="write the new file beside the old one and rename it; to go by the defaults, restart eventd",
+                hint="write the new file beside it and rename that; to go by the defaults, restart eventd",
             )
         return wanted
 
