@@ -1,7 +1,7 @@
 """Keeps accept order where an agent's events begin to take another route into the same stream.
 
 What was accepted before a change of the configuration belongs to the route of that time, and goes out by it.
-Routes ship side by side, so a row waits while another route has an older one of the same agent. It waits for a
+Routes ship side by side, so a row waits while another one has an older row of the same agent. It waits for a
 smaller outbox number each time, so routes never wait for each other.
 """
 
