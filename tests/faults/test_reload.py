@@ -1,9 +1,10 @@
 """The configuration changes under load: nothing is lost or stored twice, no client loses its connection."""
 
+import json
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,17 @@ def load_on(daemon: Daemon, agents: tuple[str, ...] = AGENTS, shape: Shape | Non
         assert [agent.connections for agent in load.agents] == [1] * len(agents), daemon.complaint()
 
 
-def texts(outcome: Mapping[str, Any]) -> list[str]:
-    """Return what a reload says it has changed."""
-    assert outcome["error"] is None
-    return [change["text"] for change in outcome["changes"]]
+def changed(daemon: Daemon, **settings: Any) -> list[str]:
+    """Change settings, and return what the log says has changed, whoever has said so first."""
+    before = len(reloads(daemon))
+    assert daemon.reconfigure(**settings)["error"] is None
+    return [text for texts in reloads(daemon)[before:] for text in texts]
+
+
+def reloads(daemon: Daemon) -> list[list[str]]:
+    """Return what each configuration that took effect has changed."""
+    lines = [json.loads(line) for line in daemon.log_text.splitlines() if '"config_reloaded"' in line]
+    return [line["message"].partition(" is in force: ")[2].split("; ") for line in lines]
 
 
 def stored_in(jetstream: JetStream, stream: str) -> int:
@@ -63,11 +71,11 @@ def test_an_agent_gets_an_entry_of_its_own_and_loses_it_again(daemon: Daemon, je
     with load_on(daemon) as load:
         for _ in range(3):
             before = stored_in(jetstream, "events-tim")
-            added = daemon.reconfigure(agents={"tim": {"streamName": "events-tim"}})
-            assert texts(added) == ["agents.tim: added"]
+            added = changed(daemon, agents={"tim": {"streamName": "events-tim"}})
+            assert added == ["agents.tim: added"]
             load.wait_acked(SOME)
             wait_stored(jetstream, "events-tim", before + 1)
-            assert texts(daemon.reconfigure(agents=None)) == ["agents.tim: removed"]
+            assert changed(daemon, agents=None) == ["agents.tim: removed"]
             load.wait_acked(SOME)
         acked = load.finish()
     daemon.wait_healed()
@@ -95,7 +103,7 @@ def test_another_route_into_the_same_stream_keeps_the_order(
     daemon = daemon_factory(nats_server.url)
     with load_on(daemon, shape=Shape(pause=0.0)) as load:
         for settings in 3 * changes:
-            assert texts(daemon.reconfigure(**settings))
+            assert changed(daemon, **settings)
             load.wait_acked(SOME)
         acked = load.finish()
     daemon.wait_healed()
@@ -122,6 +130,83 @@ def test_the_order_is_kept_over_a_kill_between_two_routes(
     check({"tim": emitted}, jetstream.read())
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["while it runs", "while it is stopped"])
+def test_several_changes_with_a_backlog_from_before_each(
+    nats_server: NatsServer, jetstream: JetStream, daemon_factory: DaemonFactory, stopped: bool
+) -> None:
+    """Whatever an agent has in any route goes first, in the order in which it was accepted."""
+    jetstream.make("openclaw-events", "openclaw.events.>", "acme.>", allow_atomic=True)
+    daemon = daemon_factory(nats_server.url, shutdownTimeout="100ms")
+    daemon.wait_healed()
+    nats_server.kill()
+    entry: dict[str, Any] = {"tim": {"context": {"budget": 100}}}
+    emitted: list[str] = []
+    steps: list[tuple[dict[str, Any], int]] = [
+        ({}, 8),
+        ({"subjectPrefix": "acme"}, 0),
+        ({"agents": entry}, 1),
+        ({"agents": None}, 8),
+        ({"agents": entry}, 1),
+    ]
+    for settings, emits in steps:
+        if stopped:
+            daemon.stop()
+            daemon.settings = {k: v for k, v in (daemon.settings | settings).items() if v is not None}
+            daemon.start()
+        else:
+            daemon.reconfigure(**settings)
+        for _ in range(emits):
+            emitted += emit(daemon.socket, "tim", range(len(emitted) + 1, len(emitted) + 101))
+    nats_server.start()
+    daemon.wait_healed()
+    check({"tim": emitted}, jetstream.read())
+
+
+def test_many_agents_come_and_go_at_once(nats_server: NatsServer, daemon_factory: DaemonFactory) -> None:
+    """Their streams are made, and their subjects handed over, one after the other; who stays goes on."""
+    names = [f"a{number}" for number in range(20)]
+    daemon = daemon_factory(nats_server.url, outbox={"retain": "1s"})
+    with load_on(daemon, (*names[:6], "main"), Shape(pause=0.05)) as load:
+        for _ in range(2):
+            daemon.reconfigure(agents={name: {"streamName": f"events-{name}"} for name in names})
+            load.wait_acked(SOME)
+            daemon.reconfigure(agents=None)
+            load.wait_acked(SOME)
+        acked = load.finish()
+    daemon.wait_shipped()
+    jetstream = JetStream(nats_server.url)
+    check_spread(acked, *map(jetstream.read, jetstream.names()))
+    assert "order_given_up" not in daemon.log_text
+    daemon.wait_for(lambda status: len(status["routes"]) == 1, what="the old routes have ended")
+
+
+@pytest.mark.parametrize("seed", range(20) if FULL else [7])
+def test_the_daemon_is_killed_while_its_configuration_changes(
+    nats_server: NatsServer, daemon: Daemon, jetstream: JetStream, seed: int
+) -> None:
+    """Before, during and after: what was taken over is found again in the rows."""
+    chance = random.Random(seed)
+    with Load(daemon.socket, AGENTS) as load:
+        for _ in range(40 if FULL else 8):
+            load.wait_acked(150)
+            daemon.settings["agents"] = {
+                name: {"streamName": f"events-{name}"} if chance.random() < 0.5 else {"burst": 9}
+                for name in AGENTS
+                if chance.random() < 0.7
+            }
+            daemon.settings["maxEventsPerSecond"] = 1_000_000
+            daemon.write_config()
+            load.wait_acked(chance.randint(0, 60))
+            if chance.random() < 0.4:
+                nats_server.kill()
+                nats_server.start()
+            daemon.kill()
+            daemon.start(write_config=False)
+        acked = load.finish()
+    daemon.wait_shipped()
+    check_spread(acked, *map(jetstream.read, jetstream.names()))
+
+
 def test_events_go_to_another_server(
     nats_server: NatsServer, nats_factory: NatsFactory, daemon: Daemon, jetstream: JetStream
 ) -> None:
@@ -129,7 +214,7 @@ def test_events_go_to_another_server(
     other = nats_factory()
     with load_on(daemon, shape=Shape(pause=0.0)) as load:
         for url in (other.url, nats_server.url, other.url):
-            (text,) = texts(daemon.reconfigure(url=url))
+            (text,) = changed(daemon, url=url)
             assert text.startswith("url: ")
             load.wait_acked(SOME)
         acked = load.finish()
@@ -260,7 +345,7 @@ def test_intake_ends_and_begins(daemon: Daemon, jetstream: JetStream) -> None:
     """`enabled: false` refuses new events; what was accepted is shipped."""
     emitted = emit(daemon.socket, "main", range(1, 11))
     with connect("main", socket=daemon.socket) as client:
-        assert texts(daemon.reconfigure(enabled=False)) == ["enabled: true → false"]
+        assert changed(daemon, enabled=False) == ["enabled: true → false"]
         with pytest.raises(EventdClientError) as refused:
             client.emit([Event(type="custom.x")])
         assert getattr(refused.value, "code", "") == "disabled"
@@ -295,7 +380,7 @@ def test_the_outbox_gets_room(nats_server: NatsServer, daemon: Daemon, jetstream
     daemon.reconfigure(outbox={"maxBytes": "1MiB"})
     with Load(daemon.socket, ["main"], Shape(window=1, size=1000, pause=0.0)) as load:
         load.wait_refused("outbox_full")
-        assert texts(daemon.reconfigure(outbox={"maxBytes": "100MiB"})) == ["outbox.maxBytes: 1MiB → 100MiB"]
+        assert changed(daemon, outbox={"maxBytes": "100MiB"}) == ["outbox.maxBytes: 1MiB → 100MiB"]
         load.wait_acked(SOME)
         acked = load.finish()
     nats_server.start()
@@ -365,10 +450,11 @@ def test_the_log_says_less_and_more(daemon: Daemon) -> None:
 def test_what_needs_a_restart_is_named(daemon: Daemon, short_tmp: Path) -> None:
     """It is said at the change, shown until the restart, and the rest takes effect."""
     elsewhere = short_tmp / "elsewhere"
+    before = len(reloads(daemon))
     outcome = daemon.reconfigure(
         dataDir=str(elsewhere), embedded={"storeDir": str(elsewhere)}, outbox={"maxBytes": "5MiB"}
     )
-    assert texts(outcome) == ["outbox.maxBytes: 1GiB → 5MiB"]
+    assert reloads(daemon)[before:] == [["outbox.maxBytes: 1GiB → 5MiB"]]
     assert [change["key"] for change in outcome["needs_restart"]] == ["embedded.storeDir", "dataDir"]
     assert len(daemon.status()["reload"]["needs_restart"]) == 2
     assert not elsewhere.exists()
@@ -439,6 +525,19 @@ def test_a_bad_file_changes_nothing(daemon: Daemon) -> None:
     daemon.config.write_text(good)
     daemon.wait_for(lambda status: status["reload"]["error"] is None, what="it is right again")
     assert daemon.status()["reload"]["generation"] == 1
+
+
+@pytest.mark.parametrize("text", ["", "# being written\n"])
+def test_a_file_that_is_being_written_opens_nothing(daemon: Daemon, text: str) -> None:
+    """Rules and routes of before hold as long as there is nothing of ours in it."""
+    daemon.reconfigure(agents={"ann": {"token": "ann-s3cret"}})
+    daemon.config.write_text(text)
+    status = daemon.wait_for(lambda status: status["reload"]["error"], what="it is told")
+    assert "has no gateway.eventStore any more" in status["reload"]["error"]
+    with pytest.raises(EventdClientError), connect("ann", socket=daemon.socket, token=""):
+        pytest.fail("it was let in")
+    daemon.write_config()
+    daemon.wait_for(lambda status: status["reload"]["error"] is None, what="it is right again")
 
 
 def test_a_file_that_vanishes(daemon: Daemon) -> None:

@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 
 from eventd.jetstream.endpoint import fixed
 from eventd.outbox.outbox import Outbox
+from eventd.outbox.rerouting import Choose
 from eventd.routes import DEFAULT_ROUTE, Credentials, Route, Routes, Server, StreamSettings
 from eventd.secret import Secret
 from eventd.shipping.fleet import Fleet, NotLeftBehind, register_routes
@@ -131,6 +132,29 @@ async def test_a_route_comes_back(outbox: Outbox, default: Route, own: Route, je
         assert sorted(fleet.shippers) == [1, 2]
     stored = await run_sync(jetstream.read), await run_sync(jetstream.read, "events-main")
     assert [[message.msg_id for message in stream] for stream in stored] == [["main:2"], ["main:1", "main:3"]]
+
+
+async def test_a_route_that_is_being_rerouted_is_not_ended(
+    outbox: Outbox, default: Route, own: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last rows have gone, and the answer is still to be given."""
+    away = Route("main", Server(("nats://127.0.0.1:1",)), own.stream, own.prefix)
+    looked = anyio.Event()
+    reroute = outbox.reroute
+
+    async def slowly(number: int, choose: Choose) -> int:
+        moved = await reroute(number, choose)
+        fleet._retire(list(fleet.shippers.values()))
+        looked.set()
+        return moved
+
+    monkeypatch.setattr(outbox, "reroute", slowly)
+    async with fleet_of(outbox, Routes(default, {"main": away})) as fleet:
+        await accept(outbox, new_row(2, 1))
+        await change(fleet, outbox, Routes(Route(DEFAULT_ROUTE, away.server, "d", "d")))
+        assert await fleet.reroute("main", None) == 1
+        assert looked.is_set()
+        await wait_until_async(lambda: 2 not in fleet.shippers)
 
 
 async def test_the_order_is_found_again_at_the_start(outbox: Outbox, default: Route, own: Route) -> None:
