@@ -215,7 +215,12 @@ class Fleet:
     async def keep_order_from_start(self) -> None:
         """Do the same for all changes that were made before this life, by what is left in each route."""
         stats = self._outbox.stats.routes
-        waiting = [number for number in self.shippers if stats[number].pending_rows]
+        waiting = [
+            number
+            for number, shipper in self.shippers.items()
+            if stats[number].pending_rows
+            and any(_may_meet(shipper.route, o.route) for o in self.shippers.values() if o is not shipper)
+        ]
         has = {number: await self._outbox.pending_agents(number) for number in waiting}
         for first, agents in has.items():
             for agent, newest in agents.items():
