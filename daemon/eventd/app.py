@@ -213,6 +213,10 @@ class Daemon:
         tasks.start_soon(serve, name="server")
         tasks.start_soon(endpoint.run, pages(report.document, report.health), name="metrics")
         tasks.start_soon(_watch_tokens, gate, server, name="tokens")
+        hangup = partial(
+            reload_on_hangup, reloader, self._notifier, ends_with_terminal=self._ends_with_terminal
+        )
+        await tasks.start(hangup, name="hangup")  # before anybody knows that we are ready
         logger.info(
             "eventd %s takes events on %s", __version__, self._socket,
             extra={"action": "ready", "socket": str(self._socket)},
@@ -221,10 +225,6 @@ class Daemon:
         tasks.start_soon(self._notifier.keep_status, report.line, name="service status")
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         tasks.start_soon(reloader.run, name="config")
-        hangup = partial(
-            reload_on_hangup, reloader, self._notifier, ends_with_terminal=self._ends_with_terminal
-        )
-        tasks.start_soon(hangup, name="hangup")
         await _first_signal()
         self._notifier.stopping()
         await self._stop(reloader.config.shutdown_timeout, server, served, fleet, index)

@@ -233,7 +233,7 @@ class Reroute(msgspec.Struct, tag="reroute", tag_field="op", omit_defaults=True)
 
     Attributes:
         route: Its name, as status shows it.
-        stream: Its stream; needed where several routes of the name are left.
+        stream: Its stream; None: all routes of the name that are left.
     """
 
     id: int

@@ -29,9 +29,18 @@ def test_a_named_config_file_says_where_its_daemon_is(config: Path) -> None:
     assert Eventd()("status", EVENTD_CONFIG=str(config)).code == 0
 
 
-def test_a_named_config_file_that_is_wrong_is_told(short_tmp: Path) -> None:
+def test_a_named_config_file_that_is_missing_is_told(short_tmp: Path) -> None:
     """Nothing is guessed."""
     assert Eventd(["--config", short_tmp / "missing.yml"])("status").code == 1
+
+
+def test_a_named_config_file_that_is_broken_does_not_hide_the_daemon(
+    short_tmp: Path, server: ScriptedServer
+) -> None:
+    """It goes by the one before, and says so; at the usual place, if the file does not tell another one."""
+    bad = short_tmp / "bad.yml"
+    bad.write_text("gateway: [")
+    assert Eventd(["--config", bad])("status", EVENTD_SOCKET=str(server.path)).code == 0
 
 
 @pytest.fixture

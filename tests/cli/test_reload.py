@@ -10,6 +10,8 @@ from ipc.support.scripted import Peer, ScriptedServer
 
 NOTHING: dict[str, Any] = {
     "generation": 3,
+    "loaded_at": 1_700_000_000_000,
+    "last_changes": ["enabled: true → false"],
     "changes": [],
     "files": [],
     "needs_restart": [],
@@ -48,9 +50,12 @@ def test_what_has_changed_is_shown(eventd: Eventd, server: ScriptedServer) -> No
 
 
 def test_nothing_has_changed(eventd: Eventd, server: ScriptedServer) -> None:
+    """Mostly since the daemon was faster: what it has taken over last is told."""
     answer(server)
     ended = eventd("reload")
-    assert (ended.code, ended.out, ended.err) == (0, b"", "nothing has changed\n")
+    assert (ended.code, ended.lines) == (0, ["enabled: true → false"])
+    assert ended.err.startswith("nothing has changed since 2023-11-1")
+    assert "when configuration 3 took effect" in ended.err
 
 
 def test_a_bad_file_is_told(eventd: Eventd, server: ScriptedServer) -> None:
@@ -58,7 +63,7 @@ def test_a_bad_file_is_told(eventd: Eventd, server: ScriptedServer) -> None:
     answer(server, error={"message": "config.yml:4: unknown key", "hint": "correct it"})
     ended = eventd("reload")
     assert (ended.code, ended.out) == (1, b"")
-    assert "the one before stays in force:\nconfig.yml:4: unknown key" in ended.err
+    assert "the one before stays in force:\nconfig.yml:4: unknown key\nhint: correct it" in ended.err
     ended = eventd("reload", "--json")
     assert (ended.code, ended.objects[0]["error"]["hint"]) == (1, "correct it")
 

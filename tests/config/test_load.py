@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eventd.config.load import default_config, load_config, load_file, load_text
+from eventd.config.load import default_config, glance, load_config, load_file, load_text
 from eventd.config.names import cluster_fault, domain_fault, tag_fault
 from eventd.config.problems import ConfigNotFound, InvalidConfig
 from eventd.config.reader import UNUSABLE
@@ -338,3 +338,22 @@ gateway:
     assert (socket.max_events, socket.max_in_flight, socket.hello_timeout) == (2, 2048, 1)
     assert (config.data_dir, config.shutdown_timeout) == (tmp_path / "data", 0)
     assert (config.log.level, config.log.format) == ("debug", "json")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gateway:\n  eventStore:\n    dataDir: /a/b  # here\n  ]", "/a/b"),
+        ('{"gateway": {"eventStore": {"dataDir": "/a/b", "url": ]', "/a/b"),
+        ("dataDir: 'c d'\n[", "c d"),
+        ("dataDirs: /x\n[", None),
+        ("[", None),
+    ],
+)
+def test_a_bad_file_may_still_tell_the_data_folder(tmp_path: Path, text: str, expected: str | None) -> None:
+    """Relative to the file, as ever."""
+    file = tmp_path / "config.yml"
+    file.write_text(text)
+    assert glance(file) == (None if expected is None else tmp_path / expected)
+    file.unlink()
+    assert glance(file) is None

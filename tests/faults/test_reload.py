@@ -4,6 +4,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -538,6 +540,32 @@ def test_a_file_that_is_being_written_opens_nothing(daemon: Daemon, text: str) -
         pytest.fail("it was let in")
     daemon.write_config()
     daemon.wait_for(lambda status: status["reload"]["error"] is None, what="it is right again")
+
+
+@pytest.mark.parametrize("change", ["bad", "empty", "another folder"])
+def test_whoever_looks_after_it_is_let_in_to_see_what_is_wrong(daemon: Daemon, change: str) -> None:
+    """The administrator's token lies where the daemon has its data, whatever the file says now."""
+    daemon.reconfigure(agents={"ann": {"token": "ann-s3cret"}})
+    text = daemon.config.read_text()
+    texts = {"bad": f"{text}\n]", "empty": "", "another folder": text.replace("/data", "/other")}
+    daemon.config.write_text(texts[change])
+    daemon.wait_for(lambda s: s["reload"]["error"] or s["reload"]["needs_restart"], what="it is told")
+    environ = os.environ | {
+        "XDG_DATA_HOME": "/nowhere",
+        "HOME": "/nowhere",
+        "STATE_DIRECTORY": str(daemon.data),
+    }
+    if change == "bad":
+        del environ["STATE_DIRECTORY"]  # the folder is read from the file
+    options = ["--config", str(daemon.config), "--socket", str(daemon.socket)]
+    command = [sys.executable, "-m", "eventd", *options, "reload"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    shown = {
+        "bad": "this is no YAML",
+        "empty": "has no gateway.eventStore",
+        "another folder": "needs a restart",
+    }
+    assert shown[change] in done.stdout + done.stderr
 
 
 def test_a_file_that_vanishes(daemon: Daemon) -> None:

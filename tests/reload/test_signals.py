@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import signal
 import socket
 import subprocess
@@ -17,7 +18,6 @@ from eventd.config.settings import Config
 from eventd.reload.reloader import Reloader
 from eventd.reload.signals import expect_hangup, reload_on_hangup
 from eventd.service.notify import Notifier
-from support.waiting import wait_until
 
 PATIENCE = 20.0  # seconds; a bound against hanging
 
@@ -67,6 +67,15 @@ async def test_the_manager_is_told(tmp_path: Path, short_tmp: Path, text: str) -
             signal.signal(signal.SIGHUP, before)
 
 
+def wait_shown(terminal: int, text: bytes) -> None:
+    """Read what is written to a terminal until a text has come."""
+    shown = b""
+    while text not in shown:
+        ready, _, _ = select.select([terminal], [], [], PATIENCE)
+        assert ready, shown.decode(errors="replace")
+        shown += os.read(terminal, 4096)
+
+
 def test_a_closed_terminal_ends_the_daemon(short_tmp: Path) -> None:
     """In order: what it has accepted is kept, its own server is stopped."""
     (short_tmp / "config.yml").write_text("gateway: {eventStore: {url: 'nats://127.0.0.1:1'}}")
@@ -83,9 +92,9 @@ def test_a_closed_terminal_ends_the_daemon(short_tmp: Path) -> None:
     )
     try:
         os.close(slave)
-        wait_until(path.exists, PATIENCE, what="it listens")
+        wait_shown(master, b"action=ready")
         daemon.send_signal(signal.SIGHUP)
-        wait_until(lambda: b"config_unchanged" in os.read(master, 4096), PATIENCE, what="it reloads")
+        wait_shown(master, b"config_unchanged")
         os.close(master)
         assert daemon.wait(PATIENCE) == 0
     finally:

@@ -53,7 +53,11 @@ of eventd's that lists its agents gets that one, too.
 @option("--agent", metavar="NAME", help="Look at this agent's route alone, and send the test event as it.")
 @option("--test-event/--no-test-event", default=True, help="Whether to send one through.  [default: yes]")
 @option(
-    "--timeout", type=Duration(), default="10s", show_default=True, help="For each route, and each answer."
+    "--timeout",
+    type=Duration(positive=True),
+    default="10s",
+    show_default=True,
+    help="For each route, and each answer.",
 )
 @option("--fix", is_flag=True, help="Do what is safe: make missing streams, close files; asks before each.")
 @option("--yes", is_flag=True, help="With --fix: do it without asking.")

@@ -50,9 +50,16 @@ class Time(click.ParamType[int]):
 
 
 class Duration(click.ParamType[float]):
-    """A span of time like `10s`; becomes seconds. A plain number is seconds."""
+    """A span of time like `10s`; becomes seconds. A plain number is seconds.
+
+    Args:
+        positive: Refuse 0.
+    """
 
     name = "duration"
+
+    def __init__(self, *, positive: bool = False) -> None:
+        self._positive = positive
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the text."""
@@ -61,7 +68,10 @@ class Duration(click.ParamType[float]):
         if isinstance(value, float):
             return value
         try:
-            return parse_duration(f"{value}s" if value.replace(".", "", 1).isdigit() else value)
+            seconds = parse_duration(f"{value}s" if value.replace(".", "", 1).isdigit() else value)
+            if self._positive and not seconds:
+                self.fail(f"{value!r}: has to be more than 0", param, ctx)
+            return seconds
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
 

@@ -33,7 +33,11 @@ def command() -> None:
 
 @command.command("reroute", epilog=REROUTE_EPILOG)
 @click.argument("route", metavar="ROUTE")
-@option("--stream", metavar="STREAM", help="Its stream, where several routes of that name are left.")
+@option(
+    "--stream",
+    metavar="STREAM",
+    help="Only what goes to this stream, where there are several.",
+)
 @option("-y", "--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_obj

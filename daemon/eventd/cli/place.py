@@ -10,6 +10,8 @@ from .. import __version__
 from .options import AGENT_VARIABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from eventd_ipc.blocking import Client
 
     from ..config.settings import Config
@@ -84,7 +86,8 @@ class Place:
         from eventd_ipc.errors import NotRunning
 
         if self.socket is None and self.config is not None:
-            return self._connect(agent, token, self.load_config().socket.path)
+            # A bad file is no reason not to ask the daemon, which has the configuration of before.
+            return self._connect(agent, token, self._configured_socket(self.config.exists()))
         try:
             return self._connect(agent, token, self.socket)
         except NotRunning:
@@ -105,29 +108,58 @@ class Place:
         from ..errors import EventdError
         from ..paths import admin_token_file
 
-        try:
-            config = self.load_config()
-            file = admin_token_file(config.data_dir)
-            token = next(iter(AdminToken(file).lines()), None)
-            if token is None:
-                return None
-            owner = file.stat().st_uid
-            for socket in client_sockets(self.socket or config.socket.path):
-                if not socket.exists():
+        for folder, configured in self._data_folders():
+            try:
+                file = admin_token_file(folder)
+                token = next(iter(AdminToken(file).lines()), None)
+                if token is None:
                     continue
-                if socket.stat().st_uid != owner:
-                    return None
-                with contextlib.suppress(NotRunning):  # left behind; the next one answers
-                    return self._connect(agent, token, socket)
-        except (EventdError, OSError, Unauthorised):
-            pass
+                owner = file.stat().st_uid
+                for socket in client_sockets(self.socket or configured):
+                    if not socket.exists():
+                        continue
+                    if socket.stat().st_uid != owner:
+                        break
+                    with contextlib.suppress(NotRunning):  # left behind; the next one answers
+                        return self._connect(agent, token, socket)
+            except (EventdError, OSError, Unauthorised):
+                continue
         return None
 
-    def _configured_socket(self) -> Path | None:
+    def _data_folders(self) -> "Iterator[tuple[Path, Path | None]]":
+        """Yield where the daemon may have its data, with the socket that is configured, if that is known.
+
+        A file that cannot be used now, or names another folder than before, says nothing about the daemon
+        that runs; so what can be read of it is tried, and the default folder too.
+        """
+        from ..config.load import glance
+        from ..errors import ConfigError
+        from ..paths import data_folder
+
+        found: Path | None = None
+        try:
+            config = self.load_config()
+            found = config.data_dir
+            yield found, config.socket.path
+        except ConfigError:
+            if (found := glance(self.config)) is not None:
+                yield found, None
+        if found != data_folder():
+            yield data_folder(), None
+
+    def _configured_socket(self, forgiving: bool = True) -> Path | None:
+        """Return the socket that is configured.
+
+        Args:
+            forgiving: Return None where the file cannot be used: that nobody answers is the news.
+        """
         from ..errors import ConfigError
 
-        with contextlib.suppress(ConfigError):  # that nobody answers is the news
+        try:
             return self.load_config().socket.path
+        except ConfigError:
+            if not forgiving:
+                raise
         return None
 
     def _connect(self, agent: str | None, token: str | None, socket: Path | None) -> "Client":

@@ -37,6 +37,8 @@ def command(place: Place, as_json: bool) -> ExitCode:
 def _show(outcome: dict[str, Any]) -> None:
     if error := outcome.get("error"):
         notice(f"the configuration cannot be used; the one before stays in force:\n{error['message']}")
+        if error.get("hint"):
+            notice(f"hint: {error['hint']}")
         return
     for warning in outcome.get("warnings", []):
         notice(f"warning: {warning}")
@@ -47,4 +49,14 @@ def _show(outcome: dict[str, Any]) -> None:
     for change in outcome.get("needs_restart", []):
         print_line(f"{change['text']} (needs a restart)")
     if not any(outcome.get(key) for key in ("changes", "files", "needs_restart")):
-        notice("nothing has changed")
+        _show_last(outcome)
+
+
+def _show_last(outcome: dict[str, Any]) -> None:
+    """Say what is in force: the daemon has mostly seen the file by itself, a moment before."""
+    from .views import local_time
+
+    at = local_time(outcome.get("loaded_at", 0))
+    notice(f"nothing has changed since {at}, when configuration {outcome.get('generation')} took effect")
+    for text in outcome.get("last_changes", []):
+        print_line(text)

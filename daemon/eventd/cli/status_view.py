@@ -194,7 +194,7 @@ def _embedded(embedded: Tree) -> str:
 
 def _route(route: Tree) -> tuple[str, ...]:
     return (
-        _part(route, "name"),
+        _part(route, "name") + (" (old)" if route.get("configured") is False else ""),
         _part(route, "stream"),
         _part(route, "state"),
         _link(route),

@@ -1,6 +1,7 @@
 """Find, read and check the configuration."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from .problems import ROOT, ConfigNotFound, KeyPath, Report, dotted
 from .resolve import resolve
 from .schema import EventStore
 from .settings import Config
+
+_DATA_DIR = re.compile(r"""\bdataDir["']?\s*:\s*["']?([^"'#,}\n]+)""")  # in YAML that may be none
 
 MAX_FILE = 4 * 2**20  # bytes; no config of people is larger, and a wrong path may be
 
@@ -73,6 +76,21 @@ def load_text(text: str, source: Path | None = None, environ: Mapping[str, str] 
     config = resolve(node, report, environ)
     report.check()
     return replace(config, in_file=ours is not None)
+
+
+def glance(named: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the data folder that a file names which cannot be used otherwise; None where there is none."""
+    path = named or paths.find_config(environ)
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace") if path is not None else ""
+    except OSError:
+        return None
+    found = _DATA_DIR.search(text)
+    return (
+        None
+        if path is None or found is None
+        else path.absolute().parent / Path(found[1].strip()).expanduser()
+    )
 
 
 def default_config(environ: Mapping[str, str] = os.environ) -> Config:

@@ -14,7 +14,7 @@ from .model import Finding, Findings, Level, unmade
 from .visit import Visit
 
 TITLE = "config file"
-RESTART = "restart it: `systemctl --user restart eventd`, or stop `eventd run` and start it anew"
+RELOAD = "`eventd reload` says what comes of it; where that does not help, restart the daemon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,13 @@ def _unusable(path: Path | None, error: ConfigError, visited: Visit) -> Findings
 
 
 def _was_good_for_the_daemon(path: Path, visited: Visit) -> bool:
-    """Whether the daemon started with this very file: then only our user or environment differs."""
+    """Whether the daemon goes by this very file: then only our user or environment differs."""
+    reload = visited.part("reload")
     try:
-        return int(path.stat().st_mtime * 1000) <= int(visited.status.get("started_at") or 0)
+        changed = int(path.stat().st_mtime * 1000)
     except OSError:
         return False
+    return not reload.get("error") and changed <= int(reload.get("loaded_at") or 0)
 
 
 def _as_daemon(visited: Visit) -> str:
@@ -132,14 +134,17 @@ def _in_force(config: Config, named: Path | None, visited: Visit) -> Findings:
     found = paths.find_config()
     if named is None and used is None and found is not None:
         text = f"the daemon runs with the defaults; {found} was made later, or it looks elsewhere"
-        return [Finding("config.in_force", Level.WARNING, title, text, RESTART)]
+        return [Finding("config.in_force", Level.WARNING, title, text, RELOAD)]
+    if waiting := visited.part("reload").get("needs_restart"):
+        text = f"a restart is needed for {'; '.join(map(str, waiting))}"
+        return [Finding("config.in_force", Level.WARNING, title, text, "restart the daemon, or take it back")]
     differences = list(_differences(config, visited))
     if differences:
         return [
             Finding(
                 "config.in_force", Level.WARNING, title,
                 f"the daemon runs with an earlier configuration: {'; '.join(differences)}",
-                f"its log says why it did not take up the file; {RESTART}",
+                RELOAD,
             )
         ]  # fmt: skip
     return [Finding("config.in_force", Level.OK, title, "the daemon runs with it")]

@@ -41,8 +41,9 @@ class Visit:
         return Path(self.status["socket"]) if self.status.get("socket") else None
 
     def routes(self) -> Mapping[str, Tree]:
-        """Return what it says of each route, by the route's name in status."""
-        return {str(route.get("name")): route for route in self.status.get("routes") or ()}
+        """Return what it says of each configured route, by the route's name in status."""
+        routes = [route for route in self.status.get("routes") or () if route.get("configured", True)]
+        return {str(route.get("name")): route for route in routes}
 
     def part(self, name: str) -> Tree:
         """Return a part of the status; empty where it is missing."""

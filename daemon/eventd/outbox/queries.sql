@@ -76,7 +76,8 @@ WHERE route = ? AND seq > ? ORDER BY seq LIMIT ?
 
 -- name: first_row_of
 -- The oldest row of a route whose id begins so: that of an agent.
-SELECT seq FROM rows WHERE route = ?1 AND seq > ?2 AND substr(msg_id, 1, length(?3)) = ?3 ORDER BY seq LIMIT 1
+SELECT seq FROM rows WHERE route = :route AND seq > :after AND substr(msg_id, 1, length(:prefix)) = :prefix
+ORDER BY seq LIMIT 1
 
 -- name: newest_by_agent
 SELECT substr(msg_id, 1, owner), max(seq) FROM rows WHERE route = ? AND seq > ? GROUP BY 1

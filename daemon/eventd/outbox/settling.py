@@ -64,7 +64,7 @@ def first_pending(store: Store, route: int, agent: str | None, after: int) -> in
     """Return the oldest pending row above `after`; of an agent, or of all for None."""
     after = max(after, store.route(route).settled)
     prefix = b"" if agent is None else f"{agent}:".encode()
-    found = store.first("first_row_of", (route, after, prefix))
+    found = store.first("first_row_of", {"route": route, "after": after, "prefix": prefix})
     return None if found is None else int(found[0])
 
 

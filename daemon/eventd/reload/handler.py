@@ -19,6 +19,8 @@ def reload_handler(reloader: Reloader) -> Callable[[Reload, Responder], Awaitabl
         error = outcome.error
         document = {
             "generation": reloader.status.generation,
+            "loaded_at": reloader.status.loaded_at,
+            "last_changes": [str(change) for change in reloader.last],
             "changes": _documents(outcome.changes),
             "files": [str(file) for file in outcome.files],
             "needs_restart": _documents(outcome.needs_restart),

@@ -65,6 +65,7 @@ class Reloader:
     Attributes:
         config: The one in force.
         status: A live view; copy it to keep it.
+        last: What differed when the one in force took effect; empty for the one of the start.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Reloader:
     ) -> None:
         self.config = config
         self.status = status or ReloadStatus()
+        self.last: list[Change] = []
         self._load = load
         self._apply = apply
         self._candidates = candidates
@@ -157,6 +159,7 @@ class Reloader:
             await self._apply(self.config, config, touched)
             self.status.generation += 1
             self.status.loaded_at = now_ms()
+            self.last = changes
         self.config = config
         outcome = Outcome(changes, waiting, sorted(touched), wanted.warnings)
         self._note_success(outcome, why, asked)
@@ -191,8 +194,8 @@ class Reloader:
                 "the configuration cannot be used, the one before stays in force: %s", error,
                 extra={"action": "config_rejected", "why": why, "hint": error.hint},
             )  # fmt: skip
-        self.status.error = str(error)
-        self.status.error_at = self.status.error_at or now_ms()
+        if str(error) != self.status.error:
+            self.status.error, self.status.error_at = str(error), now_ms()
 
     def _note_success(self, outcome: Outcome, why: str, asked: bool) -> None:
         status = self.status

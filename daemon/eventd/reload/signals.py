@@ -5,6 +5,7 @@ import os
 import signal
 
 import anyio
+from anyio.abc import TaskStatus
 
 from ..service.notify import Notifier
 from .reloader import Reloader
@@ -24,13 +25,21 @@ def expect_hangup() -> bool:
     return before != signal.SIG_IGN and _has_terminal()
 
 
-async def reload_on_hangup(reloader: Reloader, notifier: Notifier, *, ends_with_terminal: bool) -> None:
+async def reload_on_hangup(
+    reloader: Reloader,
+    notifier: Notifier,
+    *,
+    ends_with_terminal: bool,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
     """Reload at each SIGHUP, until cancelled; tell the service manager when it begins and when it is done.
 
     Args:
         ends_with_terminal: From `expect_hangup`.
+        task_status: Told when signals are received.
     """
     with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
         async for _ in signals:
             if ends_with_terminal and not _has_terminal():
                 logger.info("the terminal was closed", extra={"action": "terminal_closed"})

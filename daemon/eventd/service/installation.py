@@ -227,5 +227,5 @@ def _refuse_homes(program: Sequence[str]) -> None:
         if any(place.is_relative_to(home) for home in HOMES):
             raise ServiceError(
                 f"the system service has no access to homes, and {place} is in one",
-                hint="pipx install --global openclaw-eventd; a config file goes to /etc/eventd/config.yml",
+                hint="pipx install --global 'openclaw-eventd[embedded]'; it reads /etc/eventd/config.yml",
             )

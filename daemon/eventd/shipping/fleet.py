@@ -36,14 +36,14 @@ async def register_routes(outbox: Outbox, routes: Routes) -> dict[str, int]:
 
 
 class NotLeftBehind(EventdError):
-    """No route is meant, or several are; the message names those that are left."""
+    """No such route is left; the message names those that are."""
 
-    def __init__(self, name: str, stream: str | None, shippers: Iterable[Shipper]) -> None:
-        left = [f"{s.link.name} (stream {s.route.stream})" for s in shippers if not s.configured]
+    def __init__(self, name: str, stream: str | None, left: Iterable[Shipper]) -> None:
         meant = f"{name} with stream {stream}" if stream else name
+        names = ", ".join(f"{shipper.link.name} (stream {shipper.route.stream})" for shipper in left)
         super().__init__(
-            f"there is not one route {meant} that is left and not configured",
-            hint=f"left are {', '.join(left)}" if left else "all that waits belongs to configured routes",
+            f"no route {meant} is left from an earlier configuration",
+            hint=f"left are {names}" if names else "all that waits belongs to configured routes",
         )
 
 
@@ -238,22 +238,21 @@ class Fleet:
 
         Args:
             name: Of a route that is not configured any more, as logs and status call it.
-            stream: Its stream; None where there is one such route only.
+            stream: Its stream; None: all routes of the name that are left.
 
         Returns:
             How many rows were moved.
 
         Raises:
-            NotLeftBehind: There is no such route, or more than one.
+            NotLeftBehind: There is no such route.
         """
-        found = [
-            shipper
-            for shipper in self.shippers.values()
-            if not shipper.configured and shipper.link.name == name and stream in (None, shipper.route.stream)
-        ]
-        if len(found) != 1:
-            raise NotLeftBehind(name, stream, self.shippers.values())
-        [shipper] = found
+        left = [shipper for shipper in self.shippers.values() if not shipper.configured]
+        found = [s for s in left if s.link.name == name and stream in (None, s.route.stream)]
+        if not found:
+            raise NotLeftBehind(name, stream, left)
+        return sum([await self._reroute(shipper) for shipper in found])
+
+    async def _reroute(self, shipper: Shipper) -> int:
         number = shipper.number
         try:
             await self._rest(number)
@@ -263,8 +262,8 @@ class Fleet:
                 self._start(shipper)
         logger.info(
             "moved %d events of route %s, which went to stream %s, to where they go now",
-            moved, name, shipper.route.stream,
-            extra={"action": "rerouted", "route": name, "rows": moved},
+            moved, shipper.link.name, shipper.route.stream,
+            extra={"action": "rerouted", "route": shipper.link.name, "rows": moved},
         )  # fmt: skip
         return moved
 

@@ -139,6 +139,7 @@ class Shipper:
     def rest(self) -> None:
         """Show that there is nothing to do, and that nothing needs to be ready for it."""
         self._taken_up.set()
+        self.link.status.last_error = ""
         self._enter(State.IDLE)
 
     async def wait_taken_up(self) -> None:
