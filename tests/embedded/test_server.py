@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,15 @@ async def kill_and_wait(embedded: EmbeddedServer) -> None:
 async def publish_for_ever(js: JetStreamContext) -> None:
     while True:
         await js.publish("s", b"x" * 100_000)
+
+
+def open_files(pid: int | None) -> list[Path]:
+    """Return what a process has open."""
+    found = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed a moment ago
+            found.append(file.readlink())
+    return found
 
 
 async def ready(embedded: EmbeddedServer) -> Server:
@@ -230,8 +239,7 @@ async def test_the_server_itself_holds_the_lock(running: Running, tmp_path: Path
     """So a daemon that comes after one that died cannot start a second server beside a surviving one."""
     async with running() as embedded:
         await ready(embedded)
-        open_files = [file.readlink() for file in Path(f"/proc/{embedded.status.pid}/fd").iterdir()]
-        assert tmp_path / "store" / "lock" in open_files
+        assert tmp_path / "store" / "lock" in open_files(embedded.status.pid)
 
 
 async def test_a_frozen_server_is_ended_all_the_same(
