@@ -1,10 +1,12 @@
 """A real nats-server for tests: started, stopped, killed, frozen and rolled back at will."""
 
 import json
+import random
 import secrets
 import shutil
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +17,10 @@ from .waiting import wait_until
 
 RELOADED = "Reloaded server configuration"  # what it logs after SIGHUP
 
+PORTS = 10_000, 32_000  # below those that Linux and macOS give to outgoing connections
 START_TIMEOUT = 10.0  # seconds until the server must accept
+
+_random = random.SystemRandom()  # tests that run side by side must not draw the same ones
 
 
 class NatsServer:
@@ -187,7 +192,9 @@ class NatsServer:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of 127.0.0.1 that is free now, and that no outgoing connection will be given."""
+    while True:
+        port = _random.randint(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
