@@ -2,6 +2,7 @@
 
 - `files`, `watch`: notice that the config file, or a file that it names, holds something else.
 - `changes`: say what differs between two configurations, and what of it needs a restart.
-- `reloader`: load, check, compare, and only then have it applied.
-- `applying`: hand the new settings to each part of the daemon.
+- `reloader`: load, check, compare, and only then have it applied (by `eventd.applying`).
+- `signals`, `handler`: SIGHUP, and the requests `reload` and `reroute`.
+- `status`: what a person wants to know about it.
 """

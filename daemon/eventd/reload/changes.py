@@ -47,9 +47,9 @@ def changes_between(old: Config, new: Config) -> list[Change]:
     for key in dict.fromkeys((*before, *after)):
         if not key.startswith(below) and before.get(key) != after.get(key):
             changes.append(Change(key, before.get(key), after.get(key)))
-    secrets_before, secrets_after = dict(_secrets(old)), dict(_secrets(new))
-    for key in secrets_before.keys() & secrets_after.keys():
-        if before.get(key) == after.get(key) and secrets_before[key] != secrets_after[key]:
+    secrets_after = dict(_secrets(new))
+    for key, secret in _secrets(old):
+        if before.get(key) == after.get(key) and key in secrets_after and secret != secrets_after[key]:
             changes.append(Change(key, what="changed"))
     return changes
 

@@ -12,7 +12,7 @@ from .files import DIGEST_LENGTH, Contents, Digests, folders_of
 
 logger = logging.getLogger(__name__)
 
-STEP = 50  # ms without a further change until a change is reported
+STEP = 200  # ms without a further change until one is reported, and between two looks of the library's thread
 DEBOUNCE = 400  # ms after which it is reported even if changes go on
 LOOK_INTERVAL = 1000  # ms after which the files are looked at although nothing was reported
 SETTLED = 0.1  # seconds for which files have to stay the same before they are believed
@@ -29,11 +29,13 @@ class Watch:
     def __init__(self, files: Callable[[], Collection[Path]]) -> None:
         self._files = files
         self._contents = Contents()
+        self._looking = anyio.Lock()
         self._has_complained = False
 
     async def look(self) -> Digests:
         """Return what the files hold now."""
-        return await anyio.to_thread.run_sync(self._contents.look, tuple(self._files()))
+        async with self._looking:
+            return await anyio.to_thread.run_sync(self._contents.look, tuple(self._files()))
 
     async def run(self, on_look: Callable[[Digests], Awaitable[None]]) -> None:
         """Look, and call `on_look` with what the files hold, until cancelled.

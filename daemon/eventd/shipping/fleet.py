@@ -1,7 +1,7 @@
 """All shippers together: one per configured route, and one per route that only has a backlog left."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -327,9 +327,9 @@ class Fleet:
         finally:
             life.ended.set()
 
-    def _retire(self, shippers: Iterable[Shipper]) -> None:
+    def _retire(self, shippers: Collection[Shipper]) -> None:
         """End the shippers of routes that are not configured and have nothing left, not even to repair."""
-        if self._changing:
+        if self._changing or all(shipper.configured for shipper in shippers):
             return
         stats = self._outbox.stats.routes
         for shipper in shippers:
