@@ -13,7 +13,7 @@ from ..errors import EventdError
 from ..transfer.files import DamagedFile, Unpacked
 from ..transfer.incoming import NotTaken, Reader
 from .bulk import Item, Sender
-from .lines import CHUNK, MAX_LINE, Line, LineCutter
+from .lines import CHUNK, Line, LineCutter
 from .place import Place
 from .tally import Tally
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from eventd_ipc.blocking import Client
     from eventd_ipc.session import Exchange
 
+LINE_SHARE = 2  # times the largest event that a line may have: base64 takes a third more
+LINE_ROOM = 64 * 1024  # bytes of a line that are not the event
 INDEX_PAUSE = 0.2  # seconds between two looks whether the index is complete
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -68,6 +70,7 @@ class Arrival:
         self._agent = agent
         self._default = client.welcome.agent
         self._max_event = client.welcome.limits.max_event
+        self._max_line = LINE_SHARE * self._max_event + LINE_ROOM
         self._wait = wait
         self._dry_run = dry_run
 
@@ -83,7 +86,7 @@ class Arrival:
             IndexIncomplete: Its index was not complete for too long.
         """
         reader = Reader(self._default, self._agent, self._max_event)
-        cutter = LineCutter()
+        cutter = LineCutter(self._max_line)
         damage: DamagedFile | None = None
         while True:
             try:
@@ -103,7 +106,7 @@ class Arrival:
         taken: list[_Taken] = []
         for line in lines:
             if line.text is None:
-                self._tally.refuse(line, "too_large", f"a line has at most {MAX_LINE} bytes")
+                self._tally.refuse(line, "too_large", f"a line has at most {self._max_line} bytes")
                 continue
             try:
                 taken.append(_Taken(line, reader.read(line.text)))

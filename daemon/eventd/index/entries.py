@@ -80,7 +80,7 @@ def _understood(event: NewEvent, *, own: bool) -> Parts:
 
 
 def _believed(event: NewEvent, normal: Normal) -> Normal | None:
-    """Return the event in a body that may claim somebody else, as far as its stream will be believed later."""
+    """Return the event in a body that may claim somebody else, as far as its stream is believed later."""
     shared = event.subject.split(".")[-2:-1] == [UPSTREAM_AGENT]
     origin = Origin(UPSTREAM_AGENT, by_session=True) if shared else Origin(event.agent)
     agent, believed = attribute(origin, event.body, normal)
