@@ -1,18 +1,22 @@
 """The lines of files on their way into the daemon: read, asked about, and sent if they are new."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from eventd_ipc.errors import Refused
+from eventd_ipc.errors import NotFound, Refused
 from eventd_ipc.messages import MAX_KNOWN, RawEvent
 
 from ..errors import EventdError
 from ..transfer.files import DamagedFile, Unpacked
 from ..transfer.incoming import NotTaken, Reader
+from ..transfer.incoming import Place as Origin
 from .bulk import Item, Sender
+from .filters import EVERYBODY
 from .lines import CHUNK, Line, LineCutter
 from .place import Place
 from .tally import Tally
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 LINE_SHARE = 2  # times the largest event that a line may have: base64 takes a third more
 LINE_ROOM = 64 * 1024  # bytes of a line that are not the event
+APART = 500  # sequences between two messages from which on they are looked for one by one
 INDEX_PAUSE = 0.2  # seconds between two looks whether the index is complete
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -32,11 +37,12 @@ class IndexIncomplete(EventdError):
     """What is stored already cannot be told, so that events could be stored twice."""
 
 
-class _Taken(NamedTuple):
-    """An event of a line."""
+class _Read(NamedTuple):
+    """A line, and what it becomes."""
 
     line: Line
     event: RawEvent
+    place: Origin | None
 
 
 class Arrival:
@@ -102,25 +108,25 @@ class Arrival:
         if damage is not None:
             self._tally.damaged(str(damage))
 
-    def _read(self, lines: Iterable[Line], reader: Reader) -> list[_Taken]:
-        taken: list[_Taken] = []
+    def _read(self, lines: Iterable[Line], reader: Reader) -> list[_Read]:
+        taken: list[_Read] = []
         for line in lines:
             if line.text is None:
                 self._tally.refuse(line, "too_large", f"a line has at most {self._max_line} bytes")
                 continue
             try:
-                taken.append(_Taken(line, reader.read(line.text)))
+                taken.append(_Read(line, *reader.read(line.text)))
             except NotTaken as error:
                 self._tally.refuse(line, error.code, str(error))
         return taken
 
-    def _bring(self, taken: Sequence[_Taken]) -> None:
+    def _bring(self, taken: Sequence[_Read]) -> None:
         """Send the events that are not known yet."""
         for start in range(0, len(taken), MAX_KNOWN):
             some = taken[start : start + MAX_KNOWN]
-            passed_over = self._passed_over(some)
+            passed_over = self._passed_over(some) | self._in_place(some)
             fresh: list[Item] = []
-            for line, event in some:
+            for line, event, _ in some:
                 name = (event.agent, event.id)
                 if (forgotten := passed_over.get(name)) is None:
                     data = _encode(event)
@@ -135,16 +141,24 @@ class Arrival:
             else:
                 self._sender.send(fresh)
 
-    def _passed_over(self, taken: Iterable[_Taken]) -> dict[tuple[str, str], bool]:
+    def _passed_over(self, taken: Iterable[_Read]) -> dict[tuple[str, str], bool]:
         """Return the agent and id of events that are not sent, and whether they were forgotten."""
         by_agent: dict[str, list[str]] = {}
-        for _, event in taken:
+        for _, event, _ in taken:
             by_agent.setdefault(event.agent, []).append(event.id)
         found: dict[tuple[str, str], bool] = {}
         for agent, ids in by_agent.items():
             answer = self._known(agent, ids)
             found.update(((agent, event_id), False) for event_id in answer["known"])
             found.update(((agent, event_id), True) for event_id in answer["forgotten"])
+        return found
+
+    def _in_place(self, read: Iterable[_Read]) -> dict[tuple[str, str], bool]:
+        """Return those of other writers' messages that are where they were: this is the store itself."""
+        found: dict[tuple[str, str], bool] = {}
+        for stretch in _stretches(read):
+            for event in self._sender.ask(partial(_there, stretch)):
+                found[event.agent, event.id] = False
         return found
 
     def _known(self, agent: str, ids: Sequence[str]) -> dict[str, list[str]]:
@@ -163,6 +177,34 @@ class Arrival:
                     hint="see `eventd index status`; try again when it is ready, or with a longer --wait",
                 )
             time.sleep(INDEX_PAUSE)
+
+
+def _stretches(read: Iterable[_Read]) -> list[dict[Origin, RawEvent]]:
+    """Return other writers' messages by the places where they were, those together that were close."""
+    stretches: list[dict[Origin, RawEvent]] = []
+    last: Origin | None = None
+    placed = [(each.place, each.event) for each in read if each.place is not None]
+    for place, event in sorted(placed, key=itemgetter(0)):
+        if last is None or place.stream != last.stream or place.seq - last.seq > APART:
+            stretches.append({})
+        stretches[-1][place] = event
+        last = place
+    return stretches
+
+
+def _there(wanted: Mapping[Origin, RawEvent], client: "Client") -> list[RawEvent]:
+    """Return those of a stretch of messages that the daemon's stream has at their places."""
+    first, *_, last = (next(iter(wanted)), *wanted)
+    found: list[RawEvent] = []
+    try:
+        with client.replay(stream=first.stream, first=first.seq, last=last.seq, agent=EVERYBODY) as events:
+            for there in events:
+                event = wanted.get(Origin(there.stream, there.seq, there.time))
+                if event is not None and (event.subject, event.body) == (there.subject, there.body):
+                    found.append(event)
+    except NotFound:
+        pass  # no route uses a stream of that name
+    return found
 
 
 def _start_put(client: "Client", events: Sequence[msgspec.Raw]) -> "Exchange":
