@@ -62,7 +62,7 @@ def test_only_other_writers_messages_have_a_place() -> None:
 
 
 def test_whose_it_is_was_decided_where_it_comes_from() -> None:
-    """Who writes into one agent's stream can name others in subject, id and body; that makes nothing theirs."""
+    """Who writes into an agent's stream can name others in subject, id and body: it stays that agent's."""
     forged = Record.of("events-eve", 9, 1, SUBJECT, {"Nats-Msg-Id": "main:e-1"}, b'{"agent":"main"}', "eve")
     assert read(forged.line()).agent == "eve"
     assert read(forged.line()).id == "import-events-eve-9"
