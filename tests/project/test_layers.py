@@ -19,6 +19,7 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["backup"],
+    ["transfer"],
     ["app"],
     ["applying"],
     ["status", "deadletters", "backlog", "doctor"],

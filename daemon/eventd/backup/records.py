@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import TYPE_CHECKING, cast
 
 import anyio.to_thread
 
@@ -12,9 +11,6 @@ from ..transfer.files import Unpacked, packed
 from ..transfer.record import Record, read_record
 from .folder import Folder, NewFile
 from .manifest import DamagedBackup, File
-
-if TYPE_CHECKING:
-    import io
 
 SUFFIX = ".ndjson.zst"
 CHUNK = 1024 * 1024  # bytes that are unpacked at once
@@ -36,8 +32,7 @@ class RecordFile:
         self._open = contextlib.ExitStack()
         self._file: NewFile = self._open.enter_context(folder.new_file(name))
         self._packed = contextlib.ExitStack()
-        plain = cast("io.BufferedWriter", self._file)  # it writes, and that is all that is asked of it
-        self._lines = self._packed.enter_context(packed(plain, ".zst"))
+        self._lines = self._packed.enter_context(packed(self._file, ".zst"))
 
     def write(self, records: Iterable[Record]) -> None:
         """Write records."""
