@@ -122,6 +122,13 @@ class Progress:
         """Note that there is more to do."""
         self._total += more
 
+    def say(self, text: str) -> None:
+        """Tell a person something, above the bar."""
+        if self._bar is not None:
+            self._bar.say(text)
+        else:
+            notice(text)
+
     def advance(self, done: int) -> None:
         """Note that bytes are done."""
         self._done += done
