@@ -4,9 +4,11 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
+
+import anyio.to_thread
 
 from .manifest import NAME, BackupError, DamagedBackup, File, Manifest, dump, load
 
@@ -140,8 +142,8 @@ class Folder:
 
     def finish(self, manifest: Manifest) -> None:
         """Let a manifest take the place of the one before, then remove files that are in neither."""
-        for folder in {self.path / file.name for file in manifest.files()}:
-            _sync(folder.parent)
+        for folder in {parent for file in manifest.files() for parent in Path(file.name).parents}:
+            _sync(self.path / folder)
         self.add(NAME, dump(manifest))
         self._sweep({file.name for file in manifest.files()} | {NAME})
 
@@ -152,6 +154,15 @@ class Folder:
                 self._advance(len(data))
                 yield data
 
+    def fault(self, file: File) -> str:
+        """Say what is wrong with a file at a glance, without reading it; "" where it looks right."""
+        path = self.path / file.name
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return "it is missing"
+        return "" if size == file.bytes else f"it has {size} bytes, not {file.bytes}"
+
     def verify(self, files: Iterable[File]) -> None:
         """Compare files with their checksums.
 
@@ -160,12 +171,8 @@ class Folder:
         """
         for file in files:
             path = self.path / file.name
-            try:
-                size = path.stat().st_size
-            except FileNotFoundError as error:
-                raise _damaged(path, "it is missing") from error
-            if size != file.bytes:
-                raise _damaged(path, f"it has {size} bytes, not {file.bytes}")
+            if fault := self.fault(file):
+                raise _damaged(path, fault)
             digest = hashlib.sha256()
             for data in self.read(file):
                 digest.update(data)
@@ -183,6 +190,19 @@ class Folder:
             name = str(path.relative_to(self.path))
             if path.is_file() and name not in kept and name.startswith(OURS):
                 path.unlink()
+
+
+@contextlib.asynccontextmanager
+async def writing(folder: Folder, name: str) -> AsyncIterator[NewFile]:
+    """Write a file as `Folder.new_file` does; beginning and ending it do not block."""
+    opened = folder.new_file(name)
+    file = await anyio.to_thread.run_sync(opened.__enter__)
+    try:
+        yield file
+    except BaseException as error:
+        opened.__exit__(type(error), error, error.__traceback__)
+        raise
+    await anyio.to_thread.run_sync(opened.__exit__, None, None, None)
 
 
 def _damaged(path: Path, why: str) -> DamagedBackup:

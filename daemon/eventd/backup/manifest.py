@@ -30,6 +30,11 @@ class DamagedBackup(BackupError):
     """A file of a backup is not what was written; the message names it."""
 
 
+def told(error: EventdError) -> str:
+    """Return what an error says, and what can be done about it."""
+    return f"{error}; {error.hint}" if error.hint else str(error)
+
+
 class File(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     """A file of the backup.
 

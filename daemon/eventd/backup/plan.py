@@ -10,7 +10,7 @@ from ..jetstream.session import ApiError, Session
 from ..jetstream.snapshots import StreamState
 from ..jetstream.stream import METADATA_KEY
 from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
-from .manifest import Generation, Manifest, Part, StreamEntry
+from .manifest import Generation, Manifest, Part, StreamEntry, told
 from .places import Place, Servers, places
 
 How = Literal["snapshot", "events", "none"]
@@ -104,7 +104,7 @@ async def _decide(step: Step, place: Place, servers: Servers) -> None:
         async with servers.session(place.route) as session:
             step.why = await refusal_of(session, place.name)
     except (NatsError, ConfigError) as error:
-        step.how, step.why = "none", f"{error}; {error.hint}" if error.hint else str(error)
+        step.how, step.why = "none", told(error)
         return
     if not step.why:
         step.how = "snapshot"

@@ -29,7 +29,7 @@ from ..transfer.record import Record
 from .contents import Contents, state_of
 from .folder import Folder
 from .holdings import Held, Holdings
-from .manifest import BackupError, Manifest
+from .manifest import BackupError, Manifest, told
 from .places import Place, Servers, places
 from .plan import Step, refusal_of
 from .publishing import publish_events
@@ -78,6 +78,7 @@ class Restored:
         different: Events whose id is there with other bytes.
         dead_letters: Dead letters that were left out.
         compared: Whether all was compared by id and bytes.
+        note: Why it did not go as planned.
         problem: Why it was not restored, or not compared.
     """
 
@@ -91,6 +92,7 @@ class Restored:
     different: int = 0
     dead_letters: int = 0
     compared: bool = False
+    note: str = ""
     problem: str = ""
 
     @property
@@ -191,7 +193,8 @@ class Restoring:
                     raise
         except (ApiError, SnapshotFailed, PermissionMissing) as error:
             logger.warning("%s", error, extra={"action": "snapshot_not_restored", "stream": place.name})
-            restored.how, step.why = "events", f"not from its snapshot: {error}"
+            restored.how = "events"
+            restored.note = f"not from its snapshot: {told(error)}"
             return
         restored.restored = StreamState.of(info["state"]).messages
 
@@ -328,7 +331,7 @@ class Restoring:
             try:
                 await self._compare_pages(self._contents.pages(step.generation), step.place, restored)
             except BackupError as error:
-                restored.problem = f"not compared by id and bytes: {error}; {error.hint}"
+                restored.problem = f"not compared by id and bytes: {told(error)}"
         if outbox is not None and self._manifest.outbox is not None:
             await self._compare_pages(self._contents.records(self._manifest.outbox.file), None, outbox)
 

@@ -23,7 +23,7 @@ from ..jetstream.streams import stream_info
 from ..subjects import encode_token
 from .backlog import AskPage, BacklogReader
 from .configuration import save_configuration
-from .folder import Folder
+from .folder import Folder, writing
 from .manifest import (
     Generation,
     Manifest,
@@ -32,6 +32,7 @@ from .manifest import (
     RouteEntry,
     StreamEntry,
     now,
+    told,
 )
 from .places import Place, Servers, places, streams_of
 from .records import SUFFIX, record_file, record_of_message, record_of_row
@@ -193,8 +194,7 @@ class Taking:
                         continue  # a wide stream that several routes go to
                     await self._stream(session, place, name, old, report)
         except (NatsError, ConfigError) as error:
-            problem = f"{error}; {error.hint}" if error.hint else str(error)
-            report.taken.append(Taken(place.label, problem=problem))
+            report.taken.append(Taken(place.label, problem=told(error)))
             if (old := known.pop((place.account, place.name), None)) is not None:
                 manifest.streams.append(old)
             manifest.without.append(f"anything new of stream {place.label}: {error}")
@@ -205,18 +205,20 @@ class Taking:
         generations = list(old.generations) if old else []
         newest = generations[-1] if generations else None
         taken = Taken(name)
+        if newest and (fault := await anyio.to_thread.run_sync(self._fault, newest)):
+            taken.why = fault
+            generations.pop()
         try:
             info = await stream_info(session, name)
-            taken.why = (
-                "it was asked for" if newest and self._wish.full else await _anew(session, info, newest)
-            )
+            if newest and not taken.why:
+                taken.why = "it was asked for" if self._wish.full else await _change(session, info, newest)
             if taken.why or newest is None:
                 number = newest.number + 1 if newest else 1
                 generations.append(await self._full(session, place, info, number, taken))
             else:
                 generations[-1] = await self._more(session, place, info, newest, taken)
         except NatsError as error:
-            taken = Taken(name, problem=f"{error}; {error.hint}" if error.hint else str(error))
+            taken = Taken(name, problem=told(error))
             report.manifest.without.append(f"anything new of stream {name}: {error}")
         report.taken.append(taken)
         if generations:
@@ -245,7 +247,7 @@ class Taking:
                 taken.note = f"taken message by message, as no snapshot could be: {error}"
         if part is None:
             generation.through = state.last_seq
-            part = await self._records(session, place, name, generation, 1)
+            part = await self._records(session, place, name, number, 1, state.last_seq)
         _note(taken, part)
         generation.parts.append(part)
         generation.proof = await _proof(session, name, generation.through)
@@ -257,23 +259,29 @@ class Taking:
         """Take what came behind the last sequence of the backup."""
         name, last = info["config"]["name"], StreamState.of(info["state"]).last_seq
         begin = newest.through + 1
-        newest.config = info["config"]
         if last < begin:
             taken.kind = "unchanged"
             return newest
-        newest.through = last
-        part = await self._records(session, place, name, newest, begin)
-        newest.proof = await _proof(session, name, last)
-        newest.parts.append(part)
+        part = await self._records(session, place, name, newest.number, begin, last)
         _note(taken, part)
-        return newest
+        return msgspec.structs.replace(
+            newest, config=info["config"], through=last, proof=await _proof(session, name, last),
+            parts=[*newest.parts, part],
+        )  # fmt: skip
+
+    def _fault(self, generation: Generation) -> str:
+        """Say which file of a generation is not there as it was, at a glance."""
+        for part in generation.parts:
+            if fault := self._folder.fault(part):
+                return f"{part.name} in the backup is damaged: {fault}"
+        return ""
 
     async def _snapshot(self, session: Session, place: Place, name: str, generation: Generation) -> Part:
         path = f"{_folder_of(place, name)}/{generation.number}-full.snapshot"
         async with open_snapshot(session, name) as snapshot:
             state = snapshot.state
             self._expect(state.bytes)
-            with self._folder.new_file(path) as file:
+            async with writing(self._folder, path) as file:
                 async for chunk in snapshot.chunks():
                     await anyio.to_thread.run_sync(file.write, chunk)
         generation.through = state.last_seq
@@ -283,11 +291,10 @@ class Taking:
         )  # fmt: skip
 
     async def _records(
-        self, session: Session, place: Place, name: str, generation: Generation, begin: int
+        self, session: Session, place: Place, name: str, number: int, begin: int, end: int
     ) -> Part:
-        """Write the messages from `begin` up to where the generation goes."""
-        end = generation.through
-        path = f"{_folder_of(place, name)}/{generation.number}-{begin}-{end}{SUFFIX}"
+        """Write the messages from one sequence to another."""
+        path = f"{_folder_of(place, name)}/{number}-{begin}-{end}{SUFFIX}"
         async with record_file(self._folder, path) as file:
             async with open_reader(session, name, start_seq=begin) as reader:
                 while page := await reader.page():
@@ -302,10 +309,8 @@ class Taking:
         )  # fmt: skip
 
 
-async def _anew(session: Session, info: Info, newest: Generation | None) -> str:
-    """Return why a backup of a stream cannot be continued; "" where it can."""
-    if newest is None:
-        return ""
+async def _change(session: Session, info: Info, newest: Generation) -> str:
+    """Return how a stream has become another one than the backup has; "" where it only grew."""
     state = StreamState.of(info["state"])
     if info["created"] != newest.created:
         return "the stream was made anew"

@@ -134,6 +134,8 @@ async def _restore(
         else:
             print_line(_line(restored))
     for restored in done:
+        if restored.note:
+            notice(f"note: {restored.name}: {neutral(restored.note)}")
         if restored.problem:
             notice(f"error: {restored.name}: {neutral(restored.problem)}")
     notice(told)
