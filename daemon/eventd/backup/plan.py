@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..config.settings import Config
 from ..errors import ConfigError, NatsError
 from ..jetstream.session import ApiError, Session
-from ..jetstream.snapshots import StreamState
+from ..jetstream.snapshots import SnapshotFailed, StreamState
 from ..jetstream.stream import METADATA_KEY
 from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
+from ..subjects import encode_token
 from .manifest import Generation, Manifest, Part, StreamEntry, told
 from .places import Place, Servers, places
 
@@ -123,3 +124,26 @@ async def refusal_of(session: Session, stream: str) -> str:
     if METADATA_KEY not in (info["config"].get("metadata") or {}):
         return "the stream is there, and was not made by eventd"
     return ""
+
+
+async def make_room(session: Session, stream: str) -> dict[str, Any] | None:
+    """Delete a stream of ours that never held anything; return its configuration, None where there is none.
+
+    It takes nothing from before the last look until it is gone: so nothing can be in it that is deleted.
+
+    Raises:
+        SnapshotFailed: It is in use by now.
+    """
+    try:
+        config: dict[str, Any] = (await stream_info(session, stream))["config"]
+    except ApiError as error:
+        if error.err_code == STREAM_NOT_FOUND:
+            return None
+        raise
+    unused = {"subjects": [f"eventd.unused.{encode_token(stream)}"]}
+    await session.api(f"STREAM.UPDATE.{stream}", config | unused)
+    if why := await refusal_of(session, stream):
+        await session.api(f"STREAM.UPDATE.{stream}", config)
+        raise SnapshotFailed(why)
+    await session.api(f"STREAM.DELETE.{stream}")
+    return config

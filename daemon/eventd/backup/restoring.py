@@ -8,22 +8,18 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from eventd_ipc.messages import RawEvent
 
 from ..errors import NatsError
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.reading import open_reader
-from ..jetstream.session import ApiError, Session
+from ..jetstream.session import ApiError
 from ..jetstream.settings import wanted_settings
 from ..jetstream.snapshots import SnapshotFailed, StreamState, restore_stream
-from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
-from ..subjects import encode_token
 from ..transfer.incoming import NotTaken, Reader
 from ..transfer.record import Record
 from .contents import Contents, state_of
@@ -31,32 +27,17 @@ from .folder import Folder
 from .holdings import Held, Holdings
 from .manifest import BackupError, Manifest, told
 from .places import Place, Servers, places
-from .plan import Step, refusal_of
+from .plan import Step, make_room
 from .publishing import publish_events
 from .putting import Putter
 from .records import REASON
 from .source import Source
-
-
-class _Gone(msgspec.Struct):
-    id: str
-
-
-class _Payload(msgspec.Struct):
-    forgotten: list[_Gone]
-
-
-class _Tombstone(msgspec.Struct):
-    payload: _Payload
-
-
-_tombstone = msgspec.json.Decoder(_Tombstone).decode
+from .tombstones import forgotten_by
 
 logger = logging.getLogger(__name__)
 
 OWNER = "main"  # whose a message is that names nobody
 FORGOTTEN = "forgotten"
-TOMBSTONE = ".eventd_tombstone"
 PAUSE = 0.2  # seconds between two looks whether what was put has come to its stream
 PATIENCE = 30.0  # seconds without one that has, after which the others are said to be missing
 
@@ -183,7 +164,7 @@ class Restoring:
                 here = wanted_settings(session.server_version, server)
                 config = {k: v for k, v in step.generation.config.items() if k not in _DESTINATION}
                 config |= {key: here[key] for key in _DESTINATION if key in here}
-                before = await _make_room(session, place.name)
+                before = await make_room(session, place.name)
                 try:
                     info = await restore_stream(session, config, state_of(part), self._folder.read(part))
                 except NatsError:
@@ -261,8 +242,7 @@ class Restoring:
         except NotTaken as error:
             self._refuse(restored, error.code, record.message_id)
             return None
-        if record.subject.endswith(TOMBSTONE):
-            self._tombstones |= {f"{event.agent}:{event_id}" for event_id in _forgotten_by(record)}
+        self._tombstones |= {f"{event.agent}:{event_id}" for event_id in forgotten_by(record)}
         return event
 
     def _held(self, record: Record, place: Place | None, name: str) -> Held:
@@ -375,34 +355,3 @@ class Restoring:
         except NotTaken:
             return ""
         return f"{event.agent}:{event.id}"
-
-
-async def _make_room(session: Session, stream: str) -> dict[str, Any] | None:
-    """Delete a stream of ours that never held anything; return its configuration, None where there is none.
-
-    It takes nothing from before the last look until it is gone: so nothing can be in it that is deleted.
-
-    Raises:
-        SnapshotFailed: It is in use by now.
-    """
-    try:
-        config: dict[str, Any] = (await stream_info(session, stream))["config"]
-    except ApiError as error:
-        if error.err_code == STREAM_NOT_FOUND:
-            return None
-        raise
-    unused = {"subjects": [f"eventd.unused.{encode_token(stream)}"]}
-    await session.api(f"STREAM.UPDATE.{stream}", config | unused)
-    if why := await refusal_of(session, stream):
-        await session.api(f"STREAM.UPDATE.{stream}", config)
-        raise SnapshotFailed(why)
-    await session.api(f"STREAM.DELETE.{stream}")
-    return config
-
-
-def _forgotten_by(record: Record) -> list[str]:
-    """Return the ids that a tombstone names."""
-    try:
-        return [gone.id for gone in _tombstone(record.stored).payload.forgotten]
-    except ValueError:
-        return []
