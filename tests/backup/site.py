@@ -35,7 +35,9 @@ class Site:
     @property
     def streams(self) -> JetStream:
         """What the server holds, by plain nats-py."""
-        login = {key: self.daemon.settings[key] for key in ("user", "password") if key in self.daemon.settings}
+        login = {
+            key: self.daemon.settings[key] for key in ("user", "password") if key in self.daemon.settings
+        }
         return JetStream(self.server.url, **login) if self.server else self.daemon.embedded_streams()
 
     def emit(self, first: int, last: int, agent: str = "main") -> list[str]:

@@ -85,15 +85,13 @@ def test_under_write_load(site: Site, other: Site, folder: Path) -> None:
         assert {f"{agent}:{event_id}" for agent, ids in moment.items() for event_id in ids} <= there
 
 
-def test_what_waits_in_the_outbox_of_a_daemon_that_is_stopped(
-    site: Site, other: Site, folder: Path
-) -> None:
+def test_what_waits_in_the_outbox_of_a_daemon_that_is_stopped(site: Site, other: Site, folder: Path) -> None:
     """Its rows go to the stream of the daemon that they are restored into."""
     site.emit(1, 20)
     assert site.server is not None
     site.server.stop()
     emit(site.daemon.socket, "main", range(21, 31))
-    site.daemon.stop()
+    site.daemon.kill()
     site.server.start()
     document = site.backup(folder)
     assert (document[STREAM]["events"], document[""]["pending"]) == (20, 10)
@@ -152,9 +150,7 @@ def test_a_daemon_goes_on_over_a_restore(site: Site, other: Site, folder: Path) 
     assert messages(main) == messages(site.streams.read())
 
 
-def test_a_server_that_has_lost_its_streams_under_its_daemon(
-    site_factory: SiteFactory, folder: Path
-) -> None:
+def test_a_server_that_has_lost_its_streams_under_its_daemon(site_factory: SiteFactory, folder: Path) -> None:
     """To the daemon these ids are repeated and done with; all the same they are in the stream again, once."""
     site = site_factory(outbox={"retain": "0s"})
     site.emit(1, 60)
