@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import NamedTuple
 
 import anyio
@@ -18,7 +19,7 @@ from ..indexing.owners import Ownership
 from ..jetstream.session import Session
 from ..routes import StreamKey
 from ..server.operations import StreamResponder
-from .filters import bad, check_agent, filter_of
+from .filters import bad, check_agent, filter_of, short
 from .matching import matches
 from .streams import StreamReads
 
@@ -39,7 +40,11 @@ class _Replayed(NamedTuple):
     subject: str
     time: int
     body: bytes
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    def reply(self, request: Replay) -> StoredEvent:
+        headers = dict(self.headers) if request.headers else None
+        return StoredEvent(request.id, self.stream, self.seq, self.subject, self.time, self.body, headers)
 
 
 class Replays:
@@ -57,7 +62,7 @@ class Replays:
         if request.to is not None and not responder.identity.admin:
             raise Forbidden("only administrators may publish what is replayed", hint="leave `to` out")
         wanted = filter_of(request, scope_of(responder.identity, request.agent, request.visibility))
-        agent = wanted.scope.author
+        agent = short("route", request.route) or wanted.scope.author
         stream, session = self._reads.locate(request.stream, agent)
         if request.to is not None and session is None:
             raise NatsError(
@@ -65,7 +70,8 @@ class Replays:
             )
         if request.headers and session is None:
             raise NatsError(
-                "headers are in NATS alone, and there is no connection", hint="see `eventd status`"
+                "messages with their headers are in NATS alone, and there is no connection to it",
+                hint="see `eventd status`",
             )
         source = (
             self._from_index(request, stream, wanted)
@@ -73,22 +79,17 @@ class Replays:
             else self._from_stream(request, stream, agent, wanted)
         )
         pace = _Pace(request.speed)
-        async with aclosing(source) as events:
-            async for event in events:
-                await pace.wait(event.time)
-                if session is not None and request.to is not None:
-                    await _publish(session, request.to, event)
-                await responder.send(
-                    StoredEvent(
-                        request.id,
-                        event.stream,
-                        event.seq,
-                        event.subject,
-                        event.time,
-                        event.body,
-                        dict(event.headers or {}) if request.headers else None,
-                    )
-                )
+        async with aclosing(source) as pages:
+            async for page in pages:
+                events = [event.reply(request) for event in page]
+                if request.speed is None and request.to is None:
+                    await responder.send_events(events)
+                    continue
+                for event in events:
+                    await pace.wait(event.time)
+                    if session is not None and request.to is not None:
+                        await _publish(session, request.to, event)
+                    await responder.send(event)
 
     def _check(self, request: Replay) -> None:
         if request.speed is not None and not 0.001 <= request.speed <= 1e6:
@@ -110,8 +111,9 @@ class Replays:
 
     async def _from_stream(
         self, request: Replay, stream: StreamKey, agent: str | None, wanted: Filter
-    ) -> AsyncGenerator[_Replayed]:
+    ) -> AsyncGenerator[list[_Replayed]]:
         owners = self._ownership.of(stream)
+        everything = wanted == Filter()
         async with aclosing(
             self._reads.stretch(
                 stream.name,
@@ -121,16 +123,17 @@ class Replays:
                 since=request.since,
                 until=request.until,
             )
-        ) as messages:
-            async for message in messages:
-                if matches(wanted, owners.origin(message), message.body, message.time):
-                    yield _Replayed(
-                        stream.name, message.seq, message.subject, message.time, message.body, message.headers
-                    )
+        ) as pages:
+            async for page in pages:
+                yield [
+                    _Replayed(stream.name, m.seq, m.subject, m.time, m.body, m.headers)
+                    for m in page
+                    if everything or matches(wanted, owners.origin(m), m.body, m.time)
+                ]
 
     async def _from_index(
         self, request: Replay, stream: StreamKey, wanted: Filter
-    ) -> AsyncGenerator[_Replayed]:
+    ) -> AsyncGenerator[list[_Replayed]]:
         after = (request.first or 1) - 1
         upto = LAST if request.last is None else request.last
         while True:
@@ -143,7 +146,7 @@ class Replays:
                 if request.until is not None and entry.stored >= request.until:
                     return
                 if request.since is None or entry.stored >= request.since:
-                    yield _Replayed(stream.name, entry.seq, entry.subject, entry.stored, entry.body)
+                    yield [_Replayed(stream.name, entry.seq, entry.subject, entry.stored, entry.body)]
             if len(page) < PAGE and not is_cut(page):
                 return
             after = page[-1].seq
@@ -166,5 +169,5 @@ class _Pace:
         await anyio.sleep(max(0.0, began + (time - first) / 1000 / self._speed - now))
 
 
-async def _publish(session: Session, subject: str, event: _Replayed) -> None:
+async def _publish(session: Session, subject: str, event: StoredEvent) -> None:
     await session.publish(subject, event.body, {ORIGIN: f"{event.stream} {event.seq}"})
