@@ -354,7 +354,7 @@ class Client:
         return self._document(DeadLetters(0, action, list(numbers), all_of_them, after, limit))
 
     def backlog(self, *, dead: bool = False, route: int = 0, after: int = 0) -> dict[str, Any]:
-        """Return a page of what the outbox holds that is in no stream: `rows`, and where the `next` begins."""
+        """Return a page of what the outbox holds that is in no stream; `next` asks for the one behind it."""
         page: dict[str, Any] = self._document(Backlog(0, dead, route, after))
         return page
 

@@ -430,7 +430,7 @@ def test_a_cursor_of_another_opens_nothing(untouched: Attacked) -> None:
     with entered(daemon, "alice", "alice-s3cret") as wire:
         for taken in others:
             assert wire.ask("query", cursor=taken)[0]["code"] == "bad_request", taken
-        assert wire.ask("query", cursor=own)[-1]["op"] == "end"
+        assert wire.ask("query", cursor=own, credit=10_000)[-1]["op"] == "end"
 
 
 # What is shown without a refusal: only what may be read.

@@ -29,7 +29,7 @@ Examples:
 
 \b
 Where events go is what the configuration here says:
-  a stream that is missing, or that eventd made and nobody has used yet, is made from its snapshot, with its
+  a stream that is missing, or is of eventd's own making and unused, is made from its snapshot, with its
   sequences and times; into any other one the events that are missing are put by the daemon, each under its id
 
 To restore twice adds nothing. Nothing that is there is deleted or written over.
@@ -54,7 +54,7 @@ class Renamed(click.ParamType[tuple[str, str]]):
 
 
 @click.command("restore", epilog=EPILOG)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
 @option("--dry-run", is_flag=True, help="Verify, say what would be done, and do nothing.")
 @option("--verify-only", is_flag=True, help="Compare what is in the folder with its checksums, and no more.")
 @option(
