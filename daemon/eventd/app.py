@@ -21,12 +21,13 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from eventd_ipc.messages import DeadLetters, Known, Metrics, Reload, Reroute, Result, Status
+from eventd_ipc.messages import Backlog, DeadLetters, Known, Metrics, Reload, Reroute, Result, Status
 from eventd_ipc.paths import server_socket
 
 from . import __version__
 from .access.gate import Gate
 from .applying import Applying, server_settings
+from .backlog import backlog_handler
 from .config.settings import Config
 from .deadletters import dead_letters_handler
 from .embedded.keeper import EmbeddedKeeper
@@ -197,6 +198,7 @@ class Daemon:
         operations.add(Status, _status_handler(report), admin=True)
         operations.add(Metrics, _metrics_handler(report), admin=True)
         operations.add(DeadLetters, dead_letters_handler(outbox), admin=True)
+        operations.add(Backlog, backlog_handler(outbox), admin=True)
         server = Server(listener, context)
         applying = Applying(
             outbox, fleet, limits, indexer, remembering, server, self._embedded, endpoint, report

@@ -22,6 +22,7 @@ from .errors import ConnectionLost, TimedOut
 from .events import Event
 from .messages import (
     Ack,
+    Backlog,
     DeadLetters,
     End,
     Get,
@@ -351,6 +352,11 @@ class Client:
     ) -> Any:
         """List, retry or drop what could never be published."""
         return self._document(DeadLetters(0, action, list(numbers), all_of_them, after, limit))
+
+    def backlog(self, *, dead: bool = False, route: int = 0, after: int = 0) -> dict[str, Any]:
+        """Return a page of what the outbox holds that is in no stream; `next` asks for the one behind it."""
+        page: dict[str, Any] = self._document(Backlog(0, dead, route, after))
+        return page
 
     def ping(self) -> float:
         """Return the seconds that a round trip takes."""

@@ -24,6 +24,7 @@ from .errors import ConnectionLost, EventdClientError, TimedOut
 from .events import Event
 from .messages import (
     Ack,
+    Backlog,
     DeadLetters,
     Get,
     Index,
@@ -305,6 +306,11 @@ class Client:
     ) -> Any:
         """List, retry or drop what could never be published."""
         return await self._document(DeadLetters(0, action, list(numbers), all_of_them, after, limit))
+
+    async def backlog(self, *, dead: bool = False, route: int = 0, after: int = 0) -> dict[str, Any]:
+        """Return a page of what the outbox holds that is in no stream; `next` asks for the one behind it."""
+        page: dict[str, Any] = await self._document(Backlog(0, dead, route, after))
+        return page
 
     async def ping(self) -> float:
         """Return the seconds that a round trip takes."""

@@ -295,6 +295,22 @@ class DeadLetters(msgspec.Struct, tag="deadletter", tag_field="op", omit_default
     limit: int = 100
 
 
+class Backlog(msgspec.Struct, tag="backlog", tag_field="op", omit_defaults=True):
+    """Read what the outbox holds that is in no stream, page by page, for a backup; answered with `result`.
+
+    Attributes:
+        dead: Dead letters, rather than rows that wait.
+        route, after: Where to go on, as the `next` of the page before says.
+        limit: Most rows of a page.
+    """
+
+    id: int
+    dead: bool = False
+    route: int = 0
+    after: int = 0
+    limit: int = 1000
+
+
 class Ping(msgspec.Struct, tag="ping", tag_field="op"):
     """Ask for a `pong`."""
 
@@ -319,6 +335,7 @@ Request = (
     | Reload
     | Reroute
     | DeadLetters
+    | Backlog
     | Index
     | Ping
 )
@@ -435,6 +452,7 @@ class Envelope(msgspec.Struct):
 __all__ = [
     "PROTOCOL",
     "Ack",
+    "Backlog",
     "Cancel",
     "Context",
     "Credit",

@@ -16,6 +16,7 @@ from .events import Event
 from .messages import (
     PROTOCOL,
     Ack,
+    Backlog,
     Cancel,
     Context,
     Credit,
@@ -64,6 +65,7 @@ Question = (
     | Reload
     | Reroute
     | DeadLetters
+    | Backlog
     | Ping
 )
 """The requests that are answered."""
@@ -84,6 +86,7 @@ _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
     Reload: (Result,),
     Reroute: (Result,),
     DeadLetters: (Result,),
+    Backlog: (Result,),
     Ping: (Pong,),
 }
 """What may answer a request, beside `Error`, which ends it; so does the last one here."""

@@ -23,6 +23,7 @@ from eventd_ipc.errors import BadFrame, FrameTooLarge, ProtocolError, RequestInv
 from eventd_ipc.messages import (
     MAX_EVENTS,
     Ack,
+    Backlog,
     Cancel,
     Context,
     Credit,
@@ -64,6 +65,7 @@ MESSAGES: list[Request | Reply] = [
     Emit(id=2, events=[]),
     Put(id=13, events=[RAW]),
     Known(id=14, agent="main", ids=["a", "b"]),
+    Backlog(id=15, dead=True, after=7),
     Metrics(id=10),
     Reload(id=11),
     Reroute(id=12, route="tim", stream="events-tim"),

@@ -344,6 +344,8 @@ ASKED = [
     Ask("status", {}),
     Ask("index", {}),
     Ask("index", {"action": "rebuild"}),
+    Ask("backlog", {}),
+    Ask("backlog", {"dead": True}),
     Ask("deadletter", {}),
     Ask("deadletter", {"action": "retry", "all": True}),
     Ask("deadletter", {"action": "drop", "all": True}),
@@ -362,6 +364,7 @@ ASKED_BADLY = [
     Ask("known", {"agent": "alice", "ids": ["x"] * 1001}, "bad_request"),
     Ask("known", {"agent": "alice", "ids": [b"x"]}, "bad_request"),
     Ask("put", {"events": {}}, "bad_request"),
+    Ask("backlog", {"limit": "all"}, "bad_request"),
     Ask("query", {"session": "s" * 513}, "bad_request"),
     Ask("query", {"visibility": ["*"]}, "bad_request"),
     Ask("context", {"agent": "*"}, "bad_request"),
@@ -427,7 +430,7 @@ def test_a_cursor_of_another_opens_nothing(untouched: Attacked) -> None:
     with entered(daemon, "alice", "alice-s3cret") as wire:
         for taken in others:
             assert wire.ask("query", cursor=taken)[0]["code"] == "bad_request", taken
-        assert wire.ask("query", cursor=own)[-1]["op"] == "end"
+        assert wire.ask("query", cursor=own, credit=10_000)[-1]["op"] == "end"
 
 
 # What is shown without a refusal: only what may be read.

@@ -18,10 +18,11 @@ IPC = ROOT / "ipc" / "eventd_ipc"
 LAYERS = [
     ["__main__"],
     ["cli"],
+    ["backup"],
     ["transfer"],
     ["app"],
     ["applying"],
-    ["status", "deadletters", "doctor"],
+    ["status", "deadletters", "backlog", "doctor"],
     ["health"],
     ["reload"],
     ["metrics"],
@@ -52,7 +53,7 @@ OWNERS = {
     "prometheus_client": {"metrics"},
     "rich": {"cli"},
     "watchfiles": {"reload"},
-    "yaml": {"config", "natsconfig"},
+    "yaml": {"backup", "config", "natsconfig"},
 }
 
 # What an agent does not load by using the client, with the reason.

@@ -37,6 +37,8 @@ COMMANDS: Final = {
     "whoami": "Show as whom the daemon knows us, and by what.",
     "outbox": "Move what waits for a stream that is not configured.",
     "deadletter": "List, retry or drop events that could not be published.",
+    "backup": "Put streams, outbox and configuration into a folder.",
+    "restore": "Bring back what `eventd backup` has put into a folder.",
     "nats-config": "Print a NATS server configuration that keeps the agents apart.",
 }
 """Short help of every command, so that `eventd --help` imports none of them."""

@@ -78,6 +78,11 @@ class Address(click.ParamType[str]):
     help="With --mode users: an agent without an entry in the config file, beside main. Can be repeated.",
 )
 @option(
+    "--snapshots",
+    is_flag=True,
+    help="With --mode users: let each login take snapshots of its stream, for `eventd backup`.",
+)
+@option(
     "--write",
     "folder",
     type=file_type,
@@ -109,6 +114,7 @@ def command(
     listen: str | None,
     store: str | None,
     agents: tuple[str, ...],
+    snapshots: bool,
     folder: Path | None,
     force: bool,
     make_streams: bool,
@@ -128,8 +134,10 @@ def command(
         raise click.UsageError("--make-streams, --admin and --mode users belong together")
     if agents and mode != Mode.USERS:
         raise click.UsageError("--agent is for --mode users; in accounts the default stream takes everybody")
+    if snapshots and mode != Mode.USERS:
+        raise click.UsageError("--snapshots is for --mode users; in an account of its own a login may anyway")
     config = place.load_config()
-    wish = Wish(Mode(mode), LoginKind(kind), listen, agents)
+    wish = Wish(Mode(mode), LoginKind(kind), listen, agents, snapshots)
     plan = make_plan(config, wish)
     if admin is not None:
         _make_streams(plan, admin)
@@ -268,4 +276,6 @@ def _streams_command(wish: "Wish", admin: str, config: Path | None) -> str:
     arguments += ["nats-config", "--mode", wish.mode, "--make-streams", "--admin", admin]
     for agent in wish.agents:
         arguments += ["--agent", agent]
+    if wish.snapshots:
+        arguments.append("--snapshots")
     return shlex.join(arguments)

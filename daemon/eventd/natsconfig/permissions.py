@@ -21,6 +21,12 @@ the server copies whole. Nor are the direct gets, which the daemon does not use.
 A jsDomain is not in them: the server maps its own domain into `$JS.API` before it looks at permissions.
 """
 
+_SNAPSHOTS = (f"{API}.STREAM.SNAPSHOT.{{stream}}", "$JS.SNAPSHOT.ACK.{stream}.>")
+"""Requests for a copy of one's own stream, which `eventd backup` asks for where it may.
+
+STREAM.RESTORE is not among them, for the reason of STREAM.CREATE: a configuration comes with it.
+"""
+
 ADMIN_ROUTE = ":admin"
 """Stands for the administrator where a route's name is wanted; no agent's name has a colon."""
 
@@ -33,15 +39,20 @@ class Permissions:
     subscribe: tuple[str, ...]
 
 
-def route_permissions(route: str, stream: str, subjects: Sequence[str]) -> Permissions:
+def route_permissions(
+    route: str, stream: str, subjects: Sequence[str], *, snapshots: bool = False
+) -> Permissions:
     """Return what a route needs.
 
     Args:
         route: Its name; it chooses the inbox.
         stream: Its own stream.
         subjects: Patterns of its own events.
+        snapshots: Whether it may copy its stream as a whole.
     """
-    api = (f"{API}.{verb.format(stream=stream)}" for verb in _STREAM_API)
+    api = [f"{API}.{verb.format(stream=stream)}" for verb in _STREAM_API]
+    if snapshots:
+        api += [subject.format(stream=stream) for subject in _SNAPSHOTS]
     return Permissions((*subjects, *api), (f"{inbox_prefix(route)}.>", *subjects))
 
 

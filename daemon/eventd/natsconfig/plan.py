@@ -38,12 +38,14 @@ class Wish:
         kind: Of the logins that are made.
         listen: `host:port` of the server; None takes it from the configuration.
         agents: Those without an entry that the default stream is for, beside `main`; users mode lists them.
+        snapshots: Whether a login may copy its stream as a whole; in an account of its own it may anyway.
     """
 
     mode: Mode = Mode.ACCOUNTS
     kind: LoginKind = LoginKind.NKEY
     listen: str | None = None
     agents: tuple[str, ...] = ()
+    snapshots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,13 @@ def make_plan(config: Config, wish: Wish) -> Plan:
 
 def _tenant(route: Route, login: Login, subjects: tuple[str, ...], wish: Wish) -> Tenant:
     shared = wish.mode is Mode.USERS
+    permissions = route_permissions(route.name, route.stream, subjects, snapshots=wish.snapshots)
     return Tenant(
         name=login.name,
         route=replace(route, shared_account=shared),
         login=login,
         subjects=subjects,
-        permissions=route_permissions(route.name, route.stream, subjects) if shared else None,
+        permissions=permissions if shared else None,
     )
 
 

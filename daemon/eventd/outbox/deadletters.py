@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .checks import row_is_sound, seal
+from .checks import NEVER_EXPIRES, row_is_sound, seal
 from .model import DeadLetter, Death
 from .store import ROW_OVERHEAD, Store, now_ms
 from .tail import Again, enter_again, move_id
@@ -53,7 +53,10 @@ class DeadRecord(NamedTuple):
         msg_id, subject, reason = (
             text.decode(errors="replace") for text in (self.msg_id, self.subject, self.reason)
         )
-        return DeadLetter(self.number, route, msg_id, subject, reason, self.code, self.died_at, self.body)
+        never = bool(self.flags & NEVER_EXPIRES)
+        return DeadLetter(
+            self.number, route, msg_id, subject, reason, self.code, self.died_at, self.body, never
+        )
 
 
 class Progress(NamedTuple):

@@ -116,6 +116,7 @@ class DeadLetter(NamedTuple):
         number: Its outbox number.
         code: JetStream's err_code, or 0 where there is none.
         died_at: Unix milliseconds.
+        never_expires: As it was to be published.
     """
 
     number: int
@@ -126,6 +127,7 @@ class DeadLetter(NamedTuple):
     code: int
     died_at: int
     body: bytes
+    never_expires: bool = False
 
 
 class Death(NamedTuple):

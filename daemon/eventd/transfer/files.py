@@ -46,14 +46,14 @@ def written(path: Path) -> Iterator[Writable]:
         OSError: It cannot be written.
     """
     if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        with path.open("wb", buffering=BUFFER) as plain, _packed(plain, path.suffix) as file:
+        with path.open("wb", buffering=BUFFER) as plain, packed(plain, path.suffix) as file:
             yield file
         return
     path = path.resolve()  # so that a link stays one
     number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(number, "wb", buffering=BUFFER) as plain:
-            with _packed(plain, path.suffix) as file:
+            with packed(plain, path.suffix) as file:
                 yield file
             plain.flush()
             os.fsync(plain.fileno())
@@ -75,15 +75,16 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _packed(plain: BinaryIO, suffix: str) -> Iterator[Writable]:
+def packed(plain: Writable, suffix: str) -> Iterator[Writable]:
+    """Write into something, packed as the end of a name says."""
     match suffix:
         case ".gz":
             # Without a time in it, so that the same events make the same file.
-            with gzip.GzipFile("", "wb", GZIP_LEVEL, plain, mtime=0) as packed:
-                yield cast("Writable", packed)
+            with gzip.GzipFile("", "wb", GZIP_LEVEL, cast("BinaryIO", plain), mtime=0) as file:
+                yield cast("Writable", file)
         case ".zst":
-            with zstd.ZstdFile(plain, "wb") as packed:
-                yield cast("Writable", packed)
+            with zstd.ZstdFile(cast("BinaryIO", plain), "wb") as file:
+                yield cast("Writable", file)
         case _:
             yield plain
 

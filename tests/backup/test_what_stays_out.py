@@ -1,0 +1,120 @@
+"""Dead letters, what was forgotten, secrets: what comes back only where that is wanted."""
+
+import stat
+from pathlib import Path
+
+import msgspec
+
+from backup.conftest import SiteFactory
+from backup.site import Site
+from support.jetstream import STREAM
+from support.load import Shape, emit
+
+LARGE = Shape(size=3000)
+
+
+def test_dead_letters_come_with_their_reasons_and_go_in_where_asked(
+    site_factory: SiteFactory, folder: Path
+) -> None:
+    """As a server takes them that takes larger messages; each once, whatever is asked afterwards."""
+    site, other = site_factory(), site_factory()
+    site.emit(1, 5)
+    site.streams.edit(max_msg_size=2000)
+    emit(site.daemon.socket, "main", range(6, 9), LARGE)
+    site.daemon.wait_for(lambda status: status["outbox"]["dead_rows"] == 3, what="they are dead letters")
+    assert site.backup(folder)[""]["deadLetters"] == 3
+    restored = other.restore(folder)
+    assert (restored[STREAM]["restored"], restored["outbox"]["dead_letters"]) == (5, 3)
+    assert len(other.streams.read()) == 5
+    other.streams.edit(max_msg_size=-1)  # the snapshot came with the limit
+    assert other.restore(folder, "--dead-letters")["outbox"]["restored"] == 3
+    again = other.restore(folder, "--dead-letters")["outbox"]
+    assert (again["restored"], again["there"], again["compared"]) == (0, 3, True)
+    assert [message.id for message in other.streams.read()][5:] == [f"main-{n:06}" for n in (6, 7, 8)]
+
+
+def test_what_was_forgotten_since_the_snapshot_is_deleted_again(
+    site: Site, other: Site, folder: Path
+) -> None:
+    """The snapshot has it; a tombstone that came later says that it must not come back."""
+    ids = site.emit(1, 10)
+    site.backup(folder)
+    gone = {"id": ids[3], "stream": STREAM, "seq": 4}
+    tombstone = {"id": "t-1", "agent": "main", "type": "eventd.tombstone", "payload": {"forgotten": [gone]}}
+    _publish(site, "openclaw.events.main.eventd_tombstone", "main:t-1", msgspec.json.encode(tombstone))
+    site.streams.delete_message(4)
+    site.backup(folder)
+    restored = other.restore(folder)[STREAM]
+    assert (restored["restored"], restored["forgotten"], restored["compared"]) == (10, 1, True)
+    there = [message.id for message in other.streams.read()]
+    assert ids[3] not in there
+    assert there == [*ids[:3], *ids[4:], "t-1"]
+
+
+def test_secrets_are_left_out_unless_asked_for(site_factory: SiteFactory, folder: Path) -> None:
+    """Neither in the configuration nor in any other file; and nobody else may read the folder."""
+    secret, filed = "s3cret-in-the-file", "s3cret-in-a-file-of-its-own"
+    users = f'users: [{{user: a, password: "{secret}"}}, {{user: tim, password: "{filed}"}}]'
+    path = folder.with_name("tim.password")
+    path.write_text(filed)
+    path.chmod(0o600)
+    tim = {"user": "tim", "passwordFile": str(path), "streamName": "tims", "subjectPrefix": "tims"}
+    site = site_factory(
+        {"config": f"authorization {{ {users} }}"}, user="a", password=secret, agents={"tim": tim}
+    )
+    site.emit(1, 3)
+    site.backup(folder)
+    assert not _found(folder, secret, filed)
+    assert "secrets" in (folder / "MANIFEST.yml").read_text()
+    site.backup(folder, "--with-secrets")
+    assert _found(folder, secret)
+    assert _found(folder, filed)
+    site.backup(folder)  # the next one has none again, and leaves none behind
+    assert not _found(folder, secret, filed)
+    for entry in (folder, *folder.rglob("*")):
+        mode = stat.S_IMODE(entry.stat().st_mode)
+        assert not mode & 0o077 or entry.is_dir(), entry
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_with_something_else_is_left_alone(site: Site, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "letters.txt").write_text("dear")
+    ended = site.run("backup", folder)
+    assert ended.code == 1
+    assert "holds something else, such as letters.txt" in ended.err
+    assert [path.name for path in folder.iterdir()] == ["letters.txt"]
+
+
+def test_a_folder_without_a_backup_is_no_backup(site: Site, folder: Path) -> None:
+    """Loud, and no exit code of success."""
+    for command in (("restore", folder), ("backup", folder, "--verify"), ("restore", folder, "--dry-run")):
+        ended = site.run(*command)
+        assert ended.code == 1
+        assert f"there is no backup in {folder}" in ended.err
+
+
+def test_a_restore_needs_the_daemon(site: Site, folder: Path) -> None:
+    site.emit(1, 3)
+    site.backup(folder)
+    site.daemon.kill()
+    assert site.run("restore", folder).code == 3
+
+
+def _found(folder: Path, *texts: str) -> bool:
+    data = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    return any(text.encode() in data for text in texts)
+
+
+def _publish(site: Site, subject: str, message_id: str, body: bytes) -> None:
+    import asyncio
+
+    import nats
+
+    async def run() -> None:
+        assert site.server is not None
+        client = await nats.connect(site.server.url)
+        await client.jetstream().publish(subject, body, headers={"Nats-Msg-Id": message_id})
+        await client.close()
+
+    asyncio.run(run())
