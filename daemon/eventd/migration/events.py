@@ -1,0 +1,123 @@
+"""The events that are made of a file, and their ids.
+
+A file becomes one *lead* and the *sections* behind it; the texts of these, in the order of the lead's
+`sections`, are the file. What is not read by people stands under `raw` instead of `text`, where full-text search
+does not look. All events of one file have one `runId`, by which they are found again.
+
+An id is made of whose memory it is, the file, and the content. So the same file gives the same ids on every run,
+and on every machine. What comes back after it was replaced is a new event: its id has a number behind it.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from eventd_ipc.events import Event
+
+SOURCE = "migration"
+"""`meta.source` of every event that was made of a file."""
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose a file is.
+
+    Attributes:
+        workspace: Tells several workspaces of one agent apart; "" for the first.
+        folder: Where the workspace was when this was made.
+    """
+
+    agent: str
+    workspace: str
+    folder: str
+
+
+@dataclass(slots=True)
+class Draft:
+    """An event before it is known whether it is stored already.
+
+    Attributes:
+        role: `lead`, `section` or `fact`.
+        name: What is replaced by a later one with the same name: a heading with a part, the id of a fact.
+        content: By which it is found again.
+        data: `payload.data`, without what depends on what is stored.
+    """
+
+    role: str
+    type: str
+    name: str
+    content: str
+    time: int
+    data: dict[str, Any]
+    session: str | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def digest(*parts: object) -> str:
+    """Return a short name of a content."""
+    return hashlib.blake2b(_encode(parts), digest_size=16).hexdigest()
+
+
+def run_of(origin: Origin, path: bytes) -> str:
+    """Return what all events of a file have as their run."""
+    return f"migrate-{digest(origin.agent, origin.workspace, base64.b64encode(path).decode())}"
+
+
+def id_of(run: str, draft: Draft, number: int = 1) -> str:
+    """Return the id of an event.
+
+    Args:
+        number: The how manieth time it is that this content is there; it may have been replaced in between.
+    """
+    name = f"migration-{digest(run, draft.role, draft.content)}"
+    return name if number == 1 else f"{name}-{number}"
+
+
+def event_of(
+    origin: Origin, run: str, draft: Draft, event_id: str, replaces: list[str], closes: list[str]
+) -> Event:
+    """Return the event of a draft.
+
+    Args:
+        replaces: Ids of earlier versions of the same.
+        closes: Names or ids of other facts that hold no more.
+    """
+    meta = {
+        "source": SOURCE, "runId": run, "role": draft.role, "name": draft.name, "content": draft.content,
+        "workspace": origin.workspace, "folder": origin.folder, **draft.meta,
+    }  # fmt: skip
+    data = draft.data
+    if replaces:
+        meta["replaces"] = replaces
+    if replaces or closes:
+        data = data | {"supersedes": [*dict.fromkeys((*replaces, *closes))]}
+    return Event(
+        type=draft.type,
+        id=event_id,
+        timestamp=draft.time,
+        agent=origin.agent,
+        session=draft.session,
+        payload={"data": data},
+        meta=meta,
+    )
+
+
+def path_data(path: bytes) -> dict[str, str]:
+    """Return a path for `data`; what is no UTF-8 also as its bytes."""
+    text = path.decode("utf-8", "replace")
+    exact = {} if text.encode() == path else {"pathBytes": base64.b64encode(path).decode()}
+    return {"path": text, **exact}
+
+
+def path_of(path: str, exact: str | None) -> bytes:
+    """Return the path that `path_data` has written.
+
+    Raises:
+        ValueError: It was written by somebody else.
+    """
+    return base64.b64decode(exact, validate=True) if exact else path.encode()
