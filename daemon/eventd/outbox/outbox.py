@@ -11,7 +11,7 @@ import anyio
 import apsw
 
 from ..errors import OutboxError
-from . import deadletters, feeding, rerouting, settling
+from . import appending, deadletters, feeding, rerouting, settling
 from .connection import SCHEMA
 from .files import Files
 from .lock import Lock
@@ -119,6 +119,11 @@ class Outbox:
                 their order; those with different ones take turns.
         """
         self._writer.append(submissions, done)
+
+    async def known(self, agent: str, event_ids: Sequence[str]) -> set[str]:
+        """Return those of some ids of an agent that were accepted, as far back as the ledger reaches."""
+        found: set[str] = await self._read(lambda store: appending.known(store, agent, event_ids))
+        return found
 
     # Routes
 
