@@ -18,6 +18,7 @@ IPC = ROOT / "ipc" / "eventd_ipc"
 LAYERS = [
     ["__main__"],
     ["cli"],
+    ["migration"],
     ["app"],
     ["applying"],
     ["status", "deadletters", "doctor"],
@@ -35,7 +36,7 @@ LAYERS = [
     ["config"],
     ["routes", "subjects", "events"],
     ["logs"],
-    ["secret", "paths", "units", "nkey", "rate"],
+    ["secret", "redaction", "paths", "units", "nkey", "rate"],
     ["errors", "__init__"],
 ]
 
@@ -51,7 +52,7 @@ OWNERS = {
     "prometheus_client": {"metrics"},
     "rich": {"cli"},
     "watchfiles": {"reload"},
-    "yaml": {"config", "natsconfig"},
+    "yaml": {"config", "natsconfig", "migration"},
 }
 
 # What an agent does not load by using the client, with the reason.

@@ -156,11 +156,14 @@ def _is_closed(data: Tree) -> bool:
 
 
 def file_of(entry: Entry) -> tuple[str, ...]:
-    """Return the path of the file that a memory was taken from, and the heading there, as far as there are such."""
+    """Return the path of the file that a memory was taken from, and the heading there if it has one."""
     if entry.kind not in MEMORIES:
         return ()
     data = _data(entry) or {}
-    return tuple(value for key in ("path", "heading") if isinstance(value := data.get(key), str) and value)
+    path, heading = data.get("path"), data.get("heading")
+    if not isinstance(path, str) or not path:
+        return ()
+    return (path, heading) if isinstance(heading, str) and heading else (path,)
 
 
 def _newest_first(entries: Iterable[Entry]) -> Sequence[Entry]:

@@ -363,7 +363,8 @@ class Reads(Statements):
 
     def _memories(self, index: str, where: str, limit: int, agent: int) -> list[Entry]:
         return self._entries(
-            f"INDEXED BY {index} WHERE {where} AND e.kind = 8 AND {VALID} ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            f"INDEXED BY {index} WHERE {where} AND e.kind = 8 AND {VALID}"
+            " ORDER BY e.time DESC, e.n DESC LIMIT ?",
             agent,
             limit,
         )

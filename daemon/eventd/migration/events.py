@@ -1,11 +1,11 @@
 """The events that are made of a file, and their ids.
 
 A file becomes one *lead* and the *sections* behind it; the texts of these, in the order of the lead's
-`sections`, are the file. What is not read by people stands under `raw` instead of `text`, where full-text search
-does not look. All events of one file have one `runId`, by which they are found again.
+`sections`, are the file. What is for programs stands under `raw` instead of `text`, where full-text search does
+not look. All events of one file have one `runId`, by which they are found again.
 
-An id is made of whose memory it is, the file, and the content. So the same file gives the same ids on every run,
-and on every machine. What comes back after it was replaced is a new event: its id has a number behind it.
+An id is made of whose memory it is, the file, and the content. So the same file gives the same ids on every
+run, and on every machine. What comes back after it was replaced is a new event: its id has a number behind it.
 """
 
 import base64

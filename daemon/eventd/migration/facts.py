@@ -77,7 +77,7 @@ def _draft(
 def _first(item: Item, *keys: str) -> str:
     for key in keys:
         value = item.get(key)
-        if isinstance(value, str) and value or (isinstance(value, int) and not isinstance(value, bool)):
+        if (isinstance(value, str) and value) or (isinstance(value, int) and not isinstance(value, bool)):
             return str(value)
     return ""
 

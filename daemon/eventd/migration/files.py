@@ -3,6 +3,7 @@
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 MAX_FILE = 512 * 2**20  # bytes; it is read into memory as a whole
 TRIES = 3  # to read a file that changes meanwhile
@@ -25,7 +26,7 @@ class Content:
     modified: int
 
 
-def read(path: bytes) -> Content:
+def read(path: Path) -> Content:
     """Return all of a file, as it was at one time.
 
     Raises:
@@ -41,7 +42,7 @@ def read(path: bytes) -> Content:
     raise Unreadable("changes while it is read")
 
 
-def _read(path: bytes) -> Content | None:
+def _read(path: Path) -> Content | None:
     """Return None where it has changed meanwhile."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:

@@ -2,13 +2,16 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .events import SOURCE, Origin, digest, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TYPES = ("migration.*", "memory.fact")
 """Types of the events that are asked for."""
@@ -126,8 +129,8 @@ class State:
     def workspace_of(self, folder: Path, hashes: "Iterable[tuple[bytes, str]]") -> StoredWorkspace:
         """Return what is stored of the workspace in a folder; something new where nothing is.
 
-        It is known by its folder. One that was moved, or is on another machine now, is known by a file that is
-        as it was; the folder where it was is not there any more then.
+        It is known by its folder. One that was moved, or is on another machine now, is known by a file that
+        is as it was; the folder where it was is not there any more then.
 
         Args:
             hashes: Path and SHA-256 of its files; only looked at where its folder is not known.
@@ -142,7 +145,9 @@ class State:
             for path, sha256 in hashes:
                 for known in lost:
                     file = known.files.get(path)
-                    same[known.name] += file is not None and file.lead is not None and file.lead.sha256 == sha256
+                    same[known.name] += (
+                        file is not None and file.lead is not None and file.lead.sha256 == sha256
+                    )
             name, files = same.most_common(1)[0] if same else ("", 0)
             if files:
                 return self.workspaces[name]

@@ -1,11 +1,12 @@
 """Writes stored files into a folder: the way out."""
 
+import contextlib
 import os
+import re
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-
-from hashlib import sha256
 
 from ..errors import EventdError
 from .state import State, StoredWorkspace
@@ -50,7 +51,7 @@ def prepare(target: Path) -> None:
 
 
 def write_back(client: "Client", agent: str, state: State, target: Path) -> Iterator[Written]:
-    """Write every file as its newest events have it; with several workspaces each into a folder of its own."""
+    """Write every file as its newest events have it; of several workspaces each into a folder of its own."""
     several = len(state.workspaces) > 1
     names: set[str] = set()
     for workspace in state.workspaces.values():
@@ -77,7 +78,7 @@ def write_back(client: "Client", agent: str, state: State, target: Path) -> Iter
 def _name(workspace: StoredWorkspace, names: set[str]) -> str:
     """Return a name for a workspace's folder that no other has."""
     last = next(reversed(workspace.folders), "")
-    name = Path(last).name or "workspace"
+    name = re.sub(r"[^\w.-]+", "_", Path(last).name).strip(".") or "workspace"
     name = name if name not in names else f"{name}-{workspace.name or 'first'}"
     names.add(name)
     return name
@@ -98,14 +99,14 @@ def _write(folder: bytes, path: bytes, data: bytes) -> None:
     fd = os.open(folder, flags & ~os.O_NOFOLLOW)
     try:
         for part in folders:
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.mkdir(part, FOLDER_MODE, dir_fd=fd)
-            except FileExistsError:
-                pass
             below = os.open(part, flags, dir_fd=fd)
             os.close(fd)
             fd = below
-        created = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=fd)
+        created = os.open(
+            name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=fd
+        )
         with os.fdopen(created, "wb") as file:
             file.write(data)
     finally:

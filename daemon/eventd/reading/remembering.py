@@ -145,8 +145,7 @@ def _text(entry: Entry) -> str:
 
 
 def _shown(entry: Entry, text: str) -> dict[str, Any]:
-    source = dict(zip(("path", "heading"), memory.file_of(entry), strict=False))
-    return source | {
+    shown = {
         "id": entry.event_id or None,
         "agent": entry.agent,
         "session": entry.session,
@@ -156,3 +155,4 @@ def _shown(entry: Entry, text: str) -> dict[str, Any]:
         "seq": entry.seq,
         "text": text[:SHOWN],
     }
+    return shown | dict(zip(("path", "heading"), memory.file_of(entry), strict=False))
