@@ -1,15 +1,16 @@
 """The events that are made of a file, and their ids.
 
 A file becomes one *lead* and the *sections* behind it; the texts of these, in the order of the lead's
-`sections`, are the file. What is for programs stands under `raw` instead of `text`, where full-text search does
-not look. All events of one file have one `runId`, by which they are found again.
+`sections`, are the file. What is for programs stands under `raw` instead of `text`, where full-text search
+does not look. All events of one file have one `runId`, by which they are found again.
 
 An id is made of whose memory it is, the file, and the content. So the same file gives the same ids on every
-run, and on every machine. What comes back after it was replaced is a new event: its id has a number behind it.
+run, and on every machine. What comes back after it was replaced is a new event, with a number behind its id.
 """
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +80,7 @@ def id_of(run: str, draft: Draft, number: int = 1) -> str:
 
 
 def event_of(
-    origin: Origin, run: str, draft: Draft, event_id: str, replaces: list[str], closes: list[str]
+    origin: Origin, run: str, draft: Draft, event_id: str, replaces: list[str], closes: Sequence[str]
 ) -> Event:
     """Return the event of a draft.
 
