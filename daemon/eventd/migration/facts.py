@@ -67,7 +67,8 @@ def _draft(
         data["raw"] = item
     else:  # the file itself is kept as well
         data = {key: value for key, value in data.items() if key not in KEPT}
-    draft = Draft("fact", FACT, fact_id, digest(_stable(core)), dated.time if time is None else time, data)
+    draft = Draft("fact", FACT, fact_id, digest(core), dated.time if time is None else time, data)
+    draft.said = digest(text, fact_id)
     if closes := item.get("supersedes"):
         names = named(closes)
         draft.data["supersedes"] = names if isinstance(names, list) else [names]
@@ -80,10 +81,6 @@ def _first(item: Item, *keys: str) -> str:
         if (isinstance(value, str) and value) or (isinstance(value, int) and not isinstance(value, bool)):
             return str(value)
     return ""
-
-
-def _stable(core: Item) -> str:
-    return msgspec.json.Encoder(order="deterministic").encode(core).decode()
 
 
 def _fits(item: Item, room: int) -> bool:

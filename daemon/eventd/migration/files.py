@@ -52,15 +52,13 @@ def _read(path: Path) -> Content | None:
         if before.st_size > MAX_FILE:
             raise Unreadable(f"larger than {MAX_FILE >> 20} MiB")
         parts: list[bytes] = []
-        size = 0
-        while part := os.read(fd, CHUNK):
+        left = before.st_size + 1  # no further: it may grow as fast as it is read
+        while left > 0 and (part := os.read(fd, min(CHUNK, left))):
             parts.append(part)
-            size += len(part)
-            if size > MAX_FILE:
-                raise Unreadable(f"larger than {MAX_FILE >> 20} MiB")
+            left -= len(part)
         after = os.fstat(fd)
     finally:
         os.close(fd)
-    if size != after.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if left != 1 or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         return None
     return Content(b"".join(parts), after.st_mtime_ns // 1_000_000)

@@ -119,6 +119,9 @@ def read(found: Found, content: Content, now: int, *, max_event: int, redact: bo
         },
         session,
     )
+    contents = [draft.content for draft in sections]
+    lead.content = digest(chunks[0].text, lead.data["sha256"], text.encoding, contents)
+    lead.said = digest(chunks[0].text) if chunks[0].text.strip() else lead.content
     note = Note(found.path, len(content.data), lead, sections, secrets=secrets)
     if found.kind.has_facts and text.encoding != BASE64:
         listed = parse(text.text, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from eventd_ipc.events import Event
 
-from .events import Draft, Origin, digest, event_of, id_of, run_of
+from .events import Draft, Origin, event_of, id_of, run_of
 from .note import Note
 from .state import Stored, StoredFile
 
@@ -113,8 +113,6 @@ class _Planner:
         self, lead: Draft, sections: list[str], left: list[Stored], left_facts: list[Stored]
     ) -> None:
         lead.data["sections"] = sections
-        data = {key: lead.data.get(key) for key in ("text", "raw", "sha256", "encoding")}
-        lead.content = digest(data, sections)
         leads = self._stored.current("lead")
         if any(event.content == lead.content for event in leads):
             self._plan.kept += 1
@@ -131,7 +129,7 @@ class _Planner:
         before: list[str] = []
         for number in itertools.count(1):
             event_id = id_of(self._run, draft, number)
-            if event_id not in self._stored.events:
+            if event_id not in self._stored.events and event_id not in self._plan.bases:
                 break
             before.append(event_id)
         self._plan.bases[event_id] = before
