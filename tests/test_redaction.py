@@ -1,4 +1,4 @@
-"""What looks like a secret is found and named by its kind, and masked so that nobody takes it for the secret."""
+"""What looks like a secret is found, named by its kind, and masked so that nobody takes it for one."""
 
 import json
 
@@ -7,6 +7,7 @@ import pytest
 from eventd.redaction import find, mask
 
 A = "abcdefghijklmnopqrstuvwxyz0123456789"
+TORN = f"-----BEGIN RSA PRIVATE KEY-----\n{A}\n"
 PEM = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{A}\n{A}==\n-----END OPENSSH PRIVATE KEY-----"
 
 
@@ -49,9 +50,9 @@ def test_secrets_are_found(text: str, kind: str, secret: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "The password is secret.", "token: <your token>", "password: ${PASSWORD}", "pass the salt: please",
-        "a-sk-short", "https://example.org/a:b@c", "the key: to success", "secret: $(cat file)", "tokens: 1200000",
-        "git@github.com:a/b", "sk-1234", "password: [redacted:password]",
+        "", "The password is secret.", "token: <your token>", "password: ${PASSWORD}", "the salt: please",
+        "a-sk-short", "https://example.org/a:b@c", "the key: to success", "secret: $(cat file)",
+        "tokens: 1200000", "git@github.com:a/b", "sk-1234", "password: [redacted:password]",
     ],
 )  # fmt: skip
 def test_what_is_no_secret_is_left_alone(text: str) -> None:
@@ -78,7 +79,7 @@ def test_json_stays_json() -> None:
 
 
 def test_a_large_text_is_looked_through_in_reasonable_time() -> None:
-    """No shape goes back and forth in what is nearly one; it ends, or the test runs into the suite's limit."""
+    """No shape goes back and forth in what is nearly one."""
     for text in (
         "eyJ" + "a" * 100_000,
         "-----BEGIN PRIVATE KEY-----" * 2000,

@@ -23,7 +23,7 @@ def ms(*parts: int) -> int:
         ("2026-04-25-a-plan", {}, "", Dated(ms(2026, 4, 25, 12), "file name")),
         ("2026-11-26", {}, "", Dated(ms(2026, 11, 26, 12), "file name")),
         ("2026-13-45", {"date": "2026-01-01"}, "", Dated(ms(2026, 1, 1, 12), "front matter")),
-        ("2031-01-01", {"date": "soon", "created": "2026-01-01"}, "", Dated(ms(2026, 1, 1, 12), "front matter")),
+        ("2031-01-01", {"date": "?", "created": "2026-01-01"}, "", Dated(ms(2026, 1, 1, 12), "front matter")),
         ("x", {"updated": "2026-01-01T10:00:00+02:00"}, "", Dated(ms(2026, 1, 1, 8), "front matter")),
         ("x", {}, "Session: 2026-04-25 15:44:11 UTC", Dated(ms(2026, 4, 25, 15, 44, 11), "heading")),
         ("0001-01-01", {"date": "2026-02-30"}, "on 2099-01-01", Dated(MODIFIED, "modified")),
@@ -47,7 +47,7 @@ def test_a_file_from_the_future_is_of_now() -> None:
         ("2026-01-01T00:00:00.250Z", ms(2026, 1, 1) + 250),
         (ms(2026, 1, 1), ms(2026, 1, 1)),
         (ms(2026, 1, 1) // 1000, ms(2026, 1, 1)),
-        (True, None), (0, None), (10**30, None), (float("inf"), None), (None, None), ([], None), ("today", None),
+        (True, None), (0, None), (10**30, None), (float("inf"), None), (None, None), ([], None), ("", None),
         ("9999-12-31T23:59:59-12:00", None),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Lists of facts are read in every shape; of what is torn, what can be read, and the damage is told by line."""
+"""Lists of facts are read in every shape; of what is torn, what can be read, and the damage is told."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Everything in a workspace is either read or told, whatever it is; nothing is waited for, nothing changed."""
+"""Everything in a workspace is either read or told, whatever it is; nothing is waited for."""
 
 import os
 import socket
@@ -53,11 +53,18 @@ def test_links_are_followed_within_the_workspace_only(tmp_path: Path) -> None:
     folder = write(tmp_path / "w", {"memory/a.md": b"a", "notes/b.md": b"b", "notes/deep/c.md": b"c"})
     outside = write(tmp_path / "outside", {"secret.md": b"x"})
     memory = folder / "memory"
-    for name, target in {
-        "circle.md": "circle.md", "nothing.md": "gone.md", "out.md": outside / "secret.md", "outside": outside,
-        "again.md": "a.md", "up": "..", "linked.md": folder / "notes" / "b.md", "notes": folder / "notes",
+    links: dict[str, str | Path] = {
+        "circle.md": "circle.md",
+        "nothing.md": "gone.md",
+        "out.md": outside / "secret.md",
+        "outside": outside,
+        "again.md": "a.md",
+        "up": "..",
+        "linked.md": folder / "notes" / "b.md",
+        "notes": folder / "notes",
         "notes2": folder / "notes",
-    }.items():  # fmt: skip
+    }
+    for name, target in links.items():
         (memory / name).symlink_to(target)
     found = walk(folder)
     assert paths(found) == ["memory/a.md", "memory/linked.md", "memory/notes/b.md", "memory/notes/deep/c.md"]

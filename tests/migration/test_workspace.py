@@ -42,7 +42,7 @@ def test_the_configuration_names_workspaces(tmp_path: Path) -> None:
       // where we live
       agents: {
         defaults: { workspace: '~/notes', },
-        list: [{ "id": "ops", workspace: "~/ops" }, { id: "main" }, /* gone */ { id: 7, workspace: "~/nowhere" }],
+        list: [{ "id": "ops", workspace: "~/ops" }, { id: "main" }, /* gone */ { id: 7, workspace: "~/no" }],
       },
     }"""
     write(tmp_path, {".openclaw/openclaw.json": config, "notes/MEMORY.md": b"x", "ops/memory.md": b"x"})
