@@ -37,6 +37,10 @@ class IndexUnusable(EventdError):
     """The index cannot be used now; events are accepted and shipped all the same."""
 
 
+class NothingFound(EventdError):
+    """There is nothing of what was asked for; the message says where it was looked."""
+
+
 class NatsError(EventdError):
     """NATS refused or did not answer."""
 

@@ -19,7 +19,7 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["backup"],
-    ["transfer"],
+    ["transfer", "migration"],
     ["app"],
     ["applying"],
     ["status", "deadletters", "backlog", "doctor"],
@@ -37,7 +37,7 @@ LAYERS = [
     ["config"],
     ["routes", "subjects", "events"],
     ["logs"],
-    ["secret", "paths", "units", "nkey", "rate"],
+    ["secret", "redaction", "paths", "units", "nkey", "rate"],
     ["errors", "__init__"],
 ]
 
@@ -53,7 +53,7 @@ OWNERS = {
     "prometheus_client": {"metrics"},
     "rich": {"cli"},
     "watchfiles": {"reload"},
-    "yaml": {"backup", "config", "natsconfig"},
+    "yaml": {"backup", "config", "migration", "natsconfig"},
 }
 
 # What an agent does not load by using the client, with the reason.

@@ -125,7 +125,7 @@ class Arrival:
         for start in range(0, len(taken), MAX_KNOWN):
             some = taken[start : start + MAX_KNOWN]
             passed_over = self._passed_over(some) | self._in_place(some)
-            fresh: list[Item] = []
+            fresh: list[Item[Line]] = []
             for line, event, _ in some:
                 name = (event.agent, event.id)
                 if (forgotten := passed_over.get(name)) is None:
@@ -137,7 +137,7 @@ class Arrival:
                 else:
                     self._tally.knew()
             if self._dry_run:
-                self._tally.store([(item.line, item.event_id) for item in fresh])
+                self._tally.store([(item.origin, item.event_id) for item in fresh])
             else:
                 self._sender.send(fresh)
 

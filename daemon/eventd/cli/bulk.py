@@ -1,4 +1,4 @@
-"""`eventd emit --stdin`: many events, several frames of them under way at a time.
+"""Many events, several frames of them under way at a time: `eventd emit --stdin`, and what else sends many.
 
 The events are stored in the order of their lines. Only where the daemon refuses some may those that were
 under way behind them be stored first.
@@ -32,6 +32,7 @@ from .results import Results
 
 if TYPE_CHECKING:
     from eventd_ipc.blocking import Client
+    from eventd_ipc.events import Event
     from eventd_ipc.session import Exchange
 
 BATCH = 250  # events of one frame; more is hardly faster, and delays what a slow writer has written
@@ -54,18 +55,35 @@ class _Course(enum.Enum):
     GIVE_UP = "a person has to see to it"
 
 
-class Item(NamedTuple):
+class Item[T](NamedTuple):
     """An event on its way.
 
     Attributes:
+        origin: Where it comes from, by which it is reported: a line, say.
         size: Bytes of `raw`.
         raw: As it is sent; its id is in it, so that sending it again is a repeat.
     """
 
-    line: Line
+    origin: T
     event_id: str
     size: int
     raw: msgspec.Raw
+
+
+class Report[T](Protocol):
+    """Is told what becomes of events; `results.Results` is the one for lines."""
+
+    def store(self, stored: Sequence[tuple[T, str]]) -> None:
+        """Events are on disk; each with its id."""
+
+    def refuse(self, origin: T, code: str, message: str) -> None:
+        """An event was not taken."""
+
+    def stop(self, left: Sequence[T]) -> None:
+        """Sending ends before these are known to be stored."""
+
+    def say(self, text: str) -> None:
+        """Something that a person wants to know."""
 
 
 def emit_lines(place: Place, fd: int, defaults: Defaults, *, wait: float, as_json: bool) -> ExitCode:
@@ -91,36 +109,29 @@ def emit_lines(place: Place, fd: int, defaults: Defaults, *, wait: float, as_jso
     return ExitCode.REFUSED if results.refused else ExitCode.OK
 
 
-def _items(lines: Iterable[Line], defaults: Defaults, results: Results) -> Iterable[Item]:
+def _items(lines: Iterable[Line], defaults: Defaults, results: Results) -> Iterable[Item[Line]]:
     for line in lines:
         if line.text is None:
             results.refuse(line, "too_large", f"a line has at most {MAX_LINE} bytes")
             continue
         try:
-            event = identified(defaults.complete(decode_event(line.text)))
-            data = _encode(event)
+            item = item_of(line, identified(defaults.complete(decode_event(line.text))))
         except MalformedEvent as error:
             results.refuse(line, error.code, str(error.args[0]))
         except OverflowError:
             results.refuse(line, MalformedEvent.code, "an integer is larger than 64 bits")
         else:
-            yield Item(line, event.id or "", len(data), msgspec.Raw(data))
+            yield item
 
 
-class Listener(Protocol):
-    """Hears what becomes of the lines."""
+def item_of[T](origin: T, event: "Event") -> Item[T]:
+    """Return an event with an id, ready to be sent.
 
-    def store(self, stored: Sequence[tuple[Line, str]]) -> None:
-        """Note that events are on disk; each with its id."""
-
-    def refuse(self, line: Line, code: str, message: str) -> None:
-        """Note that a line was not taken."""
-
-    def stopped_at(self, number: int) -> None:
-        """Note where the input was left."""
-
-    def say(self, text: str) -> None:
-        """Tell a person something."""
+    Raises:
+        OverflowError: An integer in it is larger than 64 bits.
+    """
+    data = _encode(event)
+    return Item(origin, event.id or "", len(data), msgspec.Raw(data))
 
 
 Start = Callable[["Client", Sequence[msgspec.Raw]], "Exchange"]
@@ -132,7 +143,7 @@ def start_emit(client: "Client", events: Sequence[msgspec.Raw]) -> "Exchange":
     return client.start_emit(events)
 
 
-class Sender:
+class Sender[T]:
     """Sends events in frames, takes their acks, and sends again what may be taken later.
 
     Args:
@@ -147,7 +158,7 @@ class Sender:
         place: Place,
         client: "Client",
         agent: str | None,
-        results: Listener,
+        report: Report[T],
         wait: float,
         *,
         admin: bool = False,
@@ -158,10 +169,10 @@ class Sender:
         self._place = place
         self._client = client
         self._agent = agent
-        self._results = results
+        self._report = report
         self._wait = wait
-        self._waiting: deque[Item] = deque()
-        self._under_way: deque[tuple[list[Item], Exchange | EventdClientError]] = deque()
+        self._waiting: deque[Item[T]] = deque()
+        self._under_way: deque[tuple[list[Item[T]], Exchange | EventdClientError]] = deque()
         self._batch = BATCH
         self._window = WINDOW
         self._stuck_since: float | None = None
@@ -171,12 +182,25 @@ class Sender:
     def close(self) -> None:
         """Close the connection, and tell where the input was left when not all of it was sent."""
         self._client.close()
-        left = [item.line.number for items, _ in self._under_way for item in items]
-        left += [item.line.number for item in self._waiting]
+        left = [item.origin for items, _ in self._under_way for item in items]
+        left += [item.origin for item in self._waiting]
         if left:
-            self._results.stopped_at(min(left))
+            self._report.stop(left)
 
-    def send(self, items: Iterable[Item]) -> None:
+    def ask[R](self, question: "Callable[[Client], R]") -> R:
+        """Return the daemon's answer to something else, when everything that was sent is stored or refused.
+
+        Raises:
+            EventdClientError: It is away, and was for longer than there is patience.
+        """
+        while True:
+            self.flush()
+            try:
+                return question(self._client)
+            except (ConnectionLost, NotRunning, TimedOut) as error:
+                self._reconnect(error)
+
+    def send(self, items: Iterable[Item[T]]) -> None:
         """Send events; returns when all are sent, with the last frames still without their acks."""
         for item in items:
             self._waiting.append(item)
@@ -226,11 +250,11 @@ class Sender:
             if isinstance(sent, EventdClientError):
                 self._settle_oldest()
 
-    def _next_batch(self) -> list[Item]:
+    def _next_batch(self) -> list[Item[T]]:
         limits = self._client.welcome.limits
         room = min(BATCH_BYTES, limits.max_frame // 2)
         most = min(self._batch, limits.max_events)
-        items: list[Item] = []
+        items: list[Item[T]] = []
         while self._waiting and len(items) < most:
             room -= self._waiting[0].size
             if items and room < 0:
@@ -245,7 +269,7 @@ class Sender:
         under way at a time until things go well again: so as few events as possible overtake others.
         """
         failures: list[EventdClientError] = []
-        again: list[Item] = []
+        again: list[Item[T]] = []
         while self._under_way:
             items, sent = self._under_way.popleft()
             failure = self._failure(sent)
@@ -273,14 +297,14 @@ class Sender:
             return error
         return None
 
-    def _take_as_stored(self, items: list[Item]) -> None:
-        self._results.store([(item.line, item.event_id) for item in items])
+    def _take_as_stored(self, items: list[Item[T]]) -> None:
+        self._report.store([(item.origin, item.event_id) for item in items])
         self._batch = min(BATCH, self._batch * 2)
         self._window = WINDOW if self._batch == BATCH else 1
         self._stuck_since = None
         self._pause = FIRST_PAUSE
 
-    def _judge(self, items: list[Item], failure: EventdClientError) -> list[Item]:
+    def _judge(self, items: list[Item[T]], failure: EventdClientError) -> list[Item[T]]:
         """Drop what spoiled a frame; return what is sent again."""
         if not isinstance(failure, Refused) or _course(failure) is not _Course.DROP:
             return items
@@ -290,7 +314,7 @@ class Sender:
             return items
         # Where one event is bad others may be, and each costs a frame.
         self._batch = max(1, self._batch // 4)
-        self._results.refuse(items[spoiler].line, failure.code, failure.message)
+        self._report.refuse(items[spoiler].origin, failure.code, failure.message)
         return items[:spoiler] + items[spoiler + 1 :]
 
     def _recover(self, failures: list[EventdClientError]) -> None:
@@ -332,7 +356,7 @@ class Sender:
             # By appointment: the daemon is neither full nor away, so it costs no patience.
             if not self._told_of_limit:
                 self._told_of_limit = True
-                self._results.say(f"{failure.args[0]}; going on as fast as it allows")
+                self._report.say(f"{failure.args[0]}; going on as fast as it allows")
             time.sleep(asked)
             return
         now = time.monotonic()
@@ -342,7 +366,7 @@ class Sender:
         if left <= 0:
             raise failure
         if is_news:
-            self._results.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
+            self._report.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
         time.sleep(min(left, max(self._pause, asked or 0.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 

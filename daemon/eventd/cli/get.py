@@ -28,9 +28,17 @@ Examples:
 )
 @json_option
 @option("--raw", is_flag=True, help="Print the stored bytes and nothing else.")
+@option("--text", is_flag=True, help="Print what it says; of a migrated file all of it, put together.")
 @click.pass_obj
 def command(
-    place: Place, target: str, is_id: bool, stream: str | None, agent: str | None, as_json: bool, raw: bool
+    place: Place,
+    target: str,
+    is_id: bool,
+    stream: str | None,
+    agent: str | None,
+    as_json: bool,
+    raw: bool,
+    text: bool,
 ) -> None:
     """Show one stored event.
 
@@ -38,8 +46,8 @@ def command(
     """
     from . import views
 
-    if as_json and raw:
-        raise click.UsageError("--json and --raw exclude each other")
+    if as_json + raw + text > 1:
+        raise click.UsageError("--json, --raw and --text exclude each other")
     is_seq = target.isascii() and target.isdigit() and not is_id
     with place.connect(admin=True) as client:
         stored = client.get(
@@ -48,6 +56,11 @@ def command(
             stream=stream,
             agent=whose(client, agent),
         )
+        if text:
+            from ..migration.stored import text_with
+
+            print_bytes(text_with(client, stored.body).encode("utf-8", "replace"))
+            return
     if raw:
         print_bytes(stored.body + b"\n")
     elif as_json:

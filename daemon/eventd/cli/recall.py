@@ -94,6 +94,8 @@ class _Page:
     def lines(self, hit: dict[str, Any]) -> Iterator[str]:
         """Yield when, where, whose and which; then the passage, among what is around it."""
         head = "  ".join((_when(hit), *(_word(hit, key) for key in ("session", "agent", "type", "id"))))
+        if hit.get("path"):
+            head += f"  {neutral(' › '.join(str(hit[key]) for key in ('path', 'heading') if hit.get(key)))}"
         yield click.style(head, dim=True) if self._colour else head
         around = [found for found in hit.get("around", ()) if isinstance(found, dict)]
         before = [found for found in around if _place(found) < _place(hit)]

@@ -124,8 +124,9 @@ class Tally:
         else:
             self.say(f"{self._shown}{neutral(message)}")
 
-    def stopped_at(self, number: int) -> None:
+    def stop(self, left: Sequence[Line]) -> None:
         """Note where the input was left."""
+        number = min(line.number for line in left)
         self.say(
             f"stopped; line {number} of {neutral(self._file)} and those behind it may not be stored: "
             "import it again"

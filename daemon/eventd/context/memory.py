@@ -27,6 +27,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..events.normal import Tree, normalise
+from ..events.types import MEMORIES
 from ..index.model import Entry
 from .reading import first_plain
 
@@ -94,7 +95,7 @@ def _newest_facts(entries: Iterable[Entry], most: int) -> tuple[list[Memory], in
         closed |= {(entry.agent, name) for name in _names(data, "factId", "id")}
         text = first_plain(data, "text", "fact", "content")
         key = (entry.agent, " ".join(text.split()).lower())
-        if closed_before or data.get("supersededBy") or _status(data) in CLOSED or key in texts:
+        if closed_before or _is_closed(data) or key in texts:
             replaced += 1
             continue
         if text:
@@ -140,6 +141,29 @@ def passage(entry: Entry) -> str:
     """Return what a memory says, also one that is no fact: a daily note, say."""
     data = _data(entry)
     return first_plain(data, "text", "fact", "content", "item", "summary") if data is not None else ""
+
+
+def is_closed(entry: Entry) -> bool:
+    """Whether an event is a fact that says itself that it holds no more."""
+    if entry.type not in FACT_TYPES:
+        return False
+    data = _data(entry)
+    return data is not None and _is_closed(data)
+
+
+def _is_closed(data: Tree) -> bool:
+    return bool(data.get("supersededBy")) or _status(data) in CLOSED
+
+
+def file_of(entry: Entry) -> tuple[str, ...]:
+    """Return the path of the file that a memory was taken from, and the heading there if it has one."""
+    if entry.kind not in MEMORIES:
+        return ()
+    data = _data(entry) or {}
+    path, heading = data.get("path"), data.get("heading")
+    if not isinstance(path, str) or not path:
+        return ()
+    return (path, heading) if isinstance(heading, str) and heading else (path,)
 
 
 def _newest_first(entries: Iterable[Entry]) -> Sequence[Entry]:

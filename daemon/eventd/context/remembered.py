@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..events.normal import normalise
-from ..events.types import MESSAGES, TOOLS, Kind
+from ..events.types import MEMORIES, MESSAGES, TOOLS, Kind
 from ..index.model import Entry, Hit
 from . import memory
 from .block import Item
@@ -30,6 +30,7 @@ _ROLES = {
     Kind.MESSAGE_OUT: "assistant",
     Kind.COMPACTION: "summary",
     Kind.MEMORY: "note",
+    Kind.NOTE: "note",
     Kind.TOOL_CALL: "tool call",
     Kind.TOOL_RESULT: "tool result",
 }
@@ -94,10 +95,13 @@ def recalled_rows(
             left_out["tools_recalled"] += 1
             continue
         # What programs observed (`llm.input` holds this very block) is nothing that anybody said.
-        if entry.kind not in (*MESSAGES, Kind.MEMORY, Kind.COMPACTION, *TOOLS):
+        if entry.kind not in (*MESSAGES, *MEMORIES, Kind.COMPACTION, *TOOLS):
             left_out["not_said"] += 1
             continue
-        text = memory.passage(entry) if entry.kind is Kind.MEMORY else text_of(entry.kind, entry.body)
+        if memory.is_closed(entry):
+            left_out["replaced_facts"] += 1
+            continue
+        text = memory.passage(entry) if entry.kind in MEMORIES else text_of(entry.kind, entry.body)
         text = stripped(text)
         key = squeezed(text)
         if not text or is_noise(text):
@@ -147,8 +151,10 @@ def _passage(hit: Hit, agent: str, text: str, words: frozenset[str]) -> Row:
     session = f", {label(entry.session)}" if entry.session else ""
     by = f", agent {label(entry.agent)}" if entry.agent != agent else ""
     role = _ROLES[entry.kind]
+    if source := _aside(*memory.file_of(entry)):
+        role += f" ({source})"
     why = f"recalled for the query with score {hit.score:.3g}"
-    shown = Item(entry.event_id, entry.session, entry.agent, time, role, why)
+    shown = Item(entry.event_id, entry.session, entry.agent, time, _ROLES[entry.kind], why)
     return row(shown, f"- {moment(time)}{session}{by}, {role}", text, words)
 
 

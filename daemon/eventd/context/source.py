@@ -61,7 +61,8 @@ class Source(Protocol):
         ...
 
     def memories(self, agent: str, *, others: bool, limit: int) -> Sequence[Entry]:
-        """Return events of kind `MEMORY` (types `memory.*` and `migration.*`), newest first by (time, n).
+        """Return events of kind `MEMORY` (types `memory.*`, and of `migration.*` those that are no `NOTE`),
+        newest first by (time, n), without those that a later one replaces by its id.
 
         Own events are those of `agent`. With `others`: the public ones of all other agents instead, and the
         internal ones of those that the agent may read.

@@ -91,7 +91,7 @@ def normalise(body: bytes) -> Normal | None:
         text = _of_call(data) if kind is Kind.TOOL_CALL else _of_result(data, payload)
     else:
         text = _of_message(data, payload)
-        if not text and kind not in _SILENT:
+        if not text and kind not in _SILENT and not _is_of_file(kind, data):
             text = gather(held if held is not None else payload)
     return Normal(
         id=text_or_none(event.get("id")) or "",
@@ -112,6 +112,11 @@ def normalise(body: bytes) -> Normal | None:
 
 
 _SILENT = (Kind.MESSAGE_IN, Kind.MESSAGE_OUT, Kind.RUN_START, Kind.RUN_END)
+
+
+def _is_of_file(kind: Kind, data: Tree) -> bool:
+    """Whether an event has no words but its text: that is blank, or the file is for programs."""
+    return kind is Kind.NOTE and ("raw" in data or "text" in data)
 
 
 def searchable(event: Normal) -> str:

@@ -11,6 +11,18 @@ from types import MappingProxyType
 MEMORY = ("memory.", "migration.")
 """What the types of memories begin with: these outlive the stream's and the index's age limits."""
 
+# What `eventd migrate` makes of a file: one event of the first types, and sections that follow it.
+DAILY_NOTE = "migration.daily_note"
+LONG_TERM_MEMORY = "migration.long_term_memory"
+PERSON = "migration.person"
+COMPANY = "migration.company"
+PROJECT = "migration.project"
+AREA = "migration.area"
+NOTE = "migration.note"
+FACT_FILE = "migration.fact_file"
+SECTION = "migration.section"
+LEADS = (DAILY_NOTE, LONG_TERM_MEMORY, PERSON, COMPANY, PROJECT, AREA, NOTE, FACT_FILE)
+
 
 class Kind(enum.IntEnum):
     """What an event is, as far as reading cares. The numbers are stored in the index."""
@@ -27,8 +39,11 @@ class Kind(enum.IntEnum):
     COMPACTION = 9
     RAW = 10
     """Not understood: no JSON object, or one that claims another agent than its subject names."""
+    NOTE = 11
+    """A file that was migrated, or a section of one: a memory to recall, but no fact by itself."""
 
 
+MEMORIES = (Kind.MEMORY, Kind.NOTE)
 MESSAGES = (Kind.MESSAGE_IN, Kind.MESSAGE_OUT)
 TOOLS = (Kind.TOOL_CALL, Kind.TOOL_RESULT)
 RUNS = (Kind.RUN_START, Kind.RUN_END, Kind.RUN_ERROR)
@@ -77,6 +92,7 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
         "lifecycle.error": Kind.RUN_ERROR,
         "session.compaction_end": Kind.COMPACTION,
         "conversation.compaction": Kind.COMPACTION,
+        **dict.fromkeys((*LEADS, SECTION), Kind.NOTE),
     }
 )
 

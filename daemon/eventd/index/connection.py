@@ -12,7 +12,7 @@ from ..sql import parse, read
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the schema; another one means to build the index anew."""
 
 PAGE_SIZE = 4096  # bytes

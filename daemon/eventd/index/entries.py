@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ..events.attribution import UPSTREAM_AGENT, Origin, attribute
 from ..events.normal import VISIBILITIES, Normal, normalise
-from ..events.types import Kind
+from ..events.types import MEMORIES, Kind
 from .model import NewEvent
 from .words import Indexed, indexed
 
@@ -17,6 +17,7 @@ POISON = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, A
 SECRET = "secret"  # noqa: S105 - the visibility of events that no search looks at
 MAX_NAME = 1024  # characters of a session or type of another writer
 MAX_ID = 256  # characters of an id of another writer
+MAX_SUPERSEDED = 5000  # memories that one may replace
 
 _NOTHING = Indexed(("", ""), 0)
 
@@ -34,6 +35,7 @@ class Parts(NamedTuple):
     call: str
     event_id: str
     indexed: Indexed
+    supersedes: tuple[str, ...] = ()
 
 
 def parts_of(event: NewEvent, *, own: bool) -> Parts:
@@ -76,6 +78,7 @@ def _understood(event: NewEvent, *, own: bool) -> Parts:
         call=id_of(normal.call or _counterpart(normal)),
         event_id=id_of(event.event_id or normal.id),
         indexed=_NOTHING if normal.visibility == SECRET else indexed(normal, time),
+        supersedes=_superseded(normal),
     )
 
 
@@ -109,6 +112,15 @@ def _counterpart(normal: Normal) -> str:
         return ""
     value = normal.data.get("factId")
     return value if isinstance(value, str) else ""
+
+
+def _superseded(normal: Normal) -> tuple[str, ...]:
+    """Return the ids of the memories that a memory replaces; names of facts may be among them."""
+    if normal.kind not in MEMORIES:
+        return ()
+    value = normal.data.get("supersedes")
+    names = value[:MAX_SUPERSEDED] if isinstance(value, list) else [value]
+    return tuple(id_of(name) for name in names if isinstance(name, str) and name)
 
 
 def id_of(text: str) -> str:

@@ -65,6 +65,9 @@ INSERT INTO events (n, stream, seq, outbox, route, agent, session, type, subject
     words, run, call, event_id, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: add_superseded
+INSERT OR IGNORE INTO superseded (agent, event_id) VALUES (?, ?)
+
 -- name: adopt
 -- An event that was here when the outbox began anew, and that the new one has again.
 UPDATE events SET outbox = :outbox, route = :route, stream = iif(seq IS NULL, :stream, stream)
@@ -123,12 +126,12 @@ DELETE FROM routes
 -- Retention ------------------------------------------------------------------------------------------
 
 -- name: next_ages
--- Of the events behind a number those that do not outlive the age limit. Kind 8 is memory.
-SELECT n, agent, visibility, words, CASE kind WHEN 8 THEN 9223372036854775807 ELSE stored END
+-- Of the events behind a number those that do not outlive the age limit. Kinds 8 and 11 are memories.
+SELECT n, agent, visibility, words, CASE WHEN kind IN (8, 11) THEN 9223372036854775807 ELSE stored END
 FROM events WHERE n > ? ORDER BY n LIMIT ?
 
 -- name: first_that_came
-SELECT n, agent, visibility, words FROM events WHERE kind <> 8 ORDER BY n LIMIT ?
+SELECT n, agent, visibility, words FROM events WHERE kind NOT IN (8, 11) ORDER BY n LIMIT ?
 
 -- name: delete
 DELETE FROM events WHERE n = ?

@@ -77,6 +77,7 @@ def rank(
             if hit.n not in found or found[hit.n].score < hit.score:
                 found[hit.n] = hit
     lenders = sorted(found.values(), key=lambda hit: (-hit.score, hit.n))[: max(CANDIDATES, limit)]
+    lenders = _of_sessions(db, lenders)
     neighbours = _neighbours(db, lenders, scope)
     scores = _lend(found, lenders, neighbours)
     best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
@@ -105,6 +106,12 @@ def matching(
 
 type _Neighbours = Mapping[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]]
 """For an event those before it and those after it, nearest first: number and words of each."""
+
+
+def _of_sessions(db: apsw.Connection, hits: Sequence[Candidate]) -> list[Candidate]:
+    """Return those that belong to a session; all others have nothing to do with each other."""
+    none = db.execute("SELECT number FROM names WHERE text = ''").get
+    return [hit for hit in hits if hit.session != none]
 
 
 def _lend(

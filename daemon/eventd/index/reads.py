@@ -41,6 +41,12 @@ COLUMNS = (
     "e.run, e.call, e.event_id, e.words, e.body"
 )
 
+VALID = (
+    "(+e.kind NOT IN (8, 11) OR NOT EXISTS"
+    " (SELECT 1 FROM superseded AS s WHERE s.agent = e.agent AND s.event_id = e.event_id))"
+)
+"""Condition that an event is no memory that a later one of its agent replaces."""
+
 SHOWN_COLUMNS = "e.n, e.time, e.stream, e.seq, e.subject, e.stored, e.body"
 
 Key = tuple[int, int]
@@ -261,7 +267,7 @@ class Reads(Statements):
     # Recall
 
     def recall(self, text: str, wanted: Filter, *, limit: int, around: int = 0) -> list[Hit]:
-        """Return the events that answer a text best, best first.
+        """Return the events that answer a text best, best first, without memories that were replaced.
 
         Args:
             wanted: Where to look; its `text` is not looked at.
@@ -269,6 +275,7 @@ class Reads(Statements):
         """
         parts = parts_of(wanted.scope, self.number)
         must = condition(replace(wanted, text=None), parts, Walk.NUMBER, [], self.number)
+        must = replace(must, sql=f"{must.sql} AND {VALID}")
         ranked = rank(
             self.db, self._tables(parts), parse_query(text),
             limit=limit, condition=must.sql, values=must.values, apart=min(around, MOST_APART),
@@ -331,7 +338,7 @@ class Reads(Statements):
         return found
 
     def memories(self, agent: str, *, limit: int) -> list[Entry]:
-        """Return memories of an agent, newest first."""
+        """Return memories of an agent that were not replaced, newest first."""
         return self._memories("events_memories", "e.agent = ?", limit, self.number(agent) or 0)
 
     def memories_of_others(self, agent: str, granted: Iterable[str], *, limit: int) -> list[Entry]:
@@ -356,7 +363,8 @@ class Reads(Statements):
 
     def _memories(self, index: str, where: str, limit: int, agent: int) -> list[Entry]:
         return self._entries(
-            f"INDEXED BY {index} WHERE {where} AND e.kind = 8 ORDER BY e.time DESC, e.n DESC LIMIT ?",
+            f"INDEXED BY {index} WHERE {where} AND e.kind = 8 AND {VALID}"
+            " ORDER BY e.time DESC, e.n DESC LIMIT ?",
             agent,
             limit,
         )

@@ -1,4 +1,4 @@
--- The index, version 3. Disposable: another version is thrown away and built anew from streams and outbox.
+-- The index, version 4. Disposable: another version is thrown away and built anew from streams and outbox.
 
 -- Facts about the file: schema, taken (the newest outbox number that is in here), anew (the newest event when the
 -- outbox last began anew).
@@ -33,7 +33,7 @@ CREATE TABLE names (
 ) STRICT;
 
 -- n: order of arrival. seq: NULL while it is not known. outbox: NULL for events of other writers.
--- kind: eventd.events.types.Kind. visibility: place in eventd.events.normal.VISIBILITIES.
+-- kind: eventd.events.types.Kind; 8 and 11 are memories. visibility: place in eventd.events.normal.VISIBILITIES.
 -- call: id of a tool call, or what ties another event to its counterpart.
 -- words: number of words in the full-text table of its agent; 0 where it is in none.
 CREATE TABLE events (
@@ -68,6 +68,13 @@ CREATE INDEX events_by_run ON events (run) WHERE run <> '';
 CREATE INDEX events_memories ON events (agent, time) WHERE kind = 8;
 CREATE INDEX events_public ON events (time) WHERE visibility = 1;
 CREATE INDEX events_public_memories ON events (time) WHERE visibility = 1 AND kind = 8;
+
+-- Memories that a later one replaces, by what that one says: the replaced one may come in after it.
+CREATE TABLE superseded (
+    agent    INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    PRIMARY KEY (agent, event_id)
+) STRICT, WITHOUT ROWID;
 
 -- Full text: one table per agent, and one of the public events of all, so that what others store changes
 -- nothing in an agent's ranking (bm25 counts over a whole table). The tables are made by the code.

@@ -199,6 +199,9 @@ class Store(Statements):
                 if parts.visibility == PUBLIC_NUMBER:
                     words.setdefault(self._lexicon(0), []).extend(entry)
         self.insert_many("add_events", 18, rows)
+        for _, _, _, parts in events:
+            for event_id in parts.supersedes:
+                self.run("add_superseded", (numbers[parts.agent], event_id))
         for table, values in words.items():
             insert_many(self.db, insert_sql(table), 3, values)
         self.newest = n

@@ -8,6 +8,7 @@ from eventd_ipc.messages import Context, Recall, Result
 
 from ..access.scopes import EVERYBODY, memory_of
 from ..config.settings import ContextSettings
+from ..context import memory
 from ..context.builder import build
 from ..context.request import ContextRequest
 from ..events.normal import normalise
@@ -109,7 +110,8 @@ def _recall(reads: Reads, request: Recall, wanted: Filter) -> dict[str, Any]:
     newest = reads.page(Filter(scope=wanted.scope), limit=1)
     query = parse_query(request.text)
     hits: list[dict[str, Any]] = []
-    for hit, text in _distinct(found)[: request.limit]:
+    valid = [hit for hit in found if not memory.is_closed(hit.entry)]
+    for hit, text in _distinct(valid)[: request.limit]:
         shown = _shown(hit.entry, text)
         shown |= {"score": round(hit.score, 4), "snippet": snippet(text, query, SNIPPET)}
         if request.around:
@@ -143,7 +145,7 @@ def _text(entry: Entry) -> str:
 
 
 def _shown(entry: Entry, text: str) -> dict[str, Any]:
-    return {
+    shown = {
         "id": entry.event_id or None,
         "agent": entry.agent,
         "session": entry.session,
@@ -153,3 +155,4 @@ def _shown(entry: Entry, text: str) -> dict[str, Any]:
         "seq": entry.seq,
         "text": text[:SHOWN],
     }
+    return shown | dict(zip(("path", "heading"), memory.file_of(entry), strict=False))

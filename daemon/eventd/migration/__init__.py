@@ -1,0 +1,1 @@
+"""From the files of an agent's workspace to events, and back."""
