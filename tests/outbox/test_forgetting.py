@@ -286,7 +286,7 @@ def test_a_tombstone_cannot_be_forgotten(path: Path) -> None:
 
 
 def test_marks_of_a_salvaged_outbox_outlive_older_copies(path: Path) -> None:
-    """A damaged file holds old versions of rows and ids; what is forgotten stays so, and is scrubbed again."""
+    """A damaged file holds old versions of rows; what is forgotten stays so, and is scrubbed again."""
     with opened(path) as store:
         register(store)
         store_rows(store, [secret(1), row(2)])
