@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from eventd_ipc.messages import DeadLetters, Metrics, Reload, Reroute, Result, Status
+from eventd_ipc.messages import DeadLetters, Known, Metrics, Reload, Reroute, Result, Status
 from eventd_ipc.paths import server_socket
 
 from . import __version__
@@ -42,6 +42,7 @@ from .outbox.outbox import Outbox
 from .paths import config_candidates, index_file, limits_file, outbox_file
 from .reading.freshness import Freshness
 from .reading.handlers import Reading
+from .reading.known import KnownIds
 from .reading.queries import Queries
 from .reading.remembering import Remembering
 from .reading.replay import Replays
@@ -192,6 +193,7 @@ class Daemon:
         freshness = Freshness(outbox, index, indexer)
         remembering = Remembering(index, freshness, config.context, config.contexts)
         _reading(index, indexer, fleet, freshness, remembering).add_to(operations)
+        operations.add(Known, KnownIds(outbox, index, indexer).answer)
         operations.add(Status, _status_handler(report), admin=True)
         operations.add(Metrics, _metrics_handler(report), admin=True)
         operations.add(DeadLetters, dead_letters_handler(outbox), admin=True)

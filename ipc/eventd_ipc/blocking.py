@@ -30,6 +30,7 @@ from .messages import (
     Ping,
     Pong,
     Query,
+    RawEvent,
     Reload,
     Reply,
     Reroute,
@@ -160,6 +161,29 @@ class Client:
         """
         return self._answer(emit, Ack).ids
 
+    def put(self, events: Sequence[RawEvent | msgspec.Raw]) -> list[str]:
+        """Store events as another stream held them, all or none; return their ids once they are on disk.
+
+        Raises:
+            Refused: With `index` where one event spoiled it. Only administrators may put.
+        """
+        return self.acked(self.start_put(events))
+
+    def start_put(self, events: Sequence[RawEvent | msgspec.Raw]) -> Exchange:
+        """Send a put without waiting; `acked` waits for what is returned here."""
+        exchange, data = self._session.begin(requests.put(events))
+        self._send(data)
+        return exchange
+
+    def known(self, agent: str, ids: Sequence[str]) -> dict[str, Any]:
+        """Return which ids of an agent are taken: `known`, `forgotten`, and whether the answer is `complete`.
+
+        Args:
+            ids: At most `MAX_KNOWN`.
+        """
+        found: dict[str, Any] = self._document(requests.known(agent, ids))
+        return found
+
     def get(
         self,
         event: str | None = None,
@@ -217,6 +241,7 @@ class Client:
             agent, session, types, visibility, run: Which events, as in `query`.
             speed: How many times faster than they were stored; without it as fast as possible.
             to: A NATS subject to which they are published as well.
+            headers: Whether each comes with the headers of its message.
             credit: Events that may be under way; bounds memory.
         """
         return EventStream(self, requests.replay(**wanted))

@@ -31,6 +31,7 @@ from .messages import (
     Ping,
     Pong,
     Query,
+    RawEvent,
     Reload,
     Reply,
     Reroute,
@@ -122,6 +123,23 @@ class Client:
         batch = [events] if isinstance(events, Event) else events
         return (await self._answer(*self._session.begin_emit(batch), Ack)).ids
 
+    async def put(self, events: Sequence[RawEvent | msgspec.Raw]) -> list[str]:
+        """Store events as another stream held them, all or none; return their ids once they are on disk.
+
+        Raises:
+            Refused: With `index` where one event spoiled it. Only administrators may put.
+        """
+        return (await self._ask(requests.put(events), Ack)).ids
+
+    async def known(self, agent: str, ids: Sequence[str]) -> dict[str, Any]:
+        """Return which ids of an agent are taken: `known`, `forgotten`, and whether the answer is `complete`.
+
+        Args:
+            ids: At most `MAX_KNOWN`.
+        """
+        found: dict[str, Any] = await self._document(requests.known(agent, ids))
+        return found
+
     async def get(
         self,
         event: str | None = None,
@@ -179,6 +197,7 @@ class Client:
             agent, session, types, visibility, run: Which events, as in `query`.
             speed: How many times faster than they were stored; without it as fast as possible.
             to: A NATS subject to which they are published as well.
+            headers: Whether each comes with the headers of its message.
             credit: Events that may be under way; bounds memory.
         """
         return EventStream(self, requests.replay(**wanted))

@@ -16,6 +16,9 @@ PROTOCOL = 1
 MAX_EVENTS = 65_536
 """Events of an emit that any server takes at the most; what one allows is in its `limits`."""
 
+MAX_KNOWN = 1000
+"""Ids that one `known` may ask about."""
+
 
 class Limits(msgspec.Struct, rename="camel", frozen=True):
     """What the server accepts on this connection; sizes in bytes."""
@@ -49,6 +52,37 @@ class Emit(msgspec.Struct, tag="emit", tag_field="op"):
 
     id: int
     events: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_EVENTS)]
+
+
+class RawEvent(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    """An event as a stream holds it, which `put` stores again.
+
+    Attributes:
+        subject: Its subject in the stream that it comes from.
+        body: Its bytes, which stay as they are.
+        never_expires: Whether it outlives the age limit of its stream.
+    """
+
+    agent: str
+    id: str
+    subject: str
+    body: bytes
+    never_expires: bool = False
+
+
+class Put(msgspec.Struct, tag="put", tag_field="op"):
+    """Store these events as they are, all or none; each is a `RawEvent`, undecoded as in `Emit`."""
+
+    id: int
+    events: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_EVENTS)]
+
+
+class Known(msgspec.Struct, tag="known", tag_field="op"):
+    """Ask which ids of an agent are taken already; answered with `result`."""
+
+    id: int
+    agent: str
+    ids: Annotated[list[str], msgspec.Meta(max_length=MAX_KNOWN)]
 
 
 class Get(msgspec.Struct, tag="get", tag_field="op", omit_defaults=True):
@@ -127,6 +161,7 @@ class Replay(msgspec.Struct, tag="replay", tag_field="op", omit_defaults=True):
         until: End before this Unix time in milliseconds.
         speed: How many times faster than they were stored; without it as fast as possible.
         to: A NATS subject to which the events are published as well; it must be of no stream of eventd.
+        headers: Whether each event comes with the headers of its message. Only JetStream has them.
     """
 
     id: int
@@ -143,6 +178,7 @@ class Replay(msgspec.Struct, tag="replay", tag_field="op", omit_defaults=True):
     speed: float | None = None
     to: str | None = None
     credit: int = 256
+    headers: bool = False
 
 
 class Recall(msgspec.Struct, tag="recall", tag_field="op", omit_defaults=True):
@@ -265,6 +301,8 @@ class Ping(msgspec.Struct, tag="ping", tag_field="op"):
 Request = (
     Hello
     | Emit
+    | Put
+    | Known
     | Get
     | Query
     | Tail
@@ -340,6 +378,7 @@ class StoredEvent(msgspec.Struct, tag="event", tag_field="op", omit_defaults=Tru
         seq: Its sequence in the stream; 0 while it is not there yet.
         time: When the stream took it, Unix milliseconds; until then, when it was accepted.
         body: The stored JSON, byte for byte.
+        headers: Those of the message, where a `replay` asked for them.
     """
 
     id: int
@@ -348,6 +387,7 @@ class StoredEvent(msgspec.Struct, tag="event", tag_field="op", omit_defaults=Tru
     subject: str
     time: int
     body: bytes
+    headers: dict[str, str] | None = None
 
 
 class End(msgspec.Struct, tag="end", tag_field="op", omit_defaults=True):
@@ -402,11 +442,14 @@ __all__ = [
     "Get",
     "Hello",
     "Index",
+    "Known",
     "Limits",
     "Metrics",
     "Ping",
     "Pong",
+    "Put",
     "Query",
+    "RawEvent",
     "Recall",
     "Reload",
     "Replay",

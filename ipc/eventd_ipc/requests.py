@@ -6,11 +6,15 @@ What is left out has the default of the message. Names of types and visibilities
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
-from .messages import Context, Query, Recall, Replay, Tail
+import msgspec
+
+from .messages import Context, Known, Put, Query, RawEvent, Recall, Replay, Tail
 
 Names = str | Sequence[str]
 """One name, or several."""
 
+
+_encode = msgspec.msgpack.Encoder().encode
 
 QUERY_CREDIT = 1024  # events; what is asked for has an end, and waiting for credit took a third of the time
 
@@ -54,6 +58,7 @@ class ReplayOptions(_Filters, total=False):
     last: int | None
     speed: float | None
     to: str | None
+    headers: bool
 
 
 def query(**wanted: Unpack[QueryOptions]) -> Query:
@@ -69,6 +74,18 @@ def tail(**wanted: Unpack[TailOptions]) -> Tail:
 def replay(**wanted: Unpack[ReplayOptions]) -> Replay:
     """Return the request of `replay`."""
     return Replay(0, **_listed(wanted))
+
+
+def put(events: Sequence[RawEvent | msgspec.Raw]) -> Put:
+    """Return the request of `put`, for events or their msgpack form."""
+    return Put(
+        0, [event if isinstance(event, msgspec.Raw) else msgspec.Raw(_encode(event)) for event in events]
+    )
+
+
+def known(agent: str, ids: Sequence[str]) -> Known:
+    """Return the request of `known`."""
+    return Known(0, agent, list(ids))
 
 
 class RecallOptions(TypedDict, total=False):

@@ -26,9 +26,11 @@ from .messages import (
     Get,
     Hello,
     Index,
+    Known,
     Metrics,
     Ping,
     Pong,
+    Put,
     Query,
     Recall,
     Reload,
@@ -49,12 +51,27 @@ Reading = Query | Tail | Replay
 """The requests that are answered with many events, as their credit allows."""
 
 Question = (
-    Emit | Get | Reading | Recall | Context | Index | Status | Metrics | Reload | Reroute | DeadLetters | Ping
+    Emit
+    | Put
+    | Known
+    | Get
+    | Reading
+    | Recall
+    | Context
+    | Index
+    | Status
+    | Metrics
+    | Reload
+    | Reroute
+    | DeadLetters
+    | Ping
 )
 """The requests that are answered."""
 
 _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
     Emit: (Ack,),
+    Put: (Ack,),
+    Known: (Result,),
     Get: (StoredEvent,),
     Query: (StoredEvent, End),
     Tail: (StoredEvent, End),

@@ -195,8 +195,8 @@ def check_fields(event: Event) -> None:
         MalformedEvent: One is against its rule.
     """
     check_labels(event.type, event.agent, event.session)
-    if event.id is not None and _is_id(event.id) is None:
-        raise MalformedEvent("$.id", f"an id is 1 to {MAX_ID} printable ASCII characters without spaces")
+    if event.id is not None and (fault := id_fault(event.id)) is not None:
+        raise MalformedEvent("$.id", fault)
     if event.timestamp is not None and not 0 <= event.timestamp <= MAX_TIMESTAMP:
         raise MalformedEvent("$.timestamp", "a timestamp is Unix milliseconds from 0 to 2^53")
 
@@ -233,6 +233,13 @@ def agent_fault(name: str) -> str | None:
         return f"an agent's name is 1 to {MAX_AGENT} bytes"
     if not name.isprintable() or name != name.strip() or ":" in name or name == "*":
         return "an agent's name is printable, without a colon, without spaces at its ends, and not '*'"
+    return None
+
+
+def id_fault(event_id: str) -> str | None:
+    """Say what is wrong with an event's id; None when nothing is."""
+    if _is_id(event_id) is None:
+        return f"an id is 1 to {MAX_ID} printable ASCII characters without spaces"
     return None
 
 

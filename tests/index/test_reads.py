@@ -507,3 +507,14 @@ def test_new_names_are_seen(store: Store, reads: Reads) -> None:
     accept(store, own(1, session="agent:main:late", agent="late"))
     assert found(reads, session="agent:main:late") == ["id-1"]
     assert found(reads, scope=Scope(reader="late")) == ["id-1"]
+
+
+def test_ids_of_an_agent_are_known(store: Store, reads: Reads) -> None:
+    """Its own, from wherever they came; those that another one has used are free for it."""
+    accept(store, own(1), own(2, agent="other"))
+    read_stream(store, foreign(3))
+    asked = ["id-1", "id-2", "id-3", "id-4", ""]
+    assert reads.known("main", asked) == {"id-1", "id-3"}
+    assert reads.known("other", asked) == {"id-2"}
+    assert reads.known("nobody", asked) == set()
+    assert reads.known("main", []) == set()

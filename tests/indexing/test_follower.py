@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from eventd.errors import NatsError
+from eventd.events.identity import IMPORTED
 from eventd.index.model import NewEvent
 from eventd.indexing import follower as module
 from eventd.indexing.coverage import Coverage
@@ -131,6 +132,17 @@ async def test_rows_get_their_places_when_the_index_takes_them_later(
     await site.ship(1, 5)
     await site.look()
     await settled_and_placed(site, 30)
+
+
+async def test_an_imported_event_of_an_older_writer_keeps_its_agent_and_id(site: Site) -> None:
+    """Its subject has the token that all agents shared; its message id says whose it was found to be."""
+    body = b'{"id":"x","session":"agent:main:main","agent":"agent","type":"msg.out"}'
+    await site.publish(
+        "openclaw.events.agent.msg_out", body, headers={"Nats-Msg-Id": f"main:{IMPORTED}old-7"}
+    )
+    await site.look()
+    (entry,) = await site.entries()
+    assert (entry.agent, entry.event_id, entry.session) == ("main", "import-old-7", "agent:main:main")
 
 
 @pytest.mark.parametrize("agent", ["main", "ümläut", "a.b", "agent", "events"])

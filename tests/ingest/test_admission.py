@@ -11,7 +11,7 @@ from eventd.config.settings import Rate, RateSettings
 from eventd.ingest.admission import HEADER_ROOM, MAX_SHRINKING, Admission
 from eventd.outbox.model import NewRow, Submission
 from eventd.routes import DEFAULT_ROUTE, Route, Routes, Server
-from eventd_ipc.messages import Emit, Error, Limits
+from eventd_ipc.messages import Emit, Error, Limits, Put
 from support.identities import agent, speaker
 
 NOW = 1_763_800_000_000
@@ -333,3 +333,94 @@ def test_an_emit_is_admitted_whole_or_not() -> None:
     assert rows_of(admission) == []
     error = refusal_of(*[{"type": "custom"}] * 5, admission=admission)
     assert (error.code, error.index) == ("bad_request", None)
+
+
+# Putting back what a stream has held.
+
+BODY = b'{ "ts": 1.50, "type": "msg.in", "big": 123456789012345678901234567890 }'
+
+
+def put(*events: dict[str, Any]) -> Put:
+    sound = {"agent": "main", "id": "e-1", "subject": "openclaw.events.main.msg_in", "body": BODY}
+    return Put(5, [msgspec.Raw(msgspec.msgpack.encode(sound | event)) for event in events])
+
+
+def put_row(admission: Admission | None = None, **fields: Any) -> NewRow:
+    verdict = (admission or make()).admit_put(put(fields), speaker("me"))
+    assert isinstance(verdict, Submission), verdict
+    (row,) = verdict.rows
+    return row
+
+
+def put_refusal(*events: dict[str, Any], admin: bool = True) -> Error:
+    verdict = make().admit_put(put(*events), speaker("main") if admin else agent("main"))
+    assert isinstance(verdict, Error), verdict
+    assert verdict.id == 5
+    return verdict
+
+
+@pytest.mark.parametrize("body", [BODY, b"", b"\xff\x00", b"[" * 1000, b'{"agent": "other"}'])
+def test_what_is_put_stays_as_it_is(body: bytes) -> None:
+    """Every byte of it, be it an event or not."""
+    row = put_row(body=body, neverExpires=True)
+    assert (row.agent, row.event_id, row.body, row.never_expires) == ("main", "e-1", body, True)
+    assert not put_row().never_expires
+
+
+@pytest.mark.parametrize(
+    ("agent", "subject", "kept"),
+    [
+        ("main", "openclaw.events.main.msg_in", True),
+        ("main", "openclaw.events.agent.msg_in", True),
+        ("Zoë", "openclaw.events.Zo%C3%AB.msg_in", True),
+        ("own", "openclaw.events.own.msg_in", True),
+        ("main", "openclaw.events.other.msg_in", False),
+        ("main", "old.prefix.main.msg_in", False),
+        ("main", "openclaw.events.main.deeper.msg_in", False),
+        ("own", "openclaw.events.main.msg_in", False),
+        ("main", "msg_in", False),
+    ],
+)
+def test_a_subject_stays_where_it_is_one_of_the_agents(agent: str, subject: str, kept: bool) -> None:
+    """Else the event goes under the agent's own, with the type that the old one ends in."""
+    row = put_row(agent=agent, subject=subject)
+    own = {"main": "main", "Zoë": "Zo%C3%AB", "own": "own"}[agent]
+    assert row.subject == (subject if kept else f"openclaw.events.{own}.msg_in")
+
+
+def test_what_is_put_is_the_event_that_was_emitted() -> None:
+    """By its digest, so that one is a repeat of the other."""
+    emitted = row_of({"type": "memory.fact", "id": "e-1", "timestamp": NOW, "agent": "main"})
+    again = put_row(subject=emitted.subject, body=emitted.body, neverExpires=True)
+    assert again == emitted
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"agent": "silent"}, "disabled"),
+        ({"body": b"x" * (64 * 1024 + 1)}, "too_large"),
+        ({"agent": "a:b"}, "malformed"),
+        ({"id": "i" * 129}, "malformed"),
+        ({"subject": "a.*"}, "malformed"),
+    ],
+)
+def test_a_put_is_refused_as_a_whole(fields: dict[str, Any], code: str) -> None:
+    refused = put_refusal({}, fields, {})
+    assert (refused.code, refused.index) == (code, 1)
+
+
+def test_who_is_no_administrator_puts_nothing() -> None:
+    """Not even as itself: a body may say what it likes."""
+    assert put_refusal({}, admin=False).code == "forbidden"
+    assert put_refusal(admin=False).code == "forbidden"
+
+
+def test_a_put_has_the_limits_of_an_emit() -> None:
+    """Of its number, and of the rate of who sends it."""
+    assert put_refusal(*[{}] * 5).code == "bad_request"
+    limited = make(rates=RateSettings(Rate(0.001, 1)))
+    put_row(limited)
+    verdict = limited.admit_put(put({}), speaker("me"))
+    assert isinstance(verdict, Error)
+    assert verdict.code == "slow_down"

@@ -33,11 +33,14 @@ from eventd_ipc.messages import (
     Get,
     Hello,
     Index,
+    Known,
     Limits,
     Metrics,
     Ping,
     Pong,
+    Put,
     Query,
+    RawEvent,
     Recall,
     Reload,
     Replay,
@@ -53,11 +56,14 @@ from eventd_ipc.messages import (
 from eventd_ipc.sender import Settings
 
 EVENT = msgspec.Raw(msgspec.msgpack.encode({"type": "conversation.message.out", "payload": {"n": 1}}))
+RAW = msgspec.Raw(msgspec.msgpack.encode(RawEvent("main", "a", "s.main.x", b"{}", never_expires=True)))
 
 MESSAGES: list[Request | Reply] = [
     Hello(protocol=1, agent="main", client="test 1", token="t"),
     Emit(id=1, events=[EVENT, EVENT]),
     Emit(id=2, events=[]),
+    Put(id=13, events=[RAW]),
+    Known(id=14, agent="main", ids=["a", "b"]),
     Metrics(id=10),
     Reload(id=11),
     Reroute(id=12, route="tim", stream="events-tim"),
@@ -77,6 +83,7 @@ MESSAGES: list[Request | Reply] = [
     Ack(id=1, ids=["a", "b"]),
     Error(code="malformed", message="no", id=1, index=3, retry_after_ms=50),
     StoredEvent(id=3, stream="events", seq=7, subject="s.main.x", time=1, body=b"{}"),
+    StoredEvent(id=9, stream="events", seq=7, subject="s", time=1, body=b"{}", headers={"A": "b"}),
     End(id=4),
     End(id=8, cursor="c"),
     Result(id=5, data={"state": "ok", "big": "x" * 70_000}),

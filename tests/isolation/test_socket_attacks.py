@@ -332,6 +332,15 @@ ASKED = [
     Ask("replay", {"agent": "carol", "stream": CAROLS}),
     Ask("replay", {"to": "elsewhere"}),
     Ask("replay", {"to": "elsewhere", "agent": "alice"}),
+    *(Ask("known", {"agent": name, "ids": ["bob-internal"]}) for name in ("bob", "carol", "Alice", "eve")),
+    *(
+        Ask(
+            "put",
+            {"events": [{"agent": name, "id": "x", "subject": f"openclaw.events.{name}.x", "body": b"{}"}]},
+        )
+        for name in ("alice", "bob")
+    ),
+    Ask("put", {"events": []}),
     Ask("status", {}),
     Ask("index", {}),
     Ask("index", {"action": "rebuild"}),
@@ -349,6 +358,10 @@ ASKED_BADLY = [
         for op, others in (("query", {}), ("tail", {}), ("recall", {"text": "x"}), ("get", {"event": "x"}))
         for name in ("", " alice", "agent:carol", "alice\0", "a" * 65, 7, b"carol")
     ),
+    *(Ask("known", {"agent": name, "ids": []}, "bad_request") for name in ("", "a:b", 7)),
+    Ask("known", {"agent": "alice", "ids": ["x"] * 1001}, "bad_request"),
+    Ask("known", {"agent": "alice", "ids": [b"x"]}, "bad_request"),
+    Ask("put", {"events": {}}, "bad_request"),
     Ask("query", {"session": "s" * 513}, "bad_request"),
     Ask("query", {"visibility": ["*"]}, "bad_request"),
     Ask("context", {"agent": "*"}, "bad_request"),
@@ -516,6 +529,40 @@ def test_an_administrator_sees_and_does_all(attacked: Attacked) -> None:
         for op in ("status", "metrics", "reload", "index", "deadletter"):
             assert wire.ask(op)[0]["op"] == "result"
         assert wire.emit({"type": "custom.by_admin", "agent": "bob"})["op"] == "ack"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"agent": name} for name in NO_NAMES),
+        *({"id": value} for value in ("", "a b", "é", "bob\r\nNats-TTL: 1", "i" * 129, 7)),
+        *(
+            {"subject": value}
+            for value in ("", ".", "a..b", "a.*", "a.>", "a b", "a\r\nb", "a." * 600 + "b", 7)
+        ),
+        {"body": "text"},
+        {"body": None},
+        {"neverExpires": 1},
+    ],
+)
+def test_not_even_an_administrator_puts_what_cannot_be_meant(untouched: Attacked, fields: Message) -> None:
+    """It would be another's header, or a subject that no message can have. Nothing of the frame is stored."""
+    good = {"agent": "bob", "id": "put-1", "subject": "openclaw.events.bob.x", "body": b"{}"}
+    with entered(untouched.daemon, "main", untouched.daemon.admin_token) as wire:
+        (answer,) = wire.ask("put", events=[good, good | fields])
+        assert (answer["op"], answer.get("code"), answer.get("index")) == ("error", "malformed", 1), answer
+
+
+def test_ids_are_told_to_those_who_may_use_them(untouched: Attacked) -> None:
+    """One's own, and those under a grant to write; an id of another agent is not even hinted at."""
+    asked = ["alice-secret", "bob-secret", "nobody-has-it"]
+    for agent, of, known in (
+        ("alice", "alice", ["alice-secret"]), ("bob", "bob", ["bob-secret"]), ("dave", "bob", ["bob-secret"]),
+        ("carol", "carol", []),
+    ):  # fmt: skip
+        with entered(untouched.daemon, agent, TOKENS[agent]) as wire:
+            (answer,) = wire.ask("known", agent=of, ids=asked)
+            assert answer["data"] == {"known": known, "forgotten": [], "complete": True}
 
 
 def test_what_was_refused_is_counted_by_its_code(untouched: Attacked) -> None:

@@ -518,3 +518,17 @@ async def test_whose_rows_wait(path: Path) -> None:
         assert await outbox.first_pending(1, "a", after=0) is None
         assert await outbox.first_pending(1, None, after=0) == 4
         assert await outbox.pending_agents(2) == {"b": 6}
+
+
+async def test_ids_that_were_accepted_are_known(path: Path) -> None:
+    """Pending or settled, of the agent that is asked about alone."""
+    async with outbox_at(path) as outbox:
+        await outbox.register_route("*", "S", "p")
+        await submit(outbox, rows(1, 3))
+        accepted = [each.event_id for each in rows(1, 3)]
+        asked = [*accepted, "another"]
+        assert await outbox.known("main", asked) == set(accepted)
+        await settle_all(outbox)
+        assert await outbox.known("main", asked) == set(accepted)
+        assert await outbox.known("nobody", asked) == set()
+        assert await outbox.known("main", []) == set()

@@ -127,6 +127,14 @@ async def test_a_stretch_by_time(place: Place) -> None:
     assert (await place.replay(until=times[0])).ids == []
 
 
+async def test_headers_come_where_they_are_asked_for(place: Place) -> None:
+    """As JetStream has them; of a message without any there are none."""
+    await place.site.publish(SUBJECT, b"{}", headers={"Nats-Msg-Id": "bob:x", "Of-Another": "writer"})
+    taken = (await place.replay(first=10, headers=True)).taken
+    assert [event.headers for event in taken] == [{}, {"Nats-Msg-Id": "bob:x", "Of-Another": "writer"}]
+    assert (await place.replay(first=11)).taken[0].headers is None
+
+
 @pytest.mark.parametrize("since", [0, 1, 253_402_300_799_999, 2**53 - 1])
 async def test_any_time_can_be_asked_for(place: Place, since: int) -> None:
     """Also one that no calendar holds."""
@@ -256,5 +264,6 @@ async def test_from_the_index_while_nats_is_away(place: Place, nats_server: Nats
     assert [event.seq for event in part.taken] == [
         event.seq for event in whole.taken if 3 <= event.seq <= 9 and times[3] <= event.time <= times[8]
     ]
-    with pytest.raises(NatsError):
-        await place.replay(to="replayed.here")
+    for wanted in ({"to": "replayed.here"}, {"headers": True}):
+        with pytest.raises(NatsError):
+            await place.replay(**wanted)

@@ -33,7 +33,7 @@ async def test_welcome_says_what_the_server_is_and_takes(short_tmp: Path) -> Non
         assert (welcome.protocol, welcome.server, welcome.agent) == (1, "eventd test", "main")
         assert welcome.limits == running.server.context.settings.limits
         assert welcome.limits.max_event == 1000
-        assert welcome.can == ["emit", "ping"]
+        assert welcome.can == ["emit", "ping", "put"]
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ async def test_a_handler_answers_by_the_request_s_id(short_tmp: Path) -> None:
         serving(short_tmp, operations(status=echo)) as running,
         await Client.connect(running.path) as client,
     ):
-        assert (await client.greet("helper")).can == ["emit", "ping", "status"]
+        assert (await client.greet("helper")).can == ["emit", "ping", "put", "status"]
         await client.send(Status(7))
         assert await client.reply() == Result(7, {"agent": "helper"})
 
@@ -201,7 +201,7 @@ async def test_a_stream_ends_by_itself(short_tmp: Path) -> None:
         serving(short_tmp, operations(tail=Tails())) as running,
         await Client.connect(running.path) as client,
     ):
-        assert (await client.greet()).can == ["cancel", "credit", "emit", "ping", "tail"]
+        assert (await client.greet()).can == ["cancel", "credit", "emit", "ping", "put", "tail"]
         await client.send(Tail(1, last=3))
         assert await client.replies(4) == [stored(1, 1), stored(1, 2), stored(1, 3), End(1)]
         assert running.stats.streams == 0

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 CACHED_SESSIONS = 4096  # keys
 LONGEST_CACHED = 512  # characters of a key: other writers' may be as long as a message
+IMPORTED = "import-"  # what an id begins with that `eventd import` gives to another writer's message
 MAIN = "main"  # OpenClaw's main agent, and the whole session key of its main session
 
 

@@ -231,6 +231,17 @@ class Reads(Statements):
                 return found[0]
         return None
 
+    def known(self, agent: str, event_ids: Sequence[str]) -> set[str]:
+        """Return those of some ids that events of an agent have."""
+        number = self.number(agent)
+        if number is None or not event_ids:
+            return set()
+        sql = (
+            f"SELECT e.event_id FROM events AS e WHERE e.event_id IN ({', '.join('?' * len(event_ids))}) "
+            "AND e.event_id <> '' AND +e.agent = ?"
+        )
+        return {found for (found,) in self.db.execute(sql, (*event_ids, number))}
+
     def by_place(self, stream: StreamKey, seq: int, scope: Scope) -> Entry | None:
         """Return the event at a sequence of a stream; of the newest one that had this name there."""
         whose = of_authors(parts_of(scope, self.number), Walk.NUMBER)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import anyio
 
 from ..errors import IndexUnusable, NatsError, OutboxError
+from ..events.identity import IMPORTED
 from ..index.entries import POISON
 from ..index.index import BegunAnew, Index
 from ..index.model import NewEvent, Placed, Scope
@@ -356,7 +357,9 @@ class Follower:
         events: list[NewEvent] = []
         for message in page:
             agent, by_session = owners.origin(message)
-            named = f"{agent}:"
+            owner, _, event_id = message.msg_id.partition(":")
+            # One that was imported may keep the subject of an older writer, whose agents share a token.
+            own = owner == agent or (by_session and event_id.startswith(IMPORTED))
             events.append(
                 NewEvent(
                     seq=message.seq,
@@ -364,7 +367,7 @@ class Follower:
                     agent=agent,
                     subject=message.subject,
                     stored=message.time,
-                    event_id=message.msg_id.removeprefix(named) if message.msg_id.startswith(named) else "",
+                    event_id=event_id if own else "",
                     body=message.body,
                     by_session=by_session,
                 )

@@ -107,6 +107,11 @@ class Indexer:
         return "ready" if looked and self.feed.behind_seconds <= 1 else "catching_up"
 
     @property
+    def caught_up(self) -> bool:
+        """Whether it has had, once since it began, all that others have in the streams."""
+        return not self.feed.problem and all(follower.looked for follower in self.followers)
+
+    @property
     def complete(self) -> bool:
         """Whether it is not being built, and has all that the streams held at the last look."""
         return self.state == "ready"

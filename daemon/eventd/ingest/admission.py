@@ -16,7 +16,7 @@ from xxhash import xxh3_64_intdigest
 
 from eventd_ipc.errors import MalformedEvent
 from eventd_ipc.events import Event
-from eventd_ipc.messages import Emit, Error, Limits
+from eventd_ipc.messages import Emit, Error, Limits, Put
 from eventd_ipc.strict import SoundEvent, agent_fault, check_labels, decode_event, decode_together
 
 from ..access.identity import Identity
@@ -27,6 +27,7 @@ from ..outbox.model import NewRow, Submission
 from ..routes import Route, Routes
 from ..subjects import subject_of
 from .rates import Rates
+from .raw import decode_raw, subject_for
 from .refusal import refusal
 
 if sys.version_info >= (3, 14):
@@ -105,31 +106,44 @@ class Admission:
         Args:
             identity: Who sends it; owns the events that name nobody.
         """
-        if len(emit.events) > self._limits.max_events:
+        return self._too_much(emit, identity) or _collected(
+            emit, (self._row(event, identity) for event in self._decode(emit.events))
+        )
+
+    def admit_put(self, put: Put, identity: Identity) -> Submission | Error:
+        """Turn a put into rows whose bodies are what was sent, or into the reply that refuses it.
+
+        Args:
+            identity: Who sends it; nobody but administrators may say what a stream has held.
+        """
+        if not identity.admin:
+            return refusal(
+                "forbidden",
+                "'put' is for administrators",
+                hint="show the token in dataDir/admin.token, or see `admin.allowUids` in config.yml",
+                request=put.id,
+            )
+        return self._too_much(put, identity) or _collected(put, map(self._raw_row, put.events))
+
+    def _too_much(self, request: Emit | Put, identity: Identity) -> Error | None:
+        """Return how a request is refused that has more events than may come now, or at all."""
+        if len(request.events) > self._limits.max_events:
             return refusal(
                 "bad_request",
-                f"an emit of {len(emit.events)} events; at most {self._limits.max_events} are allowed",
-                hint="send them in several emits",
-                request=emit.id,
+                f"a request with {len(request.events)} events; at most {self._limits.max_events} are allowed",
+                hint="send them in several requests",
+                request=request.id,
             )
-        wait = self._rates.take(identity.agent, len(emit.events), time.monotonic())
-        if wait:
-            return refusal(
-                "slow_down",
-                f"agent {identity.agent!r} sends more events than its limit allows",
-                hint=f"wait {wait:.3f} s, or raise maxEventsPerSecond in config.yml",
-                request=emit.id,
-                retry_after_ms=math.ceil(wait * 1000),
-            )
-        rows: list[NewRow] = []
-        try:
-            for event in self._decode(emit.events):
-                rows.append(self._row(event, identity))  # noqa: PERF401 - its length is the spoiler's index
-        except MalformedEvent as error:
-            return refusal("malformed", str(error), request=emit.id, index=len(rows))
-        except _NotAdmitted as error:
-            return refusal(error.code, str(error), hint=error.hint, request=emit.id, index=len(rows))
-        return Submission(rows)
+        wait = self._rates.take(identity.agent, len(request.events), time.monotonic())
+        if not wait:
+            return None
+        return refusal(
+            "slow_down",
+            f"agent {identity.agent!r} sends more events than its limit allows",
+            hint=f"wait {wait:.3f} s, or raise maxEventsPerSecond in config.yml",
+            request=request.id,
+            retry_after_ms=math.ceil(wait * 1000),
+        )
 
     def _decode(self, raws: Sequence[msgspec.Raw]) -> Iterable[Event | SoundEvent]:
         """Return the events, in one go if they are sound; else one by one, each when it is its turn."""
@@ -162,10 +176,7 @@ class Admission:
                 event.meta,
             )
         )
-        if len(body) > gate.room:
-            raise _NotAdmitted(
-                "too_large", f"the event takes {len(body)} bytes as JSON; at most {gate.room} are allowed"
-            )
+        gate.check_room(body)
         if timestamp is None:
             # A stamp differs each time the same event is sent again. JSON escapes the quotes inside texts,
             # so the first match is the key itself.
@@ -174,6 +185,15 @@ class Admission:
         # events to which it gave the same id are the same. Who makes two that collide fools nobody else.
         digest = xxh3_64_intdigest(content) >> 1  # SQLite's integers have a sign
         return NewRow(gate.number, agent, event_id, subject, never_expires, digest, body)
+
+    def _raw_row(self, raw: msgspec.Raw) -> NewRow:
+        event = decode_raw(raw)
+        gate = self._gates[self._routes.of(event.agent).name]
+        gate.check_enabled(event.agent)
+        gate.check_room(event.body)
+        subject = subject_for(gate.prefix, event.agent, event.subject)
+        digest = xxh3_64_intdigest(event.body) >> 1  # as `_row`
+        return NewRow(gate.number, event.agent, event.id, subject, event.never_expires, digest, event.body)
 
     def _make_plan(
         self, event_type: str, named: str | None, session: str | None, identity: Identity
@@ -202,8 +222,7 @@ class Admission:
                     "an event that names no agent belongs to the one in its session key",
                 )
         gate = self._gates[self._routes.of(agent).name]
-        if not gate.enabled:
-            raise _NotAdmitted("disabled", f"the event store is not enabled for agent {agent!r}")
+        gate.check_enabled(agent)
         subject = subject_of(gate.prefix, agent, event_type)
         return _Plan(gate, agent, subject, event_type.startswith(NEVER_EXPIRE))
 
@@ -236,6 +255,16 @@ class _Gate:
         self.enabled = route.enabled
         self.room = room
 
+    def check_room(self, body: bytes) -> None:
+        if len(body) > self.room:
+            raise _NotAdmitted(
+                "too_large", f"the event takes {len(body)} bytes as JSON; at most {self.room} are allowed"
+            )
+
+    def check_enabled(self, agent: str) -> None:
+        if not self.enabled:
+            raise _NotAdmitted("disabled", f"the event store is not enabled for agent {agent!r}")
+
 
 class _Plan(NamedTuple):
     """What is the same for all events of one type, agent and session.
@@ -248,6 +277,19 @@ class _Plan(NamedTuple):
     agent: str
     subject: str
     never_expires: bool
+
+
+def _collected(request: Emit | Put, admitted: Iterable[NewRow]) -> Submission | Error:
+    """Return the rows of a request together, or how the first event that is not admitted refuses it."""
+    rows: list[NewRow] = []
+    try:
+        for row in admitted:
+            rows.append(row)  # noqa: PERF402 - its length is the spoiler's index
+    except MalformedEvent as error:
+        return refusal("malformed", str(error), request=request.id, index=len(rows))
+    except _NotAdmitted as error:
+        return refusal(error.code, str(error), hint=error.hint, request=request.id, index=len(rows))
+    return Submission(rows)
 
 
 class _NotAdmitted(Exception):

@@ -80,6 +80,17 @@ def refuse(store: Store, submissions: Iterable[Submission], refusal: Refusal) ->
                 _count_refusal(store, refusal)
 
 
+def known(store: Store, agent: str, event_ids: Iterable[str]) -> set[str]:
+    """Return those of some ids of an agent that the ledger has: what has one of them is not stored again."""
+    if (number := store.agents.get(agent)) is None:
+        return set()
+    return {
+        event_id
+        for event_id in event_ids
+        if store.first("known_digest", (number, ledger_key(event_id))) is not None
+    }
+
+
 def _append_one_by_one(store: Store, submissions: Sequence[Submission], at: int) -> None:
     """Decide about each submission by itself; then store what is left in one go.
 

@@ -35,16 +35,6 @@ class Place(NamedTuple):
     seq: int
 
 
-class Whereabouts(NamedTuple):
-    """What the outbox knows of an id.
-
-    Attributes:
-        forgotten: Whether it is refused from now on.
-    """
-
-    forgotten: bool
-
-
 class Progress(NamedTuple):
     """What has become of tombstones, by their ids.
 
@@ -87,7 +77,7 @@ def mark(store: Store, agent: str, ids: Sequence[str]) -> None:
     store.keep_last_seq()
     with _overwriting(store):
         for event_id in ids:
-            known = store.first("known_digest", (store.agents.get(agent, 0), ledger_key(event_id)))
+            known = _known(store, agent, event_id)
             if known is None:
                 _add_id(store, agent, event_id, FORGOTTEN_DIGEST, max(1, store.take_seqs(0)))
             elif not _is_tombstone(store, agent, event_id, known[1]):
@@ -107,21 +97,17 @@ def unmarked(store: Store, agent: str, ids: Sequence[str]) -> list[str]:
     return [event_id for event_id in ids if _has_content(store, agent, event_id)]
 
 
-def whereabouts(store: Store, agent: str, ids: Sequence[str]) -> dict[str, Whereabouts]:
-    """Return what is known of ids of an agent; nothing of those that the ledger does not know."""
-    found = {}
-    for event_id in ids:
-        known = store.first("known_digest", (store.agents.get(agent, 0), ledger_key(event_id)))
-        if known is not None:
-            found[event_id] = Whereabouts(known[0] == FORGOTTEN_DIGEST)
-    return found
+def forgotten(store: Store, agent: str, ids: Sequence[str]) -> set[str]:
+    """Return those of some ids of an agent that are refused, since their events are forgotten."""
+    found = ((event_id, _known(store, agent, event_id)) for event_id in ids)
+    return {event_id for event_id, known in found if known is not None and known[0] == FORGOTTEN_DIGEST}
 
 
 def places(store: Store, agent: str, ids: Sequence[str]) -> list[Place]:
     """Return where those events came to stand whose rows are retained."""
     found: list[Place] = []
     for event_id in ids:
-        known = store.first("known_digest", (store.agents.get(agent, 0), ledger_key(event_id)))
+        known = _known(store, agent, event_id)
         row = None if known is None else _row(store, agent, event_id, known[1])
         if row is None:
             continue
@@ -138,7 +124,7 @@ def progress(store: Store, agent: str, tombstones: Sequence[str]) -> Progress:
     """Return what has become of tombstones of an agent, by their ids."""
     found = Progress([], [], [], not store.scrubbing)
     for event_id in tombstones:
-        known = store.first("known_digest", (store.agents.get(agent, 0), ledger_key(event_id)))
+        known = _known(store, agent, event_id)
         seq = 0 if known is None else known[1]
         row = _row(store, agent, event_id, seq)
         if (dead := _dead(store, agent, event_id, seq)) is not None:
@@ -162,6 +148,11 @@ def _overwriting(store: Store) -> Iterator[None]:
 
 def _msg_id(agent: str, event_id: str) -> bytes:
     return f"{agent}:{event_id}".encode()
+
+
+def _known(store: Store, agent: str, event_id: str) -> tuple[int | None, int] | None:
+    """Return digest and outbox number that the ledger has for an id."""
+    return store.first("known_digest", (store.agents.get(agent, 0), ledger_key(event_id)))  # type: ignore[return-value]
 
 
 def _add_id(store: Store, agent: str, event_id: str, digest: int, seq: int) -> None:
@@ -199,7 +190,7 @@ def _is_tombstone(store: Store, agent: str, event_id: str, seq: int) -> bool:
 
 
 def _has_content(store: Store, agent: str, event_id: str) -> bool:
-    known = store.first("known_digest", (store.agents.get(agent, 0), ledger_key(event_id)))
+    known = _known(store, agent, event_id)
     if known is None:
         return True
     digest, seq = known

@@ -11,7 +11,7 @@ import anyio
 import apsw
 
 from ..errors import OutboxError
-from . import deadletters, feeding, forgetting, rerouting, settling
+from . import appending, deadletters, feeding, forgetting, rerouting, settling
 from .connection import SCHEMA
 from .files import Files
 from .lock import Lock
@@ -120,6 +120,11 @@ class Outbox:
                 their order; those with different ones take turns.
         """
         self._writer.append(submissions, done)
+
+    async def known(self, agent: str, event_ids: Sequence[str]) -> set[str]:
+        """Return those of some ids of an agent that were accepted, as far back as the ledger reaches."""
+        found: set[str] = await self._read(lambda store: appending.known(store, agent, event_ids))
+        return found
 
     # Routes
 
@@ -291,11 +296,9 @@ class Outbox:
             if left := await self._read(partial(forgetting.unmarked, agent=agent, ids=some)):
                 await self._write(partial(forgetting.mark, agent=agent, ids=left))
 
-    async def whereabouts(self, agent: str, ids: Sequence[str]) -> dict[str, forgetting.Whereabouts]:
-        """Return what is known of ids of an agent; nothing of those that are not known."""
-        found: dict[str, forgetting.Whereabouts] = await self._read(
-            lambda store: forgetting.whereabouts(store, agent, ids)
-        )
+    async def forgotten(self, agent: str, ids: Sequence[str]) -> set[str]:
+        """Return those of some ids of an agent that are refused, since their events are forgotten."""
+        found: set[str] = await self._read(lambda store: forgetting.forgotten(store, agent, ids))
         return found
 
     async def places(self, agent: str, ids: Sequence[str]) -> list[forgetting.Place]:

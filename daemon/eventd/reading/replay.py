@@ -1,7 +1,7 @@
 """Answers `replay`: a stretch of a stream in its order, as fast as possible or at the speed of back then."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ class _Replayed(NamedTuple):
     subject: str
     time: int
     body: bytes
+    headers: Mapping[str, str] | None = None
 
 
 class Replays:
@@ -62,6 +63,10 @@ class Replays:
             raise NatsError(
                 "nothing can be published: there is no connection to NATS", hint="see `eventd status`"
             )
+        if request.headers and session is None:
+            raise NatsError(
+                "headers are in NATS alone, and there is no connection", hint="see `eventd status`"
+            )
         source = (
             self._from_index(request, stream, wanted)
             if session is None
@@ -74,7 +79,15 @@ class Replays:
                 if session is not None and request.to is not None:
                     await _publish(session, request.to, event)
                 await responder.send(
-                    StoredEvent(request.id, event.stream, event.seq, event.subject, event.time, event.body)
+                    StoredEvent(
+                        request.id,
+                        event.stream,
+                        event.seq,
+                        event.subject,
+                        event.time,
+                        event.body,
+                        dict(event.headers or {}) if request.headers else None,
+                    )
                 )
 
     def _check(self, request: Replay) -> None:
@@ -111,7 +124,9 @@ class Replays:
         ) as messages:
             async for message in messages:
                 if matches(wanted, owners.origin(message), message.body, message.time):
-                    yield _Replayed(stream.name, message.seq, message.subject, message.time, message.body)
+                    yield _Replayed(
+                        stream.name, message.seq, message.subject, message.time, message.body, message.headers
+                    )
 
     async def _from_index(
         self, request: Replay, stream: StreamKey, wanted: Filter

@@ -27,6 +27,7 @@ from eventd_ipc.messages import (
     Hello,
     Ping,
     Pong,
+    Put,
     Request,
     Welcome,
 )
@@ -296,7 +297,7 @@ class Connection:
             self._dispatch(taken)
 
     def _take(self, frame: bytes) -> Submission | Request:
-        """Admit an emit; a refused one has no rows, yet keeps its place among the acks.
+        """Admit an emit or a put; a refused one has no rows, yet keeps its place among the acks.
 
         Any other request is returned as it is.
         """
@@ -306,21 +307,27 @@ class Connection:
             if error.id is None:  # a hello: there is nothing that an answer could name
                 raise _Dismissed(error.code, str(error)) from error
             return _refused(refusal(error.code, str(error), request=error.id), frame)
-        if type(request) is not Emit:
+        if not isinstance(request, Emit | Put):
             return request
         try:
-            verdict = self._context.admission.admit(request, self._requests.identity)
+            verdict = self._decide(request)
         except Exception as error:
-            verdict = internal_error(error, request.id, "emit")
+            verdict = internal_error(error, request.id, _name_of(request))
         if isinstance(verdict, Error):
             if verdict.code == "forbidden":
-                self._audit.denied("emit", verdict.message)
+                self._audit.denied(_name_of(request), verdict.message)
             elif verdict.retry_after_ms is not None:
                 self._resting_until = perf_counter() + min(verdict.retry_after_ms / 1000, LONGEST_REST)
             return _refused(verdict, frame)
         size = PLACE_COST + ROW_COST * len(verdict.rows) + verdict.size
         verdict.context = _Place(request.id, size)
         return verdict
+
+    def _decide(self, request: Emit | Put) -> Submission | Error:
+        admission, identity = self._context.admission, self._requests.identity
+        if isinstance(request, Put):
+            return admission.admit_put(request, identity)
+        return admission.admit(request, identity)
 
     def _submit(self, batch: list[Submission], cost: int) -> None:
         self._stats.emits += len(batch)
@@ -450,6 +457,10 @@ def _read_hello(frame: bytes) -> Hello:
 def _in_full(error: NotAdmitted) -> str:
     """Return why somebody was not let in, for the log."""
     return str(error) if error.__cause__ is None else f"{error}: {error.__cause__}"
+
+
+def _name_of(request: Emit | Put) -> str:
+    return str(request.__struct_config__.tag)
 
 
 def _refusal_of(verdict: Refusal, request: int) -> Error:

@@ -173,6 +173,8 @@ class Operations:
         """Return the requests that are answered to somebody, for `can` in welcome."""
         open_to = [found for found in self._by_type.values() if identity.admin or not found.admin]
         names = {operation.name for operation in open_to} | {"emit", "ping"}
+        if identity.admin:
+            names.add("put")
         if any(operation.stream for operation in open_to):
             names |= {"credit", "cancel"}
         return sorted(names)
