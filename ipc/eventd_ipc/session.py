@@ -23,6 +23,7 @@ from .messages import (
     Emit,
     End,
     Error,
+    Forget,
     Get,
     Hello,
     Index,
@@ -54,6 +55,7 @@ Question = (
     Emit
     | Put
     | Known
+    | Forget
     | Get
     | Reading
     | Recall
@@ -72,6 +74,7 @@ _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
     Emit: (Ack,),
     Put: (Ack,),
     Known: (Result,),
+    Forget: (Result,),
     Get: (StoredEvent,),
     Query: (StoredEvent, End),
     Tail: (StoredEvent, End),

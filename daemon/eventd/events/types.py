@@ -8,6 +8,8 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .tombstones import TOMBSTONE
+
 MEMORY = ("memory.", "migration.")
 """What the types of memories begin with: these outlive the stream's and the index's age limits."""
 
@@ -27,6 +29,8 @@ class Kind(enum.IntEnum):
     COMPACTION = 9
     RAW = 10
     """Not understood: no JSON object, or one that claims another agent than its subject names."""
+    TOMBSTONE = 12
+    """Names events that are forgotten; see `tombstones`. (11 are notes that were migrated.)"""
 
 
 MESSAGES = (Kind.MESSAGE_IN, Kind.MESSAGE_OUT)
@@ -77,6 +81,7 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
         "lifecycle.error": Kind.RUN_ERROR,
         "session.compaction_end": Kind.COMPACTION,
         "conversation.compaction": Kind.COMPACTION,
+        TOMBSTONE: Kind.TOMBSTONE,
     }
 )
 

@@ -152,7 +152,7 @@ def _msg_id(agent: str, event_id: str) -> bytes:
 
 def _known(store: Store, agent: str, event_id: str) -> tuple[int | None, int] | None:
     """Return digest and outbox number that the ledger has for an id."""
-    return store.first("known_digest", (store.agents.get(agent, 0), ledger_key(event_id)))  # type: ignore[return-value]
+    return store.first("known_digest", (store.agents.get(agent, 0), ledger_key(event_id)))
 
 
 def _add_id(store: Store, agent: str, event_id: str, digest: int, seq: int) -> None:
