@@ -89,7 +89,7 @@ class Known(msgspec.Struct, tag="known", tag_field="op"):
 
 
 class Selected(msgspec.Struct, omit_defaults=True):
-    """An event that is meant: by its id, or by its place where it has none."""
+    """An event that is meant: by its id, or by its place; the place counts where nothing has the id."""
 
     id: str = ""
     stream: str = ""

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "recall": "Find what was said and done by its words, best first.",
     "context": "Print the block for an agent's system prompt.",
     "replay": "Show the events of a stream once more, in its order.",
+    "forget": "Let events be forgotten: in stream, outbox and index.",
     "index": "Look after the index that answers query, recall and context.",
     "reload": "Let the daemon load its config file anew.",
     "service": "Let systemd or launchd run eventd.",

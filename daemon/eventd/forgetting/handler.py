@@ -10,6 +10,7 @@ from eventd_ipc.strict import MAX_ID, agent_fault
 
 from ..access.scopes import Forbidden
 from ..errors import NatsError
+from ..events.identity import IMPORTED
 from ..events.tombstones import Forgotten
 from ..events.types import Kind
 from ..index import forgetting as indexed
@@ -163,16 +164,24 @@ class Forgetting:
 
 
 def _is_named(one: Selected) -> bool:
-    return 0 < len(one.id) <= MAX_ID or (not one.id and bool(one.stream) and 0 < one.seq < 2**63)
+    placed = bool(one.stream) and 0 < one.seq < 2**63
+    return len(one.id) <= MAX_ID and (placed or (bool(one.id) and one.seq == 0))
 
 
 def _known(reads: Reads, agent: str, events: Sequence[Selected]) -> list[list[Known]]:
-    """Return what the index has of each event. Where one that is named by place has an id, that counts."""
+    """Return what the index has of each event: by its id, else of what stands at its place.
+
+    There it may have another id than in its body: one that `eventd import` has given it.
+    """
     found: list[list[Known]] = []
     for one in events:
         there = indexed.places_of(reads, agent, [one.id]) if one.id else []
-        if not one.id:
-            there = indexed.event_at(reads, agent, one.stream, one.seq)
+        if not there and one.seq:
+            there = [
+                known
+                for known in indexed.event_at(reads, agent, one.stream, one.seq)
+                if not one.id or not known.event_id or known.event_id.startswith(IMPORTED)
+            ]
             ids = [known.event_id for known in there if known.event_id]
             there = indexed.places_of(reads, agent, ids) if ids else there
         found.append(there)
