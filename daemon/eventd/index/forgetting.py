@@ -116,6 +116,12 @@ def note_returned(store: "Store", stream: int, event: NewEvent, parts: Parts) ->
         _add_returned(store, stream, event.seq, agent, parts.event_id, event.stored)
 
 
+def all_may_return(store: "Store", stream: int) -> None:
+    """Note that a stream went back: what was erased from it may stand there again."""
+    store.run("all_may_return", (stream,))
+    store.returned = bool(store.value("any_returned"))
+
+
 def _add_returned(store: "Store", stream: int, seq: int, agent: int, event_id: str, stored: int) -> None:
     store.run("add_returned", (stream, seq, agent, event_id, stored))
     store.returned = True
@@ -143,6 +149,12 @@ def wipe(store: "Store") -> bool:
         store.trim(TRIM_PAGES)
         return True
     return False
+
+
+def note_went_back(store: "Store", stream: int) -> None:
+    """Do as `all_may_return`, in a transaction of its own."""
+    with store.transaction():
+        all_may_return(store, stream)
 
 
 def end_wiping(store: "Store") -> None:

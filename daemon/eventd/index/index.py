@@ -173,6 +173,10 @@ class Index:
         """Note that a stream went back and ends at a sequence now."""
         await self._write(lambda store: store.unplace_beyond(stream, last), generation)
 
+    async def note_went_back(self, stream: int, *, generation: int | None = None) -> None:
+        """Note that a stream went back: what was erased from it may stand there again."""
+        await self._write(lambda store: forgetting.note_went_back(store, stream), generation)
+
     async def begin_anew_with_outbox(self) -> None:
         """Note that the outbox begins anew: its numbers mean other rows than before."""
         await self._write(Store.begin_anew)

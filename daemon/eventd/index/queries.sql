@@ -171,7 +171,7 @@ INSERT OR REPLACE INTO returned (stream, seq, agent, event_id, time) VALUES (?, 
 -- A stream went back: what was erased from it before may stand there again.
 INSERT OR REPLACE INTO returned (stream, seq, agent, event_id, time)
 SELECT s.number, f.seq, f.agent, f.event_id, f.time FROM streams AS s JOIN forgotten AS f ON f.stream = s.name
-WHERE s.number = ? AND f.seq BETWEEN 1 AND ?
+WHERE s.number = ? AND f.seq > 0
 
 -- name: any_returned
 SELECT EXISTS (SELECT 1 FROM returned)

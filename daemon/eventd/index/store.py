@@ -15,7 +15,7 @@ from ..routes import StreamKey
 from ..sql import Statements, insert_many
 from .connection import QUERIES
 from .entries import Parts, id_of, parts_of, row_of
-from .forgetting import bury, is_forgotten, note_returned
+from .forgetting import all_may_return, bury, is_forgotten, note_returned
 from .model import NewEvent, Placed
 from .words import PUBLIC, delete_sql, insert_sql, lexicon_sql
 
@@ -274,8 +274,7 @@ class Store(Statements):
     def unplace_beyond(self, stream: int, last: int) -> None:
         """Note that a stream ends at a sequence: it went back, and what was behind is not there any more."""
         with self.transaction():
-            self.run("all_may_return", (stream, last))
-            self.returned = bool(self.value("any_returned"))
+            all_may_return(self, stream)
             self.run("unplace_beyond", (stream, last))
             self.run("set_position", (stream, last))
 

@@ -261,6 +261,7 @@ class Follower:
             # In this order, so that a crash in between leaves nothing behind that nobody would notice.
             settled = await self._settled(route, 0)
             position = min(position, *(run.stream_seq - 1 for run in settled.runs), settled.stream_seq)
+            await self._index.note_went_back(number, generation=self._generation)
             await self._index.set_position(number, position, generation=self._generation)
             # Rows that were sent again may have moved by a little: all leave their old places before.
             known = min([settled.watermark, *(run.first - 1 for run in settled.runs)])
