@@ -21,7 +21,17 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from eventd_ipc.messages import Backlog, DeadLetters, Known, Metrics, Reload, Reroute, Result, Status
+from eventd_ipc.messages import (
+    Backlog,
+    DeadLetters,
+    Forget,
+    Known,
+    Metrics,
+    Reload,
+    Reroute,
+    Result,
+    Status,
+)
 from eventd_ipc.paths import server_socket
 
 from . import __version__
@@ -32,6 +42,9 @@ from .config.settings import Config
 from .deadletters import dead_letters_handler
 from .embedded.keeper import EmbeddedKeeper
 from .errors import EventdError
+from .forgetting.handler import Forgetting
+from .forgetting.keeper import Keeper
+from .forgetting.tombstones import Tombstones
 from .index.index import Index
 from .indexing.indexer import Indexer
 from .ingest.admission import Admission
@@ -195,6 +208,8 @@ class Daemon:
         remembering = Remembering(index, freshness, config.context, config.contexts)
         _reading(index, indexer, fleet, freshness, remembering).add_to(operations)
         operations.add(Known, KnownIds(outbox, index, indexer).answer)
+        tombstones = Tombstones(outbox, fleet, lambda: context.admission)
+        operations.add(Forget, Forgetting(outbox, index, indexer, tombstones).answer)
         operations.add(Status, _status_handler(report), admin=True)
         operations.add(Metrics, _metrics_handler(report), admin=True)
         operations.add(DeadLetters, dead_letters_handler(outbox), admin=True)
@@ -214,6 +229,7 @@ class Daemon:
 
         tasks.start_soon(fleet.run, name="shipping")
         tasks.start_soon(indexer.run, name="index")
+        tasks.start_soon(Keeper(outbox, index, tombstones).run, name="forgetting")
         tasks.start_soon(serve, name="server")
         tasks.start_soon(endpoint.run, pages(report.document, report.health), name="metrics")
         tasks.start_soon(_watch_tokens, gate, server, name="tokens")

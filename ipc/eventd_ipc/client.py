@@ -37,6 +37,7 @@ from .messages import (
     Reply,
     Reroute,
     Result,
+    Selected,
     Status,
     StoredEvent,
     Welcome,
@@ -139,6 +140,22 @@ class Client:
             ids: At most `MAX_KNOWN`.
         """
         found: dict[str, Any] = await self._document(requests.known(agent, ids))
+        return found
+
+    async def forget(self, agent: str, events: Sequence[Selected]) -> dict[str, Any]:
+        """Let events of an agent be forgotten: in their stream, in the outbox, in the index, for good.
+
+        They are kept out from then on; `tombstones` of the answer are what `forget_progress` asks about.
+
+        Args:
+            events: At most `MAX_FORGET`.
+        """
+        found: dict[str, Any] = await self._document(requests.forget(agent, events))
+        return found
+
+    async def forget_progress(self, agent: str, tombstones: Sequence[str]) -> dict[str, Any]:
+        """Return what has become of tombstones: `waiting`, `done`, `dead`, and whether all is overwritten."""
+        found: dict[str, Any] = await self._document(requests.forget_progress(agent, tombstones))
         return found
 
     async def get(

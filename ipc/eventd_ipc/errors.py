@@ -89,6 +89,9 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
             ClientAction.DROP_EVENT,
             "give each event its own id; only the same event sent again keeps it",
         ),
+        "forgotten": _refusal(
+            ClientAction.DROP_EVENT, "the event was forgotten with `eventd forget`; it is not stored again"
+        ),
         "forbidden": _refusal(ClientAction.DROP_EVENT, "write and read as the agent that the hello names"),
         "disabled": _refusal(
             ClientAction.DROP_AGENT, "set `gateway.eventStore.enabled: true` for this agent in config.yml"

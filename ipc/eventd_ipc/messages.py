@@ -19,6 +19,9 @@ MAX_EVENTS = 65_536
 MAX_KNOWN = 1000
 """Ids that one `known` may ask about."""
 
+MAX_FORGET = 500
+"""Events that one `forget` may name."""
+
 
 class Limits(msgspec.Struct, rename="camel", frozen=True):
     """What the server accepts on this connection; sizes in bytes."""
@@ -83,6 +86,30 @@ class Known(msgspec.Struct, tag="known", tag_field="op"):
     id: int
     agent: str
     ids: Annotated[list[str], msgspec.Meta(max_length=MAX_KNOWN)]
+
+
+class Selected(msgspec.Struct, omit_defaults=True):
+    """An event that is meant: by its id, or by its place; the place counts where nothing has the id."""
+
+    id: str = ""
+    stream: str = ""
+    seq: int = 0
+
+
+class Forget(msgspec.Struct, tag="forget", tag_field="op", omit_defaults=True):
+    """Forget events of an agent, or ask what has become of that; answered with `result`.
+
+    Attributes:
+        agent: Whose events; who may write as it may let it forget.
+        events: What is to be forgotten.
+        tombstones: With `progress`, ids of the tombstones that earlier answers named.
+    """
+
+    id: int
+    agent: str
+    action: Literal["forget", "progress"] = "forget"
+    events: Annotated[list[Selected], msgspec.Meta(max_length=MAX_FORGET)] = []
+    tombstones: Annotated[list[str], msgspec.Meta(max_length=MAX_FORGET)] = []
 
 
 class Get(msgspec.Struct, tag="get", tag_field="op", omit_defaults=True):
@@ -322,6 +349,7 @@ Request = (
     | Emit
     | Put
     | Known
+    | Forget
     | Get
     | Query
     | Tail
@@ -462,6 +490,7 @@ __all__ = [
     "Envelope",
     "Error",
     "Event",
+    "Forget",
     "Get",
     "Hello",
     "Index",
@@ -480,6 +509,7 @@ __all__ = [
     "Request",
     "Reroute",
     "Result",
+    "Selected",
     "Status",
     "StoredEvent",
     "Tail",

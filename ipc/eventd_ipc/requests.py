@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import msgspec
 
-from .messages import Context, Known, Put, Query, RawEvent, Recall, Replay, Tail
+from .messages import Context, Forget, Known, Put, Query, RawEvent, Recall, Replay, Selected, Tail
 
 Names = str | Sequence[str]
 """One name, or several."""
@@ -87,6 +87,16 @@ def put(events: Sequence[RawEvent | msgspec.Raw]) -> Put:
 def known(agent: str, ids: Sequence[str]) -> Known:
     """Return the request of `known`."""
     return Known(0, agent, list(ids))
+
+
+def forget(agent: str, events: Sequence[Selected]) -> Forget:
+    """Return the request that lets events be forgotten."""
+    return Forget(0, agent, events=list(events))
+
+
+def forget_progress(agent: str, tombstones: Sequence[str]) -> Forget:
+    """Return the request that asks what has become of tombstones."""
+    return Forget(0, agent, "progress", tombstones=list(tombstones))
 
 
 class RecallOptions(TypedDict, total=False):

@@ -24,6 +24,7 @@ from .messages import (
     Emit,
     End,
     Error,
+    Forget,
     Get,
     Hello,
     Index,
@@ -55,6 +56,7 @@ Question = (
     Emit
     | Put
     | Known
+    | Forget
     | Get
     | Reading
     | Recall
@@ -74,6 +76,7 @@ _ANSWERS: dict[type[Question], tuple[type[Reply], ...]] = {
     Emit: (Ack,),
     Put: (Ack,),
     Known: (Result,),
+    Forget: (Result,),
     Get: (StoredEvent,),
     Query: (StoredEvent, End),
     Tail: (StoredEvent, End),

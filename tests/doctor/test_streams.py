@@ -208,3 +208,14 @@ def test_an_old_server_is_told_of_once() -> None:
     assert "batches" in of(found, "nats.version").found
     assert not [f for f in found if "allow_atomic" in f.found]
     assert of(found, "stream.memory").level is Level.WARNING
+
+
+def test_a_stream_that_never_lets_go_of_events_is_told(
+    server: NatsServer, streams: JetStream, tmp_path: Path
+) -> None:
+    """No more than a note: `eventd forget` would say the same."""
+    streams.make(**AS_WANTED, deny_delete=True)
+    examined = look_at_route(config_of(tmp_path, url=server.url))
+    found = of(examined.findings, "stream.forget")
+    assert found.level is Level.NOTE
+    assert "deny_delete" in found.found

@@ -108,6 +108,6 @@ def test_kinds(name: str, kind: Kind) -> None:
 
 
 def test_the_numbers_of_kinds_are_fixed() -> None:
-    """They are stored in the index, and its SQL says 8 and 11 for memories."""
-    assert [int(kind) for kind in Kind] == list(range(12))
+    """They are stored in the index, and its SQL says 8 and 11 for memories, 12 for tombstones."""
+    assert [int(kind) for kind in Kind] == list(range(13))
     assert [int(kind) for kind in MEMORIES] == [8, 11]

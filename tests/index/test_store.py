@@ -500,7 +500,7 @@ def test_a_number_is_given_once(store: Store) -> None:
     """Who has read up to a number misses nothing, though the newest was pruned and a write failed."""
     accept(store, own(1), own(2)._replace(stored=1))
     assert store.prune_old(START, 10) == 1
-    with pytest.raises(ZeroDivisionError), store._transaction():
+    with pytest.raises(ZeroDivisionError), store.transaction():
         raise ZeroDivisionError
     accept(store, own(3))
     assert store.newest == 3

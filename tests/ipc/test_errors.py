@@ -27,6 +27,7 @@ def test_the_set_of_codes_is_closed() -> None:
         "malformed",
         "too_large",
         "id_conflict",
+        "forgotten",
         "forbidden",
         "disabled",
         "outbox_full",

@@ -334,6 +334,11 @@ ASKED = [
     Ask("replay", {"to": "elsewhere", "agent": "alice"}),
     *(Ask("known", {"agent": name, "ids": ["bob-internal"]}) for name in ("bob", "carol", "Alice", "eve")),
     *(
+        Ask("forget", {"agent": name, **asked})
+        for name in ("bob", "carol", "Alice", "eve")
+        for asked in ({"events": [{"id": "bob-internal"}]}, {"action": "progress", "tombstones": ["x"]})
+    ),
+    *(
         Ask(
             "put",
             {"events": [{"agent": name, "id": "x", "subject": f"openclaw.events.{name}.x", "body": b"{}"}]},
@@ -365,6 +370,24 @@ ASKED_BADLY = [
     Ask("known", {"agent": "alice", "ids": [b"x"]}, "bad_request"),
     Ask("put", {"events": {}}, "bad_request"),
     Ask("backlog", {"limit": "all"}, "bad_request"),
+    *(
+        Ask("forget", {"agent": "alice", "events": [event]}, "bad_request")
+        for event in (
+            {},
+            {"id": ""},
+            {"stream": STREAM},
+            {"seq": 1},
+            {"stream": STREAM, "seq": 0},
+            {"stream": STREAM, "seq": 2**63},
+            {"id": "x" * 257},
+            {"id": "x", "seq": 1},
+            7,
+        )
+    ),
+    Ask("forget", {"agent": "alice"}, "bad_request"),
+    Ask("forget", {"agent": "alice", "events": [{"id": "x"}] * 501}, "bad_request"),
+    Ask("forget", {"agent": "alice", "action": "undo", "events": [{"id": "x"}]}, "bad_request"),
+    Ask("forget", {"agent": "a:b", "events": [{"id": "x"}]}, "bad_request"),
     Ask("query", {"session": "s" * 513}, "bad_request"),
     Ask("query", {"visibility": ["*"]}, "bad_request"),
     Ask("context", {"agent": "*"}, "bad_request"),
@@ -395,6 +418,36 @@ def test_what_cannot_be_asked_for_is_refused(untouched: Attacked, ask: Ask) -> N
     with entered(untouched.daemon, "alice", "alice-s3cret") as wire, audited(untouched.daemon, None):
         (answer,) = wire.ask(ask.op, **ask.request)
         assert (answer["op"], answer.get("code")) == ("error", ask.code), answer
+
+
+def test_nobody_elses_events_are_forgotten(untouched: Attacked) -> None:
+    """Named by ids or by places they are no events of the agent that asks, and no tombstone comes."""
+    sequences = untouched.sequences.items()
+    places = [
+        {"stream": CAROLS if name.startswith("carol") else STREAM, "seq": seq}
+        for name, seq in sequences
+        if not name.startswith("alice")
+    ]
+    names = [{"id": name} for name, _ in sequences if not name.startswith("alice")]
+    with entered(untouched.daemon, "alice", "alice-s3cret") as wire:
+        (answer,) = wire.ask("forget", agent="alice", events=places + names)
+        assert answer["op"] == "result", answer
+        assert answer["data"]["tombstones"] == answer["data"]["already"] == []
+        assert len(answer["data"]["unknown"]) == len(places + names)
+
+
+@pytest.mark.parametrize("event_type", ["eventd.tombstone", "eventd.forgotten", "eventd.x"])
+def test_nobody_writes_what_only_eventd_writes(untouched: Attacked, event_type: str) -> None:
+    """Not even administrators emit it; they may put tombstones back, and nothing else of these."""
+    payload = {"forgotten": [{"id": "bob-internal"}]}
+    event = {"type": event_type, "payload": payload}
+    body = json.dumps({"type": event_type, "agent": "bob", "payload": payload}).encode()
+    for agent, token in (("alice", "alice-s3cret"), ("main", untouched.daemon.admin_token)):
+        with entered(untouched.daemon, agent, token) as wire:
+            assert wire.emit(event)["code"] == "forbidden"
+            if event_type != "eventd.tombstone":
+                raw = {"agent": "bob", "id": "x", "subject": "openclaw.events.bob.x", "body": body}
+                assert wire.ask("put", events=[raw])[0]["code"] == "forbidden"
 
 
 def test_what_is_at_a_sequence_is_read_by_whose_it_is(untouched: Attacked) -> None:

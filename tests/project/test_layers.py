@@ -26,7 +26,7 @@ LAYERS = [
     ["health"],
     ["reload"],
     ["metrics"],
-    ["reading"],
+    ["reading", "forgetting"],
     ["server"],
     ["indexing"],
     ["ingest", "shipping", "context", "natsconfig"],

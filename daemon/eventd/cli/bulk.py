@@ -187,19 +187,6 @@ class Sender[T]:
         if left:
             self._report.stop(left)
 
-    def ask[R](self, question: "Callable[[Client], R]") -> R:
-        """Return the daemon's answer to something else, when everything that was sent is stored or refused.
-
-        Raises:
-            EventdClientError: It is away, and was for longer than there is patience.
-        """
-        while True:
-            self.flush()
-            try:
-                return question(self._client)
-            except (ConnectionLost, NotRunning, TimedOut) as error:
-                self._reconnect(error)
-
     def send(self, items: Iterable[Item[T]]) -> None:
         """Send events; returns when all are sent, with the last frames still without their acks."""
         for item in items:

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "replay": "Show the events of a stream once more, in its order.",
     "export": "Write stored events to a file, as they are.",
     "import": "Store the events of files, each of them once.",
+    "forget": "Let events be forgotten: in stream, outbox and index.",
     "index": "Look after the index that answers query, recall and context.",
     "reload": "Let the daemon load its config file anew.",
     "service": "Let systemd or launchd run eventd.",

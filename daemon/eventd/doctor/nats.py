@@ -15,6 +15,7 @@ from ..config.settings import Config
 from ..embedded.binary import find_binary
 from ..embedded.store import StoreFolder
 from ..errors import ConfigError, EmbeddedServerError, NatsError
+from ..jetstream.deleting import DeletionDenied, check_erasing
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.reading import open_reader
 from ..jetstream.session import ApiError, NoResponders, RequestTimeout, Session, open_session
@@ -162,10 +163,22 @@ async def _look(session: Session, config: Config, examined: Examined, visited: V
         findings += examine_stream(examined.stream)
         findings.append(clock_finding(skew_of(info, sent, received), name))
         findings.append(await _newest(session, examined.stream))
+        findings += await _forgetting(session, examined.stream)
         if any(matches(taken, f"{base_of(route)}.>") for taken in examined.stream.subjects):
             return  # whoever takes all shares with nobody
     overlap = await others_of(session, config.routes, route, servers)
     findings += overlap_findings(overlap, Repairs(config, route, visited, timeout), missing=examined.missing)
+
+
+async def _forgetting(session: Session, seen: Seen) -> Findings:
+    """Say where events cannot be forgotten; whoever never wants that misses nothing."""
+    try:
+        await check_erasing(session, seen.name)
+    except (PermissionMissing, DeletionDenied) as error:
+        text = f"not possible here: {error}"
+        check, title = "stream.forget", "forgetting"
+        return [Finding(check, Level.NOTE, title, text, error.hint, route=label(seen.route))]
+    return []
 
 
 def _login(session: Session, route: Route) -> str:

@@ -111,7 +111,7 @@ def normalise(body: bytes) -> Normal | None:
     )
 
 
-_SILENT = (Kind.MESSAGE_IN, Kind.MESSAGE_OUT, Kind.RUN_START, Kind.RUN_END)
+_SILENT = (Kind.MESSAGE_IN, Kind.MESSAGE_OUT, Kind.RUN_START, Kind.RUN_END, Kind.TOMBSTONE)
 
 
 def _is_of_file(kind: Kind, data: Tree) -> bool:

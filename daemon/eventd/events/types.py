@@ -8,6 +8,8 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .tombstones import TOMBSTONE
+
 MEMORY = ("memory.", "migration.")
 """What the types of memories begin with: these outlive the stream's and the index's age limits."""
 
@@ -41,6 +43,8 @@ class Kind(enum.IntEnum):
     """Not understood: no JSON object, or one that claims another agent than its subject names."""
     NOTE = 11
     """A file that was migrated, or a section of one: a memory to recall, but no fact by itself."""
+    TOMBSTONE = 12
+    """Names events that are forgotten; see `tombstones`."""
 
 
 MEMORIES = (Kind.MEMORY, Kind.NOTE)
@@ -93,6 +97,7 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
         "session.compaction_end": Kind.COMPACTION,
         "conversation.compaction": Kind.COMPACTION,
         **dict.fromkeys((*LEADS, SECTION), Kind.NOTE),
+        TOMBSTONE: Kind.TOMBSTONE,
     }
 )
 

@@ -19,7 +19,9 @@ import apsw
 
 from ..errors import IndexUnusable
 from ..routes import StreamKey
+from . import forgetting
 from .connection import CORRUPT, DAMAGE, log_size_of, open_reader, open_writer, remove, size_of
+from .forgetting import Returned
 from .model import NewEvent, Placed
 from .reads import Reads
 from .store import Store, StreamState
@@ -47,6 +49,9 @@ class _Facts(NamedTuple):
     taken: int = 0
     newest: int = 0
     events: int = 0
+    forgets: int = 0
+    wiping: bool = False
+    returned: bool = False
 
 
 class Index:
@@ -57,6 +62,9 @@ class Index:
         taken: The newest outbox number that is in here.
         newest: The newest number of an event.
         count: How many events there are.
+        forgets: The newest number of something that is forgotten; 0 before the first.
+        wiping: Whether bytes of forgotten events may be left in the files.
+        returned: Whether forgotten events may stand in a stream.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,6 +73,9 @@ class Index:
         self.taken = 0
         self.newest = 0
         self.count = 0
+        self.forgets = 0
+        self.wiping = False
+        self.returned = False
         self._facts = _Facts()
         self._files = 0  # how many there were: the generation as the threads know it
         self._closed = False
@@ -162,6 +173,10 @@ class Index:
         """Note that a stream went back and ends at a sequence now."""
         await self._write(lambda store: store.unplace_beyond(stream, last), generation)
 
+    async def note_went_back(self, stream: int, *, generation: int | None = None) -> None:
+        """Note that a stream went back: what was erased from it may stand there again."""
+        await self._write(lambda store: forgetting.note_went_back(store, stream), generation)
+
     async def begin_anew_with_outbox(self) -> None:
         """Note that the outbox begins anew: its numbers mean other rows than before."""
         await self._write(Store.begin_anew)
@@ -196,12 +211,24 @@ class Index:
 
         New reads wait until those under way have ended.
         """
-        if await anyio.to_thread.run_sync(log_size_of, self.path) <= MAX_LOG:
-            return
+        if await anyio.to_thread.run_sync(log_size_of, self.path) > MAX_LOG:
+            await self._cut_log()
+
+    async def _cut_log(self) -> None:
         async with AsyncExitStack() as held:
             for _ in range(READERS):
                 await held.enter_async_context(self._reading)
             await self._write(Store.cut_log)
+
+    async def wipe(self) -> None:
+        """Do a step of overwriting what is left of forgotten events; `wiping` tells whether there is more."""
+        if not await self._write(forgetting.wipe):
+            await self._cut_log()
+            await self._write(forgetting.end_wiping)
+
+    async def settle_returned(self, done: list[Returned]) -> None:
+        """Note that tombstones are on their way for forgotten events that stand in a stream."""
+        await self._write(lambda store: forgetting.settle_returned(store, done))
 
     async def rebuild(self) -> None:
         """Throw everything away and begin anew."""
@@ -257,7 +284,9 @@ class Index:
         finally:
             self._facts = _Facts(self._files)
             if (held := self._store) is not None:
-                self._facts = _Facts(self._files, held.taken, held.newest, held.count)
+                self._facts = _Facts(
+                    self._files, held.taken, held.newest, held.count, held.forgets, held.wiping, held.returned
+                )
 
     def _discard(self, _store: Store | None = None) -> None:
         self._close()
@@ -285,7 +314,9 @@ class Index:
             self._store = None
 
     def _note(self) -> None:
-        self.generation, self.taken, self.newest, self.count = self._facts
+        (
+            self.generation, self.taken, self.newest, self.count, self.forgets, self.wiping, self.returned,
+        ) = self._facts  # fmt: skip
         self._changed.set()
         self._changed = anyio.Event()
 

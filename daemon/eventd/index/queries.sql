@@ -126,15 +126,90 @@ DELETE FROM routes
 -- Retention ------------------------------------------------------------------------------------------
 
 -- name: next_ages
--- Of the events behind a number those that do not outlive the age limit. Kinds 8 and 11 are memories.
-SELECT n, agent, visibility, words, CASE WHEN kind IN (8, 11) THEN 9223372036854775807 ELSE stored END
+-- Of the events behind a number those that do not outlive the age limit. Kinds 8 and 11 are memories, 12 a tombstone.
+SELECT n, agent, visibility, words, CASE WHEN kind IN (8, 11, 12) THEN 9223372036854775807 ELSE stored END
 FROM events WHERE n > ? ORDER BY n LIMIT ?
 
 -- name: first_that_came
-SELECT n, agent, visibility, words FROM events WHERE kind NOT IN (8, 11) ORDER BY n LIMIT ?
+SELECT n, agent, visibility, words FROM events WHERE kind NOT IN (8, 11, 12) ORDER BY n LIMIT ?
 
 -- name: delete
 DELETE FROM events WHERE n = ?
+
+-- Forgetting -----------------------------------------------------------------------------------------
+
+-- name: newest_forgotten
+SELECT coalesce(max(n), 0) FROM forgotten
+
+-- name: add_forgotten
+INSERT OR IGNORE INTO forgotten (agent, event_id, stream, seq, time) VALUES (?, ?, ?, ?, ?)
+
+-- name: forgotten_id
+SELECT EXISTS (SELECT 1 FROM forgotten WHERE agent = ? AND event_id = ?)
+
+-- name: forgotten_place
+SELECT EXISTS (SELECT 1 FROM forgotten WHERE agent = :agent AND event_id = '' AND seq = :seq AND time = :time
+    AND stream = (SELECT name FROM streams WHERE number = :stream))
+
+-- name: forgotten_after
+-- The names that are forgotten, in the order in which they came.
+SELECT f.n, n.text, f.event_id FROM forgotten AS f JOIN names AS n ON n.number = f.agent
+WHERE f.n > ? ORDER BY f.n LIMIT ?
+
+-- name: named_by_id
+-- Events that a tombstone names by their id, without other tombstones.
+SELECT e.n, e.visibility, e.words, e.stream, e.seq, iif(e.outbox IS NULL, e.stored, 0), s.name
+FROM events AS e JOIN streams AS s ON s.number = e.stream
+WHERE e.event_id = ? AND e.event_id <> '' AND +e.agent = ? AND +e.kind <> 12
+
+-- name: named_by_place
+SELECT e.n, e.visibility, e.words, e.stream, e.seq, e.stored, s.name
+FROM streams AS s JOIN events AS e ON e.stream = s.number
+WHERE s.name = ? AND e.seq = ? AND +e.agent = ? AND +e.event_id = '' AND +e.stored = ?
+
+-- name: add_returned
+INSERT OR REPLACE INTO returned (stream, seq, agent, event_id, time) VALUES (?, ?, ?, ?, ?)
+
+-- name: all_may_return
+-- A stream went back: what was erased from it before may stand there again.
+INSERT OR REPLACE INTO returned (stream, seq, agent, event_id, time)
+SELECT s.number, f.seq, f.agent, f.event_id, f.time FROM streams AS s JOIN forgotten AS f ON f.stream = s.name
+WHERE s.number = ? AND f.seq > 0
+
+-- name: any_returned
+SELECT EXISTS (SELECT 1 FROM returned)
+
+-- name: returned
+SELECT r.stream, s.account, s.name, r.seq, n.text, r.event_id, r.time
+FROM returned AS r JOIN streams AS s ON s.number = r.stream JOIN names AS n ON n.number = r.agent
+ORDER BY r.agent, r.stream, r.seq LIMIT ?
+
+-- name: delete_returned
+DELETE FROM returned WHERE stream = ? AND seq = ?
+
+-- name: add_wiping
+INSERT OR REPLACE INTO wiping (name, begun) VALUES (?, 0)
+
+-- name: next_wiping
+SELECT name, begun FROM wiping ORDER BY begun DESC, name LIMIT 1
+
+-- name: begin_wiping
+UPDATE wiping SET begun = 1 WHERE name = ?
+
+-- name: end_wiping
+DELETE FROM wiping WHERE name = ?
+
+-- name: places_of_id
+-- Where an agent's events with an id stand, and when the stream took those that others have stored there.
+SELECT e.event_id, s.account, s.name, coalesce(e.seq, 0), iif(e.outbox IS NULL, e.stored, 0), e.kind
+FROM events AS e JOIN streams AS s ON s.number = e.stream
+WHERE e.event_id = ? AND e.event_id <> '' AND +e.agent = ?
+
+-- name: event_at
+-- The event of an agent at a place.
+SELECT e.event_id, s.account, s.name, e.seq, iif(e.outbox IS NULL, e.stored, 0), e.kind
+FROM streams AS s JOIN events AS e ON e.stream = s.number
+WHERE s.name = ? AND e.seq = ? AND +e.agent = ?
 
 -- Reading --------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 -- The index, version 4. Disposable: another version is thrown away and built anew from streams and outbox.
 
 -- Facts about the file: schema, taken (the newest outbox number that is in here), anew (the newest event when the
--- outbox last began anew).
+-- outbox last began anew), wiping (1 as long as bytes of forgotten events may be left in here).
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value INTEGER NOT NULL
@@ -74,6 +74,34 @@ CREATE TABLE superseded (
     agent    INTEGER NOT NULL,
     event_id TEXT NOT NULL,
     PRIMARY KEY (agent, event_id)
+) STRICT, WITHOUT ROWID;
+
+-- What tombstones name, in the order in which they came: an event can come in after its tombstone.
+-- event_id: '' for an event without one, which is known by its place and the time of its storing.
+CREATE TABLE forgotten (
+    n        INTEGER PRIMARY KEY,
+    agent    INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    stream   TEXT NOT NULL,
+    seq      INTEGER NOT NULL,
+    time     INTEGER NOT NULL,
+    UNIQUE (agent, event_id, stream, seq, time)
+) STRICT;
+
+-- Where forgotten events stand nonetheless, or may stand again: they have to be erased there.
+CREATE TABLE returned (
+    stream   INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    agent    INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    time     INTEGER NOT NULL,
+    PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Full-text tables in which words of forgotten events may be left. begun: whether their merging has begun.
+CREATE TABLE wiping (
+    name  TEXT PRIMARY KEY,
+    begun INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- Full text: one table per agent, and one of the public events of all, so that what others store changes

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from ..events.tombstones import STUB
+from ..events.types import Kind
 from ..routes import StreamKey
 from ..sql import Statements, insert_many
 from .connection import QUERIES
 from .entries import Parts, id_of, parts_of, row_of
+from .forgetting import all_may_return, bury, is_forgotten, note_returned
 from .model import NewEvent, Placed
 from .words import PUBLIC, delete_sql, insert_sql, lexicon_sql
 
@@ -42,6 +45,9 @@ class Store(Statements):
         taken: The newest outbox number that is in here.
         newest: The newest number of an event.
         count: How many events there are.
+        forgets: The newest number of something that is forgotten; 0 before the first.
+        wiping: Whether bytes of forgotten events may be left in here.
+        returned: Whether forgotten events may stand in a stream.
     """
 
     def __init__(self, db: apsw.Connection) -> None:
@@ -61,9 +67,13 @@ class Store(Statements):
         # A number that was given is not given again, so that who has read up to it misses nothing.
         self.newest = max(self.newest, self.value("last_number"))
         self.count: int = self.value("count")
+        self.forgets: int = self.value("newest_forgotten")
+        self.wiping = bool(self.value("fact", ("wiping",)))
+        self.returned = bool(self.value("any_returned"))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """Do something whole or not at all; after an error the caches begin anew."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -85,12 +95,12 @@ class Store(Statements):
         found = self.first("stream", (*key, created))
         if found is not None:
             return StreamState(*found)
-        with self._transaction():
+        with self.transaction():
             return StreamState(self.value("add_stream", (*key, created)), 0)
 
     def set_position(self, stream: int, position: int) -> None:
         """Note that a stream has been read up to a sequence."""
-        with self._transaction():
+        with self.transaction():
             self.run("set_position", (stream, position))
 
     # Events in
@@ -102,12 +112,13 @@ class Store(Statements):
             events: Each with the numbers of its stream and of its route, in the order of the outbox.
             taken: Everything in the outbox up to this number is in here now.
         """
-        with self._transaction():
+        with self.transaction():
             self._insert(
                 [
-                    (stream, route, event, parts_of(event, own=True))
+                    (stream, route, event, parts)
                     for stream, route, event in events
                     if not (self._anew or event.again) or not self._is_here(stream, route, event)
+                    if not is_forgotten(self, stream, event, parts := parts_of(event, own=True))
                 ]
             )
             self.run("set_fact", ("taken", taken))
@@ -118,7 +129,7 @@ class Store(Statements):
 
         Such are events that were here when the outbox began anew, and those that have entered it again.
         """
-        if (agent := self._number(event.agent)) is None:
+        if (agent := self.number(event.agent)) is None:
             return False
         values = {
             "event_id": id_of(event.event_id), "agent": agent, "body": event.body,
@@ -130,7 +141,7 @@ class Store(Statements):
 
     def begin_anew(self) -> None:
         """Note that the outbox begins anew: its numbers mean other rows than before."""
-        with self._transaction():
+        with self.transaction():
             self.run("forget_outbox")
             self.run("forget_routes")
             self.run("set_fact", ("taken", 0))
@@ -148,7 +159,7 @@ class Store(Statements):
             How many of them were not known.
         """
         kin: dict[int, int] = dict(self.rows("stream_kin", (stream,)))
-        with self._transaction():
+        with self.transaction():
             fresh = [
                 (stream, None, event, parts)
                 for event in events
@@ -170,11 +181,16 @@ class Store(Statements):
                 return None
             self.run("unplace", (there[0],))  # the stream went back, and something else stands there now
         parts = parts_of(event, own=False)
+        if parts.type == STUB:
+            return None
+        if is_forgotten(self, stream, event, parts):
+            note_returned(self, stream, event, parts)
+            return None
         if not parts.event_id:
             return parts
         # Whose it was taken for may have been said by the subject, or by the session.
         for agent in dict.fromkeys((event.agent, parts.agent)):
-            number = self._number(agent)
+            number = self.number(agent)
             values = {"event_id": parts.event_id, "agent": number, "body": event.body, "stream": stream}
             for n, of_stream, ours in self.rows("unplaced", values):
                 # Ours may have gone into another stream than its route's: a wide one that was there before.
@@ -206,6 +222,9 @@ class Store(Statements):
             insert_many(self.db, insert_sql(table), 3, values)
         self.newest = n
         self.count += len(events)
+        for _, _, event, parts in events:
+            if parts.kind is Kind.TOMBSTONE:
+                self.count -= bury(self, numbers[parts.agent], event.body)
 
     # Places
 
@@ -222,7 +241,7 @@ class Store(Statements):
         """
         known, known_rewinds = self.first("route", (route,)) or (0, rewinds)
         moved_back = bool(rewinds != known_rewinds or settled < known)
-        with self._transaction():
+        with self.transaction():
             if moved_back:
                 self.run("unplace_rows", (settled, route))
             for run in runs:
@@ -257,7 +276,8 @@ class Store(Statements):
 
     def unplace_beyond(self, stream: int, last: int) -> None:
         """Note that a stream ends at a sequence: it went back, and what was behind is not there any more."""
-        with self._transaction():
+        with self.transaction():
+            all_may_return(self, stream)
             self.run("unplace_beyond", (stream, last))
             self.run("set_position", (stream, last))
 
@@ -284,15 +304,21 @@ class Store(Statements):
         """Remove events; each with the numbers of its agent and visibility, and of its words."""
         if not found:
             return 0
-        with self._transaction():
+        with self.transaction():
             for n, agent, visibility, words in found:
-                if words:
-                    self.run_sql(delete_sql(self._lexicon(agent)), (n,))
-                    if visibility == PUBLIC_NUMBER:
-                        self.run_sql(delete_sql(self._lexicon(0)), (n,))
-                self.run("delete", (n,))
+                self.take_out(n, self.lexicons_of(agent, visibility) if words else ())
         self.count -= len(found)
         return len(found)
+
+    def take_out(self, n: int, lexicons: Sequence[str]) -> None:
+        """Remove an event, and its words from full-text tables; within a transaction."""
+        for name in lexicons:
+            self.run_sql(delete_sql(name), (n,))
+        self.run("delete", (n,))
+
+    def lexicons_of(self, agent: int, visibility: int) -> list[str]:
+        """Return the full-text tables that an event is in, by the numbers of its agent and visibility."""
+        return [self._lexicon(agent), *([self._lexicon(0)] if visibility == PUBLIC_NUMBER else [])]
 
     def trim(self, pages: int) -> None:
         """Give free pages back to the disk."""
@@ -321,11 +347,12 @@ class Store(Statements):
         names = self._names
         for _, _, event, parts in events:
             for name in (parts.agent, parts.session, parts.type, event.subject):
-                if name not in names and self._number(name) is None:
+                if name not in names and self.number(name) is None:
                     names[name] = self.value("add_name", (name,))
         return names
 
-    def _number(self, name: str) -> int | None:
+    def number(self, name: str) -> int | None:
+        """Return the number of a name; None where the index has never seen it."""
         if (number := self._names.get(name)) is None:
             number = self.value("name_number", (name,))
             if number is not None:

@@ -266,6 +266,7 @@ class Follower:
             # In this order, so that a crash in between leaves nothing behind that nobody would notice.
             settled = await self._settled(route, 0)
             position = min(position, *(run.stream_seq - 1 for run in settled.runs), settled.stream_seq)
+            await self._index.note_went_back(number, generation=self._generation)
             await self._index.set_position(number, position, generation=self._generation)
             # Rows that were sent again may have moved by a little: all leave their old places before.
             known = min([settled.watermark, *(run.first - 1 for run in settled.runs)])
@@ -276,7 +277,7 @@ class Follower:
             route, number, _placed(settled, known), settled.watermark, settled.rewinds,
             generation=self._generation,
         )  # fmt: skip
-        return Coverage(settled.runs), position
+        return Coverage(run for run in settled.runs if not _is_uncertain(settled, run)), position
 
     async def _settled(self, route: int, after: int) -> Settled:
         """Return where rows of ours are, once the index has them: one that comes later would get no place.
@@ -385,11 +386,19 @@ def _holds(now: Run | None, run: Run) -> bool:
     return now is not None and now.stream_seq == run.stream_seq and now.last >= run.last
 
 
+def _is_uncertain(settled: Settled, run: Run) -> bool:
+    """Whether only the stream can tell where the rows of a run stand: some are forgotten and not here.
+
+    Where a run has no gaps in the outbox's numbers, each number tells the place.
+    """
+    return run in settled.partial and run.last - run.first + 1 != run.count
+
+
 def _placed(settled: Settled, known: int) -> list[Placed]:
     """Return where rows above `known` are; a run without gaps in the outbox's numbers is cut to them."""
     placed: list[Placed] = []
     for run in settled.runs:
-        if run.last <= known:
+        if run.last <= known or _is_uncertain(settled, run):
             continue
         skip = max(0, known + 1 - run.first) if run.last - run.first + 1 == run.count else 0
         placed.append(Placed(run.first + skip, run.last, run.count - skip, run.stream_seq + skip))

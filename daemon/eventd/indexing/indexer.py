@@ -25,6 +25,7 @@ LATE = 1.0  # seconds within which an accepted event is promised to be in the in
 BEHIND = 20.0  # seconds after which it is trouble that something is missing
 TIDY_INTERVAL = 5.0  # seconds between two looks at the index's age and size
 TIDY_PAUSE = 0.05  # seconds between two steps while there is more to remove
+WIPE_PAUSE = 0.01  # seconds between two steps of overwriting what was forgotten
 
 
 class Indexer:
@@ -91,6 +92,7 @@ class Indexer:
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self.feed.run, name="index feed")
             self._tasks.start_soon(self._tidy, name="index upkeep")
+            self._tasks.start_soon(self._wipe, name="index wiping")
             for followed in self._followed.values():
                 self._start(followed)
 
@@ -170,6 +172,20 @@ class Indexer:
             except Exception as error:  # the feed, which needs the index more, says what is wrong with it
                 logger.debug("the index cannot be tidied up: %s", error, extra={"action": "index_tidy"})
             await anyio.sleep(TIDY_PAUSE if gone else TIDY_INTERVAL)
+
+    async def _wipe(self) -> None:
+        """Overwrite what is left of forgotten events, step by step, as soon as there is any."""
+        while True:
+            changed = self._index.watch()
+            if not self._index.wiping:
+                await changed.wait()
+                continue
+            try:
+                await self._index.wipe()
+                await anyio.sleep(WIPE_PAUSE)
+            except Exception as error:  # as above
+                logger.debug("the index cannot be wiped: %s", error, extra={"action": "index_wipe"})
+                await anyio.sleep(TIDY_INTERVAL)
 
 
 class _Followed(NamedTuple):

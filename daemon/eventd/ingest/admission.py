@@ -23,6 +23,8 @@ from ..access.identity import Identity
 from ..config.settings import RateSettings
 from ..events.attribution import UPSTREAM_AGENT
 from ..events.identity import agent_of_session
+from ..events.normal import normalise
+from ..events.tombstones import RESERVED, TOMBSTONE, Forgotten, payload
 from ..outbox.model import NewRow, Submission
 from ..routes import Route, Routes
 from ..subjects import subject_of
@@ -191,9 +193,26 @@ class Admission:
         gate = self._gates[self._routes.of(event.agent).name]
         gate.check_enabled(event.agent)
         gate.check_room(event.body)
+        if RESERVED.encode() in event.body:
+            _check_reserved(event.body)
         subject = subject_for(gate.prefix, event.agent, event.subject)
         digest = xxh3_64_intdigest(event.body) >> 1  # as `_row`
         return NewRow(gate.number, event.agent, event.id, subject, event.never_expires, digest, event.body)
+
+    def tombstones(self, agent: str, forgotten: Sequence[Forgotten]) -> list[NewRow]:
+        """Return the tombstones of an agent that name all of this: several where one would be too large.
+
+        They are made whether events are taken from the agent now or not: old ones may be forgotten anyway.
+        """
+        gate = self._gates[self._routes.of(agent).name]
+        event_id = str(uuid7())
+        named = payload(forgotten)
+        body = self._encode(_Stored(event_id, self._clock(), agent, "", TOMBSTONE, VISIBILITY, named, {}))
+        if len(body) > gate.room and len(forgotten) > 1:
+            half = len(forgotten) // 2
+            return [*self.tombstones(agent, forgotten[:half]), *self.tombstones(agent, forgotten[half:])]
+        subject = subject_of(gate.prefix, agent, TOMBSTONE)
+        return [NewRow(gate.number, agent, event_id, subject, True, xxh3_64_intdigest(body) >> 1, body)]
 
     def _make_plan(
         self, event_type: str, named: str | None, session: str | None, identity: Identity
@@ -204,6 +223,8 @@ class Admission:
             named: The agent that the event names.
         """
         check_labels(event_type, named, session)
+        if event_type.startswith(RESERVED):
+            raise _reserved(event_type)
         agent = named
         if agent is None:
             agent = (agent_of_session(session) if session else None) or identity.agent
@@ -290,6 +311,21 @@ def _collected(request: Emit | Put, admitted: Iterable[NewRow]) -> Submission | 
     except _NotAdmitted as error:
         return refusal(error.code, str(error), hint=error.hint, request=request.id, index=len(rows))
     return Submission(rows)
+
+
+def _check_reserved(body: bytes) -> None:
+    """Let nobody bring back what only eventd writes, but for tombstones."""
+    event = normalise(body)
+    if event is not None and event.type.startswith(RESERVED) and event.type != TOMBSTONE:
+        raise _reserved(event.type)
+
+
+def _reserved(event_type: str) -> "_NotAdmitted":
+    return _NotAdmitted(
+        "forbidden",
+        f"events of type {event_type!r} are written by eventd itself",
+        hint=f"types that begin with {RESERVED!r} are reserved; `eventd forget` makes tombstones",
+    )
 
 
 class _NotAdmitted(Exception):

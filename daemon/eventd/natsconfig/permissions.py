@@ -9,11 +9,12 @@ from ..jetstream.session import inbox_prefix
 _STREAM_API = (
     "STREAM.INFO.{stream}",
     "STREAM.MSG.GET.{stream}",
+    "STREAM.MSG.DELETE.{stream}",
     "CONSUMER.CREATE.{stream}.>",
     "CONSUMER.MSG.NEXT.{stream}.>",
     "CONSUMER.DELETE.{stream}.>",
 )
-"""Requests about a stream of one's own.
+"""Requests about a stream of one's own. Deleting single messages of it is what `eventd forget` needs.
 
 STREAM.CREATE and STREAM.UPDATE are not among them: the request's body may name any stream as a source, which
 the server copies whole. Nor are the direct gets, which the daemon does not use.

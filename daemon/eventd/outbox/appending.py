@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from .checks import NEVER_EXPIRES, XXH3, ledger_key, ledger_keys, row_crc_part, row_crc_with
+from .checks import FORGOTTEN_DIGEST, NEVER_EXPIRES, XXH3, ledger_key, ledger_keys, row_crc_part, row_crc_with
 from .model import NEARLY_FULL, NewRow, Refusal, Submission
 from .shares import Shares, share_of
 from .store import MARK_EVERY, ROW_OVERHEAD, Store
@@ -158,6 +158,9 @@ def _sort_out(
         name = (row.agent, row.event_id)
         if name not in here:
             known = (digests[name],) if name in digests else _known(store, row)
+            if known == (FORGOTTEN_DIGEST,):
+                message = f"agent {row.agent!r} has had the event {row.event_id!r} forgotten"
+                return [], Refusal("forgotten", message, index)
             if known is None:
                 fresh.append(row)
             here[name] = digest if known is None else known[0]

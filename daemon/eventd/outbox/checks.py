@@ -19,6 +19,15 @@ XXH3 = 2
 AGAIN = 4
 """Bit in `flags` of a row: it was in the outbox before, under a smaller number."""
 
+TOMBSTONE = 8
+"""Bit in `flags` of a row: it names events that are erased from the stream before it is published."""
+
+FORGOTTEN = 16
+"""Bit in `flags` of a row: its event is forgotten, and its body says nothing any more."""
+
+FORGOTTEN_DIGEST = -1
+"""In the ledger, in place of a digest, which is never negative: the id is forgotten, for good."""
+
 _UUID = 36  # characters of its canonical form
 _DASHES = (8, 13, 18, 23)  # where they stand in it
 _KEY = 16  # bytes of a UUID

@@ -16,7 +16,7 @@ from .sql import QUERIES, migrations, read
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 3
+SCHEMA = 4
 """Schema version that this code reads and writes."""
 
 PAGE_SIZE = 4096  # bytes; also what salvage reads by, so it never changes
@@ -108,6 +108,7 @@ def open_database(files: Files, tuning: Tuning) -> apsw.Connection:
             _configure(db, tuning)
             _check_integrity(db)
             _upgrade(db)
+            db.execute("PRAGMA secure_delete = FAST").fetchall()  # what is freed on pages written anyway
         except BaseException:
             db.close()
             raise

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .checks import AGAIN
+from .checks import AGAIN, FORGOTTEN
 from .model import Run
 from .settling import RunRecord, checked_row
 from .store import Store
@@ -33,7 +33,8 @@ class Feed(NamedTuple):
     """A piece of what was accepted.
 
     Attributes:
-        rows: In accept order. Rows that fail their checksum are left out: shipping buries them.
+        rows: In accept order. Rows that fail their checksum are left out: shipping buries them. So are rows
+            that are forgotten.
         upto: Every row up to this outbox number is in here, or in an earlier piece, or gone.
         last: The newest outbox number there is.
     """
@@ -53,6 +54,8 @@ class Settled:
         created: Creation time of the stream, as JetStream tells it; "" when it was never seen.
         rewinds: How often the watermark was moved back.
         runs: Those that reach above what was asked for, oldest first.
+        partial: Of these the ones with rows that are forgotten, which `accepted` does not tell of. Where the
+            others stand cannot be counted out then.
     """
 
     watermark: int
@@ -60,6 +63,7 @@ class Settled:
     created: str
     rewinds: int
     runs: list[Run]
+    partial: frozenset[Run] = frozenset()
 
 
 def accepted(store: Store, after: int, limit: int, max_bytes: int) -> Feed:
@@ -69,7 +73,7 @@ def accepted(store: Store, after: int, limit: int, max_bytes: int) -> Feed:
     records = store.rows("accepted_after", (after, limit))
     for record in records:
         row = checked_row(record)
-        if row is None:
+        if row is None or record[5] & FORGOTTEN:
             upto = record[0]
             continue
         room -= len(row.body)
@@ -91,10 +95,12 @@ def settled(store: Store, route: int, after: int) -> Settled:
     """Return how far a route has come, and its retained runs with rows above `after`."""
     state = store.route(route)
     records = [RunRecord(*values) for *values, _ in store.rows("runs_reaching", (route, after))]
+    runs = [Run(run.first, run.last, run.rows, run.stream_seq) for run in records if run.settled_at]
     return Settled(
         watermark=state.settled,
         stream_seq=state.stream_seq,
         created=state.stream_created.rpartition(" ")[2],
         rewinds=state.rewinds,
-        runs=[Run(run.first, run.last, run.rows, run.stream_seq) for run in records if run.settled_at],
+        runs=runs,
+        partial=frozenset(run for run in runs if store.value("forgotten_in", (route, run.first, run.last))),
     )

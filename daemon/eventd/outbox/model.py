@@ -39,7 +39,7 @@ class Refusal:
     """Why a submission was not stored.
 
     Attributes:
-        code: A code of `eventd_ipc.errors.CODES`: `outbox_full`, `disk_full` or `id_conflict`.
+        code: A code of `eventd_ipc.errors.CODES`: `outbox_full`, `disk_full`, `id_conflict` or `forgotten`.
         index: Row that caused it, from 0, where one did.
         hint: What to do about it in this very case; "" where the code's own hint says it.
         route: Number of the route that has no room, where that is why.
@@ -86,6 +86,7 @@ class Row(NamedTuple):
         seq: Outbox number: accept order over all routes, never used twice.
         msg_id: `agent:id`, the `Nats-Msg-Id`.
         accepted_at: Unix milliseconds.
+        tombstone: Whether it names events that have to be erased from the stream before it is published.
     """
 
     seq: int
@@ -94,6 +95,7 @@ class Row(NamedTuple):
     never_expires: bool
     accepted_at: int
     body: bytes
+    tombstone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ import anyio
 import apsw
 
 from ..errors import OutboxError
-from . import appending, deadletters, feeding, rerouting, settling
+from . import appending, deadletters, feeding, forgetting, rerouting, settling
 from .connection import SCHEMA
 from .files import Files
 from .lock import Lock
-from .model import DeadLetter, Done, OutboxStats, Position, Row, Run, Settlement, Submission
+from .model import DeadLetter, Done, NewRow, OutboxStats, Position, Row, Run, Settlement, Submission
 from .rerouting import Choose
 from .salvage import open_or_salvage
 from .settings import OutboxSettings, Tuning
@@ -24,6 +24,7 @@ from .store import Store
 from .writer import Work, Writer
 
 DEAD_STEP = 100  # dead letters retried or dropped in one transaction
+MARK_STEP = 200  # events that are made forgotten in one transaction
 
 
 class DeadAction(Protocol):
@@ -273,6 +274,49 @@ class Outbox:
     async def drop_dead(self, numbers: Sequence[int] | None) -> int:
         """Delete dead letters for good; all of them for None. Return how many there were."""
         return await self._each_dead(numbers, deadletters.drop)
+
+    # Forgetting
+
+    async def forget(self, tombstone: NewRow, ids: Sequence[str]) -> int:
+        """Make events of an agent forgotten, and store the tombstone that names them; return its number.
+
+        Nothing is left of them here, and their ids are refused from now on. The tombstone is shipped in its
+        turn, and what it names is erased from the stream before.
+
+        Raises:
+            OutboxFull: There is no room for the tombstone; nothing is changed.
+        """
+        number: int = await self._write(lambda store: forgetting.forget(store, tombstone, ids))
+        return number
+
+    async def mark_forgotten(self, agent: str, ids: Sequence[str]) -> None:
+        """Make events of an agent forgotten that a tombstone names which is elsewhere."""
+        for start in range(0, len(ids), MARK_STEP):
+            some = ids[start : start + MARK_STEP]
+            if left := await self._read(partial(forgetting.unmarked, agent=agent, ids=some)):
+                await self._write(partial(forgetting.mark, agent=agent, ids=left))
+
+    async def forgotten(self, agent: str, ids: Sequence[str]) -> set[str]:
+        """Return those of some ids of an agent that are refused, since their events are forgotten."""
+        found: set[str] = await self._read(lambda store: forgetting.forgotten(store, agent, ids))
+        return found
+
+    async def places(self, agent: str, ids: Sequence[str]) -> list[forgetting.Place]:
+        """Return where those events of an agent came to stand whose rows are retained."""
+        found: list[forgetting.Place] = await self._read(lambda store: forgetting.places(store, agent, ids))
+        return found
+
+    async def progress(self, agent: str, tombstones: Sequence[str]) -> forgetting.Progress:
+        """Return what has become of tombstones of an agent, by their ids."""
+        found: forgetting.Progress = await self._read(
+            lambda store: forgetting.progress(store, agent, tombstones)
+        )
+        return found
+
+    @property
+    def forgets(self) -> int:
+        """How often events were made forgotten: rows that were read before may still hold them."""
+        return self._opened.forgets
 
     # Moving
 

@@ -95,6 +95,17 @@ SELECT CAST(msg_id AS BLOB), CAST(subject AS BLOB), CAST(at AS INTEGER), CAST(bo
     :overhead + length(msg_id) + length(subject) + length(body)
 FROM rows WHERE seq = :seq AND route = :route
 
+-- name: rewrite_row
+UPDATE rows SET flags = ?2, crc = ?3, body = ?4 WHERE seq = ?1
+
+-- name: forgotten_in
+-- Whether a stretch of a route has rows that are forgotten.
+SELECT EXISTS (SELECT 1 FROM rows WHERE route = ? AND seq BETWEEN ? AND ? AND flags & 24 AND flags & 16)
+
+-- name: tombstone_after
+-- Whether a tombstone waits behind a watermark.
+SELECT EXISTS (SELECT 1 FROM rows WHERE route = ? AND seq > ? AND flags & 24 AND flags & 8)
+
 -- name: row_called
 SELECT seq FROM rows WHERE seq = ? AND route = ? AND msg_id = ?
 
@@ -131,6 +142,11 @@ WHERE route = ? ORDER BY first DESC LIMIT 1
 SELECT route, first, last, count, stream_seq, settled_at, bytes, crc FROM runs
 WHERE route = ? AND last > ? ORDER BY first
 
+-- name: run_before
+-- The run that a settled row is in.
+SELECT route, first, last, count, stream_seq, settled_at, bytes, crc FROM runs
+WHERE route = ? AND first <= ? ORDER BY first DESC LIMIT 1
+
 -- name: put_run
 INSERT OR REPLACE INTO runs (route, first, last, count, stream_seq, settled_at, bytes, crc)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -164,6 +180,9 @@ DELETE FROM dead WHERE number = ?
 -- The id now belongs to another row (or, after a drop, to none: then it only ages from here).
 UPDATE ledger SET seq = ?4 WHERE agent = ?1 AND key = ?2 AND seq = ?3
 
+-- name: forget_digest
+UPDATE ledger SET digest = -1 WHERE agent = ? AND key = ?
+
 -- name: put_ledger
 INSERT OR REPLACE INTO ledger (agent, key, digest, seq) VALUES (?, ?, ?, ?)
 
@@ -184,13 +203,15 @@ DELETE FROM marks WHERE at < (SELECT max(at) FROM marks WHERE at <= ?)
 SELECT agent, key FROM ledger WHERE (agent, key) > (?, ?) ORDER BY agent, key LIMIT 1 OFFSET ?
 
 -- name: sweep
--- Forget the ids of one stretch of the ledger, but never that of a row that is still here.
+-- Let go of the ids of one stretch of the ledger, but never that of a row that is still here, or of a forgotten event.
 DELETE FROM ledger WHERE (agent, key) > (:agent, :key) AND (agent, key) <= (:last_agent, :last_key) AND seq <= :floor
+    AND digest IS NOT -1
     AND NOT EXISTS (SELECT 1 FROM rows WHERE rows.seq = ledger.seq)
     AND NOT EXISTS (SELECT 1 FROM dead WHERE dead.number = ledger.seq)
 
 -- name: sweep_rest
 DELETE FROM ledger WHERE (agent, key) > (:agent, :key) AND seq <= :floor
+    AND digest IS NOT -1
     AND NOT EXISTS (SELECT 1 FROM rows WHERE rows.seq = ledger.seq)
     AND NOT EXISTS (SELECT 1 FROM dead WHERE dead.number = ledger.seq)
 
@@ -220,7 +241,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: salvage_ledger
 INSERT INTO ledger (agent, key, digest, seq) VALUES (?, ?, ?, ?)
-ON CONFLICT (agent, key) DO UPDATE SET digest = excluded.digest, seq = excluded.seq WHERE excluded.seq > ledger.seq
+-- What is forgotten stays so, whatever older copies say.
+ON CONFLICT (agent, key) DO UPDATE SET
+    digest = iif(ledger.digest IS -1 OR excluded.digest IS -1, -1, excluded.digest),
+    seq = max(ledger.seq, excluded.seq)
+    WHERE excluded.seq > ledger.seq OR excluded.digest IS -1
 
 -- name: forget_digests
 UPDATE ledger SET digest = NULL
@@ -292,4 +317,4 @@ ORDER BY number DESC
 SELECT agent, key, seq FROM ledger ORDER BY agent, key
 
 -- name: forget_id
-DELETE FROM ledger WHERE agent = ? AND key = ?
+DELETE FROM ledger WHERE agent = ? AND key = ? AND digest IS NOT -1

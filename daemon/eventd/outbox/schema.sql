@@ -1,10 +1,11 @@
--- The outbox, version 3. Full state; `migrations/` brings older files here.
+-- The outbox, version 4. Full state; `migrations/` brings older files here.
 --
 -- Text is stored as BLOB where a checksum covers it: a damaged row must stay readable as bytes.
 -- `crc` covers every other column of its row (see checks.py). Pages carry no checksum of their own,
 -- so whatever has no `crc` (ledger, indexes, marks) must be safe to lose or rebuild.
 
--- Facts about the file itself: schema, schema_sql, last_seq, lost_events, quarantines.
+-- Facts about the file itself: schema, schema_sql, last_seq, lost_events, quarantines, scrub (1 as long as bytes of
+-- forgotten events may be left in free pages and in the log).
 CREATE TABLE meta (
     key   TEXT NOT NULL PRIMARY KEY,
     value INTEGER NOT NULL,
@@ -29,7 +30,8 @@ CREATE TABLE routes (
 
 -- Events, pending and retained, in accept order. seq is one counter over all routes, never used twice.
 -- owner: how many bytes of msg_id are the agent's name. at: Unix ms.
--- flags: bit 0 = never expires, bit 1 = crc is one of XXH3 and not, as before version 3, a CRC-32.
+-- flags: bit 0 = never expires, bit 1 = crc is one of XXH3 and not, as before version 3, a CRC-32, bit 2 = was here
+-- before under another number, bit 3 = a tombstone, bit 4 = forgotten (the body is a stub).
 CREATE TABLE rows (
     seq     INTEGER PRIMARY KEY,
     route   INTEGER NOT NULL,
@@ -42,6 +44,7 @@ CREATE TABLE rows (
     body    BLOB NOT NULL
 ) STRICT;
 CREATE INDEX rows_by_route ON rows (route);
+CREATE INDEX rows_forgetting ON rows (route) WHERE flags & 24;
 
 -- Where settled rows are in the stream: the n-th row of the route in first..last is at stream_seq + n.
 CREATE TABLE runs (
@@ -82,7 +85,7 @@ CREATE TABLE agents (
 
 -- Every id accepted within the bounds of the ledger. key: the 16 bytes of a UUID (version 7 keeps
 -- inserts at the right edge of the tree), else a 17-byte hash. digest: NULL when unknown (salvaged, or from
--- before version 3).
+-- before version 3), -1 when the event is forgotten: then the entry stays for ever.
 CREATE TABLE ledger (
     agent  INTEGER NOT NULL,
     key    BLOB NOT NULL,

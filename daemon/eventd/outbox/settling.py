@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..errors import OutboxError
-from .checks import NEVER_EXPIRES, ledger_key, row_is_sound, seal
+from .checks import NEVER_EXPIRES, TOMBSTONE, ledger_key, row_is_sound, seal
 from .connection import DamagedOutbox
 from .deadletters import bury
 from .model import Position, Row, Run, Settlement
@@ -82,7 +82,8 @@ def checked_row(record: tuple[Any, ...]) -> Row | None:
             return None
     except TypeError as error:  # a damaged record can hold other types than were stored
         raise DamagedOutbox(f"row {seq} is not a row any more") from error
-    return Row(seq, msg_id.decode(), subject.decode(), bool(flags & NEVER_EXPIRES), at, body)
+    never_expires, tombstone = bool(flags & NEVER_EXPIRES), bool(flags & TOMBSTONE)
+    return Row(seq, msg_id.decode(), subject.decode(), never_expires, at, body, tombstone)
 
 
 def settle(store: Store, settlement: Settlement) -> None:

@@ -83,6 +83,8 @@ class Store(Statements):
         disk_full: Whether events are refused for want of room (room.py).
         accepting: How fast events are accepted.
         taken: Outbox number up to which the index has the rows; None where nobody indexes. Set by the loop.
+        scrubbing: Whether something may be left of forgotten events in free pages and in the log.
+        forgets: How often rows were made forgotten in this life: what was read before may hold them.
     """
 
     def __init__(
@@ -103,6 +105,8 @@ class Store(Statements):
         self.disk_full = False
         self.accepting = Rate()
         self.taken: int | None = None
+        self.scrubbing = False
+        self.forgets = 0
         self._routes: dict[int, RouteState] = {}
         self._dead_id = 0
         self._removed: tuple[tuple[int, int], ...] = ()  # as in Mark
@@ -230,6 +234,15 @@ class Store(Statements):
     def keep_last_seq(self) -> None:
         """Write down the newest number, for the transaction that may delete the row that bears it."""
         set_fact(self.db, "last_seq", self._seq)
+
+    def scrub(self, due: bool) -> None:
+        """Write down whether something may be left of forgotten events; `Scrub` sees to it."""
+        set_fact(self.db, "scrub", int(due))
+
+        def effect() -> None:
+            self.scrubbing = due
+
+        self.then(effect)
 
     # Checkpoints and room
 
@@ -396,6 +409,7 @@ class Store(Statements):
         known = facts(self.db)
         totals = self.totals
         totals.lost_events, totals.quarantines = known.get("lost_events", 0), known.get("quarantines", 0)
+        self.scrubbing = bool(known.get("scrub", 0))
         self.last_seq = max(known.get("last_seq", 0), *self.rows("last_numbers")[0])
         for number, name, crc in self.rows("agents"):
             _check(crc, "agents", number, name)

@@ -30,7 +30,7 @@ class Prune:
     """Deletes settled rows, run by run, that are older than `retain` or too many.
 
     They are too many above `retain_bytes`, and where pending rows need the room below `max_bytes`. What the
-    index has not taken goes in the last case only.
+    index has not taken goes in the last case only, and so do rows that a tombstone which waits will look for.
     """
 
     def step(self, store: Store) -> bool:
@@ -44,7 +44,7 @@ class Prune:
         for run in self._oldest(store):
             if rows >= PRUNE_ROWS or not (run.settled_at <= before or excess > 0):
                 break
-            if store.taken is not None and run.last > store.taken and needed <= 0:
+            if needed <= 0 and (not _is_taken(store, run) or _is_sought(store, run)):
                 continue
             due.append(run)
             rows += run.rows
@@ -71,6 +71,18 @@ class Prune:
                 rows = store.rows("oldest_runs", (state.stats.number,))
                 found += [RunRecord(*values) for *values, _ in rows]
         return sorted(found, key=lambda run: run.settled_at)
+
+
+def _is_taken(store: Store, run: RunRecord) -> bool:
+    """Whether the index has taken the rows of a run."""
+    return store.taken is None or run.last <= store.taken
+
+
+def _is_sought(store: Store, run: RunRecord) -> bool:
+    """Whether a tombstone that waits may have to know where rows of a run stand in the stream."""
+    if not store.value("forgotten_in", (run.route, run.first, run.last)):
+        return False
+    return bool(store.value("tombstone_after", (run.route, store.route(run.route).settled)))
 
 
 class Sweep:
@@ -125,6 +137,26 @@ class Sweep:
             store.run("drop_marks", (old,))
         self._floor, self._rest_until = floor, now + SWEEP_PAUSE
         return True
+
+
+class Scrub:
+    """Sees to it that nothing is left of forgotten events where nobody looks: in free pages and in the log.
+
+    A transaction that makes rows forgotten overwrites them; what was freed before, such as the rows of events
+    that were shipped long ago, was not overwritten.
+    """
+
+    def step(self, store: Store) -> bool:
+        """Give back up to `TRIM_PAGES` free pages, at last the log."""
+        if not store.scrubbing:
+            return False
+        if store.db.execute("PRAGMA freelist_count").get:
+            store.db.execute(f"PRAGMA incremental_vacuum({TRIM_PAGES})").fetchall()
+            return True
+        store.checkpoint(truncate=True)
+        with store.transaction():
+            store.scrub(False)
+        return False
 
 
 class Trim:

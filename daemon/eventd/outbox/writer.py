@@ -34,7 +34,7 @@ from .room import Room, is_full
 from .store import Store, now_ms
 from .turns import Append, Turns
 from .underway import UnderWay
-from .upkeep import Chore, Prune, Sweep, Trim
+from .upkeep import Chore, Prune, Scrub, Sweep, Trim
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Writer:
         self._untold: list[Append] = []  # on disk or refused, and not reported yet
         self._postponed: list[Call] = []  # writes that found no room on the disk
         self._trim = Trim()
-        self._chores: tuple[Chore, ...] = (Prune(), Sweep(), self._trim)
+        self._chores: tuple[Chore, ...] = (Prune(), Sweep(), Scrub(), self._trim)
         self._chores_left = False
         self._chores_at = 0.0
         self._busy_since: float | None = None  # time.monotonic(); None while it waits for work

@@ -110,6 +110,8 @@ class Reading:
         hidden = False
         async with aclosing(self._meant(request, agent)) as found:
             async for event in found:
+                if await self._is_forgotten(request, owners, event[1]):
+                    continue  # it stands there until it is erased
                 if not _may_read(scope, owners, event[1]):
                     hidden = True
                 elif _may_read(own, owners, event[1]):
@@ -119,6 +121,10 @@ class Reading:
         if readable is None and hidden and not responder.identity.admin:
             raise _not_theirs(request, responder)
         return readable
+
+    async def _is_forgotten(self, request: Get, owners: Owners, message: Message) -> bool:
+        event_id = request.event or message.msg_id.partition(":")[2]
+        return bool(event_id) and await self._queries.is_forgotten(owners.origin(message).agent, event_id)
 
     async def _meant(self, request: Get, agent: str | None) -> AsyncGenerator[tuple[StreamKey, Message]]:
         """Yield what a stream has at the place, or with the id."""

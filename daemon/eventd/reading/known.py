@@ -4,6 +4,7 @@ from eventd_ipc.messages import Known, Result
 from eventd_ipc.strict import MAX_ID
 
 from ..access.scopes import Forbidden
+from ..index.forgetting import forgotten as forgotten_ids
 from ..index.index import Index
 from ..indexing.indexer import Indexer
 from ..outbox.outbox import Outbox
@@ -34,12 +35,14 @@ class KnownIds:
         complete = self._indexer.caught_up  # before looking: what comes in meanwhile is found
         ids = [event_id for event_id in request.ids if len(event_id) <= MAX_ID]
         known = await self._outbox.known(request.agent, ids)
+        forgotten = await self._outbox.forgotten(request.agent, ids)
         left = [event_id for event_id in ids if event_id not in known]
         if left:
             known |= await self._index.read(lambda reads: reads.known(request.agent, left))
+            forgotten |= await self._index.read(lambda reads: forgotten_ids(reads, request.agent, left))
         document = {
-            "known": [event_id for event_id in ids if event_id in known],
-            "forgotten": [],
+            "known": [event_id for event_id in ids if event_id in known - forgotten],
+            "forgotten": [event_id for event_id in ids if event_id in forgotten],
             "complete": complete,
         }
         await responder.send(Result(request.id, document))

@@ -11,6 +11,7 @@ from eventd_ipc.messages import Get, Query, StoredEvent, Tail
 from ..access.identity import Identity
 from ..access.scopes import scope_of
 from ..index.conditions import LAST_INTEGER, bound
+from ..index.forgetting import forgotten
 from ..index.index import Index
 from ..index.model import Entry, Filter, Scope, Seen, Shown
 from ..index.reads import Key, is_cut, place
@@ -79,6 +80,10 @@ class Queries:
         if request.event is not None:
             return await self._index.read(lambda reads: reads.by_id(request.event or "", scope))
         return await self._index.read(lambda reads: reads.by_place(stream, request.seq or 0, scope))
+
+    async def is_forgotten(self, agent: str, event_id: str) -> bool:
+        """Whether a tombstone of an agent names an id."""
+        return bool(await self._index.read(lambda reads: forgotten(reads, agent, [event_id])))
 
     async def tail(
         self, request: Tail, identity: Identity, account: str | None = None

@@ -47,14 +47,19 @@ class Sender:
         self._window = PIPELINE_ROWS
 
     def batch(self, ahead: Sequence[Row], stream: Stream) -> Sequence[Row]:
-        """Return the first rows that can go together: to one stream, and either all are in it or none."""
+        """Return the first rows that can go together: to one stream, and either all are in it or none.
+
+        A tombstone goes alone: what it names has to be erased before.
+        """
+        if ahead[0].tombstone:
+            return ahead[:1]
         rows = ahead[: self._batch_rows]
         room = self._batch_bytes
         mixed = bool(self.present or stream.elsewhere or stream.refused)
         kind = self._kind(rows[0], stream)
         for i, row in enumerate(rows):
             room -= len(row.body)
-            if (i and room < 0) or (mixed and self._kind(row, stream) != kind):
+            if row.tombstone or (i and room < 0) or (mixed and self._kind(row, stream) != kind):
                 return rows[:i]
         return rows
 

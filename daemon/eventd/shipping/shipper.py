@@ -24,6 +24,7 @@ from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
 from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
+from .erasing import erase
 from .precedence import Precedence, Progress
 from .reconcile import Repair, now_ms, reconcile, reopen
 from .sending import Sender
@@ -246,7 +247,10 @@ class Shipper:
         """Send rows as long as the stream is what it was; return when it has to be looked at again."""
         covered: set[str] = set()
         ahead: Sequence[Row] = ()  # rows that were read and not sent yet
+        forgets = self._outbox.forgets
         while True:
+            if forgets != self._outbox.forgets:
+                ahead, forgets = (), self._outbox.forgets  # what was read before may be forgotten by now
             ahead = ahead or await self._rows_to_come(session, stream)
             if not ahead or not await self._is_still(session, stream):
                 return  # the stream is not what it was
@@ -258,6 +262,10 @@ class Shipper:
                 return  # a new agent of a narrow stream: prepare again, with its subjects
             covered |= new
             await anyio.lowlevel.checkpoint_if_cancelled()  # a change a moment ago; later ones wait
+            if rows[0].tombstone and (denied := await erase(session, stream, self._outbox, rows[0])):
+                await self._settle(rows, _dead(denied))
+                ahead = ahead[1:]
+                continue
             with self._undisturbed():
                 after = self._end if anyio.current_time() > self._shared_until else None
                 result = await self._sender.send(session, stream, rows, after)
@@ -431,6 +439,13 @@ async def _patiently(lock: anyio.Lock) -> AsyncIterator[None]:
     finally:
         if has_it:
             lock.release()
+
+
+def _dead(reason: str) -> Published:
+    """Return that a row can never be published as things are."""
+    result = Published()
+    result.bury(reason, 0)
+    return result
 
 
 def _told(error: NatsError) -> str:
