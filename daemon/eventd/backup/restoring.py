@@ -238,7 +238,7 @@ class Restoring:
     def _event(self, record: Record, restored: Restored) -> RawEvent | None:
         """Return a message as it is put; None for one that cannot be."""
         try:
-            event = self._reader.read(record.line())
+            event = self._reader.read(record.line()).event
         except NotTaken as error:
             self._refuse(restored, error.code, record.message_id)
             return None
@@ -351,7 +351,7 @@ class Restoring:
 
     def _name(self, record: Record) -> str:
         try:
-            event = self._reader.read(record.line())
+            event = self._reader.read(record.line()).event
         except NotTaken:
             return ""
         return f"{event.agent}:{event.id}"

@@ -1,14 +1,16 @@
 """The lines of files on their way into the daemon: read, asked about, and sent if they are new."""
 
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from eventd_ipc.errors import NotFound, Refused
+from eventd_ipc.errors import EventdClientError, NotFound, Refused
 from eventd_ipc.messages import MAX_KNOWN, RawEvent
 
 from ..errors import EventdError
@@ -17,7 +19,7 @@ from ..transfer.incoming import NotTaken, Reader
 from ..transfer.incoming import Place as Origin
 from .bulk import Item, Sender
 from .filters import EVERYBODY
-from .lines import CHUNK, Line, LineCutter
+from .lines import Line, LineCutter
 from .place import Place
 from .tally import Tally
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from eventd_ipc.blocking import Client
     from eventd_ipc.session import Exchange
 
+READ = 512 * 1024  # bytes of a file, unpacked, that are read at once
+AHEAD = 1  # chunks that are asked about while the one before is sent
 LINE_SHARE = 2  # times the largest event that a line may have: base64 takes a third more
 LINE_ROOM = 64 * 1024  # bytes of a line that are not the event
 APART = 500  # sequences between two messages from which on they are looked for one by one
@@ -43,6 +47,24 @@ class _Read(NamedTuple):
     line: Line
     event: RawEvent
     place: Origin | None
+
+
+_Name = tuple[str, str]
+"""Agent and id of an event."""
+
+
+class _Chunk(NamedTuple):
+    """Lines that are asked about together.
+
+    Attributes:
+        by_agent: The ids in them.
+        client: Whom it was asked, and what was asked of it, in the order of the agents.
+    """
+
+    read: Sequence[_Read]
+    by_agent: dict[str, list[str]]
+    client: "Client"
+    asked: "list[Exchange]"
 
 
 class Arrival:
@@ -79,6 +101,8 @@ class Arrival:
         self._max_line = LINE_SHARE * self._max_event + LINE_ROOM
         self._wait = wait
         self._dry_run = dry_run
+        self._ahead: deque[_Chunk] = deque()
+        self._recent: set[_Name] = set()  # sent with the chunk before
 
     def close(self) -> None:
         """Close the connection, and tell where the input was left when not all of it was sent."""
@@ -96,15 +120,21 @@ class Arrival:
         damage: DamagedFile | None = None
         while True:
             try:
-                data = file.read(CHUNK)
+                data = file.read(READ)
             except DamagedFile as error:
                 data, damage = b"", error
-            lines = cutter.cut(data) if data else cutter.end()
-            self._bring(self._read(lines, reader))
+            read = self._read(cutter.cut(data) if data else cutter.end(), reader)
+            for start in range(0, len(read), MAX_KNOWN):
+                self._ahead.append(self._asked(read[start : start + MAX_KNOWN]))
+                if len(self._ahead) > AHEAD:
+                    self._bring(self._ahead.popleft())
+            if not data or not file.has_more():
+                while self._ahead:
+                    self._bring(self._ahead.popleft())
+                self._sender.flush()
             self._tally.advance(file.taken)
             if not data:
                 break
-        self._sender.flush()
         if damage is not None:
             self._tally.damaged(str(damage))
 
@@ -120,6 +150,7 @@ class Arrival:
                 self._tally.refuse(line, error.code, str(error))
         return taken
 
+<<<<<<< HEAD
     def _bring(self, taken: Sequence[_Read]) -> None:
         """Send the events that are not known yet."""
         for start in range(0, len(taken), MAX_KNOWN):
@@ -143,25 +174,68 @@ class Arrival:
 
     def _passed_over(self, taken: Iterable[_Read]) -> dict[tuple[str, str], bool]:
         """Return the agent and id of events that are not sent, and whether they were forgotten."""
+=======
+    def _asked(self, read: Sequence[_Read]) -> _Chunk:
+        """Ask about events without waiting for the answers: meanwhile those before them are sent."""
+>>>>>>> transfer
         by_agent: dict[str, list[str]] = {}
-        for _, event, _ in taken:
+        for _, event, _ in read:
             by_agent.setdefault(event.agent, []).append(event.id)
-        found: dict[tuple[str, str], bool] = {}
-        for agent, ids in by_agent.items():
-            answer = self._known(agent, ids)
+        chunk = _Chunk(read, by_agent, self._sender.client, [])
+        with suppress(EventdClientError):  # then they are asked about when it is their turn
+            chunk.asked.extend(chunk.client.start_known(agent, ids) for agent, ids in by_agent.items())
+        return chunk
+
+    def _bring(self, chunk: _Chunk) -> None:
+        """Send the events that are not known yet."""
+        passed_over = self._passed_over(chunk) | self._in_place(chunk.read)
+        # What was sent since it was asked for; and should one be there once more.
+        passed_over |= dict.fromkeys(self._recent, False)
+        self._recent.clear()
+        fresh: list[Item] = []
+        for line, event, _ in chunk.read:
+            name = (event.agent, event.id)
+            if (forgotten := passed_over.get(name)) is None:
+                data = _encode(event)
+                fresh.append(Item(line, event.id, len(data), msgspec.Raw(data)))
+                self._recent.add(name)
+                passed_over[name] = False
+            elif forgotten:
+                self._tally.forgot()
+            else:
+                self._tally.knew()
+        if self._dry_run:
+            self._tally.store([(item.line, item.event_id) for item in fresh])
+        else:
+            self._sender.send(fresh)
+
+    def _passed_over(self, chunk: _Chunk) -> dict[_Name, bool]:
+        """Return which events are not sent, and whether that is because they were forgotten."""
+        found: dict[_Name, bool] = {}
+        for number, (agent, ids) in enumerate(chunk.by_agent.items()):
+            answer = self._told(chunk, number)
+            if answer is None or not answer["complete"]:
+                answer = self._known(agent, ids)
             found.update(((agent, event_id), False) for event_id in answer["known"])
             found.update(((agent, event_id), True) for event_id in answer["forgotten"])
         return found
 
-    def _in_place(self, read: Iterable[_Read]) -> dict[tuple[str, str], bool]:
+    def _told(self, chunk: _Chunk, number: int) -> dict[str, Any] | None:
+        """Return the answer to what was asked ahead; None where it was lost, or never asked."""
+        if number < len(chunk.asked) and chunk.client is self._sender.client:
+            with suppress(EventdClientError):
+                return chunk.client.told(chunk.asked[number])
+        return None
+
+    def _in_place(self, read: Iterable[_Read]) -> dict[_Name, bool]:
         """Return those of other writers' messages that are where they were: this is the store itself."""
-        found: dict[tuple[str, str], bool] = {}
+        found: dict[_Name, bool] = {}
         for stretch in _stretches(read):
             for event in self._sender.ask(partial(_there, stretch)):
                 found[event.agent, event.id] = False
         return found
 
-    def _known(self, agent: str, ids: Sequence[str]) -> dict[str, list[str]]:
+    def _known(self, agent: str, ids: Sequence[str]) -> dict[str, Any]:
         end: float | None = None
         while True:
             answer = self._sender.ask(lambda client: client.known(agent, ids))
