@@ -150,34 +150,8 @@ class Arrival:
                 self._tally.refuse(line, error.code, str(error))
         return taken
 
-<<<<<<< HEAD
-    def _bring(self, taken: Sequence[_Read]) -> None:
-        """Send the events that are not known yet."""
-        for start in range(0, len(taken), MAX_KNOWN):
-            some = taken[start : start + MAX_KNOWN]
-            passed_over = self._passed_over(some) | self._in_place(some)
-            fresh: list[Item[Line]] = []
-            for line, event, _ in some:
-                name = (event.agent, event.id)
-                if (forgotten := passed_over.get(name)) is None:
-                    data = _encode(event)
-                    fresh.append(Item(line, event.id, len(data), msgspec.Raw(data)))
-                    passed_over[name] = False  # should it be there once more
-                elif forgotten:
-                    self._tally.forgot()
-                else:
-                    self._tally.knew()
-            if self._dry_run:
-                self._tally.store([(item.origin, item.event_id) for item in fresh])
-            else:
-                self._sender.send(fresh)
-
-    def _passed_over(self, taken: Iterable[_Read]) -> dict[tuple[str, str], bool]:
-        """Return the agent and id of events that are not sent, and whether they were forgotten."""
-=======
     def _asked(self, read: Sequence[_Read]) -> _Chunk:
         """Ask about events without waiting for the answers: meanwhile those before them are sent."""
->>>>>>> transfer
         by_agent: dict[str, list[str]] = {}
         for _, event, _ in read:
             by_agent.setdefault(event.agent, []).append(event.id)
@@ -192,7 +166,7 @@ class Arrival:
         # What was sent since it was asked for; and should one be there once more.
         passed_over |= dict.fromkeys(self._recent, False)
         self._recent.clear()
-        fresh: list[Item] = []
+        fresh: list[Item[Line]] = []
         for line, event, _ in chunk.read:
             name = (event.agent, event.id)
             if (forgotten := passed_over.get(name)) is None:
@@ -205,7 +179,7 @@ class Arrival:
             else:
                 self._tally.knew()
         if self._dry_run:
-            self._tally.store([(item.line, item.event_id) for item in fresh])
+            self._tally.store([(item.origin, item.event_id) for item in fresh])
         else:
             self._sender.send(fresh)
 
