@@ -159,6 +159,9 @@ def made_site() -> Iterator[tuple[Site, Path]]:
         site.emit(1, 10)
         site.backup(folder)
         site.emit(11, 20)
+        site.streams.edit(max_msg_size=2000)
+        emit(daemon.socket, "main", [21], Shape(size=3000))  # so that another outbox is backed up, too
+        daemon.wait_for(lambda status: status["outbox"]["dead_rows"], what="it is a dead letter")
         yield site, folder
 
 
