@@ -137,6 +137,7 @@ def test_json_of_what_was_written_holds_no_secret(eventd: Eventd, tmp_path: Path
         ["--admin", "file"],
         ["--make-streams", "--admin", "file"],
         ["--agent", "tim"],
+        ["--snapshots"],
         ["--listen", "localhost"],
         ["--listen", "localhost:0"],
         ["--listen", "localhost:70000"],

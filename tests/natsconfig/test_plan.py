@@ -194,6 +194,19 @@ def test_only_one_account_has_permissions_and_they_name_one_stream() -> None:
     assert all("events-a" in subject or "events.a." in subject for subject in permissions.publish)
 
 
+def test_snapshots_of_its_own_stream_are_granted_where_that_is_wished() -> None:
+    """And nothing that restores one: a stream's configuration comes with it, which may name other streams."""
+    plain = tenant(plan_of(USERS, agents={"a": {}}), "a").permissions
+    wish = Wish(mode=Mode.USERS, snapshots=True)
+    permissions = tenant(plan_of(wish, agents={"a": {}}), "a").permissions
+    assert plain is not None
+    assert permissions is not None
+    more = set(permissions.publish) - set(plain.publish)
+    assert more == {"$JS.API.STREAM.SNAPSHOT.events-a", "$JS.SNAPSHOT.ACK.events-a.>"}
+    assert permissions.subscribe == plain.subscribe
+    assert tenant(plan_of(Wish(snapshots=True), agents={"a": {}}), "a").permissions is None
+
+
 def test_an_agent_on_another_server_is_left_out_and_named() -> None:
     far = {"url": "nats://elsewhere:4222", "streamName": "far"}
     plan = plan_of(url="nats://localhost", agents={"far": far})

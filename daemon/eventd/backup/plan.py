@@ -1,8 +1,11 @@
 """What a restore is going to do: for each stream of a backup where it goes, and how."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import anyio
 
 from ..config.settings import Config
 from ..errors import ConfigError, NatsError
@@ -13,6 +16,9 @@ from ..jetstream.streams import STREAM_NOT_FOUND, stream_info
 from ..subjects import encode_token
 from .manifest import Generation, Manifest, Part, StreamEntry, told
 from .places import Place, Servers, places
+
+PUT_BACK_TRIES = 20
+PUT_BACK_PAUSE = 0.2  # seconds between two of them
 
 How = Literal["snapshot", "events", "none"]
 
@@ -147,3 +153,14 @@ async def make_room(session: Session, stream: str) -> dict[str, Any] | None:
         raise SnapshotFailed(why)
     await session.api(f"STREAM.DELETE.{stream}")
     return config
+
+
+async def put_back(session: Session, config: Mapping[str, Any]) -> None:
+    """Make a stream again that has made room in vain. The daemon, with events to ship, may be faster."""
+    for _ in range(PUT_BACK_TRIES):  # the server may still be removing its files
+        with suppress(ApiError):
+            await session.api(f"STREAM.CREATE.{config['name']}", config)
+            return
+        if await refusal_of(session, config["name"]):  # it is there, and in use
+            return
+        await anyio.sleep(PUT_BACK_PAUSE)

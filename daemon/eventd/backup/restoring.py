@@ -6,7 +6,6 @@ known by its id, and is there once afterwards.
 
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -27,7 +26,7 @@ from .folder import Folder
 from .holdings import Held, Holdings
 from .manifest import BackupError, Manifest, told
 from .places import Place, Servers, places
-from .plan import Step, make_room
+from .plan import Step, make_room, put_back
 from .publishing import publish_events
 from .putting import Putter
 from .records import REASON
@@ -169,8 +168,7 @@ class Restoring:
                     info = await restore_stream(session, config, state_of(part), self._folder.read(part))
                 except NatsError:
                     if before is not None:
-                        with suppress(ApiError):  # the daemon was faster
-                            await session.api(f"STREAM.CREATE.{place.name}", before)
+                        await put_back(session, before)
                     raise
         except (ApiError, SnapshotFailed, PermissionMissing) as error:
             logger.warning("%s", error, extra={"action": "snapshot_not_restored", "stream": place.name})
