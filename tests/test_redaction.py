@@ -68,11 +68,12 @@ def test_lines_are_counted() -> None:
 
 def test_json_stays_json() -> None:
     """A secret in a text of it goes up to the end of that text at the most."""
-    value = [{"fact": f"password: x{A}"}, {"key": PEM}, {"token": f"ghp_{A}", "n": 1}]
+    value = [{"fact": f"password: x{A}"}, {"torn": TORN}, {"key": PEM}, {"token": f"ghp_{A}", "n": 1}]
     text = json.dumps(value)
     masked = json.loads(mask(text, find(text)))
     assert masked == [
         {"fact": "password: [redacted:password]"},
+        {"torn": "[redacted:private-key]"},
         {"key": "[redacted:private-key]"},
         {"token": "[redacted:github-token]", "n": 1},
     ]

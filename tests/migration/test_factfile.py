@@ -85,7 +85,7 @@ def test_torn_lines() -> None:
     ("name", "text"),
     [
         ("items.yaml", "- fact: a\n  b: [\n"),
-        ("items.yaml", "- &a [x]\n- *a\n"),
+        ("items.yaml", "- &a {fact: x}\n- *a\n"),
         ("items.yaml", "- !!python/object/apply:os.system ['true']\n"),
         ("items.yaml", "[" * 2000),
         ("items.yaml", "x: \x01\n"),

@@ -59,6 +59,21 @@ def test_a_workspace_that_was_moved_is_the_same_one(folder: Path, tmp_path: Path
     assert sent(store.migrate(moved)) == []
 
 
+def test_a_workspace_on_another_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same one where half of its files are as they were, not where it only has the same folder."""
+    store = Store()
+    store.migrate(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.gethostname", lambda: "another")
+        assert sent(store.migrate(folder)) == []
+        for path in list(SAMPLE)[: len(SAMPLE) * 2 // 3]:
+            (folder / path).write_bytes(b"of somebody else\n")
+        assert len(sent(store.migrate(folder))) > len(SAMPLE)
+        assert sent(store.migrate(folder)) == []
+    write(folder)
+    assert sent(store.migrate(folder)) == [], "nothing of the first one was replaced"
+
+
 def test_two_workspaces_of_an_agent_stay_apart(folder: Path, tmp_path: Path) -> None:
     """They have files of the same names; neither replaces the other's, however often each is migrated."""
     other = write(tmp_path / "other", {"MEMORY.md": b"# Another memory\n"})

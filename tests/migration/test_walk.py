@@ -161,7 +161,7 @@ def test_a_file_that_is_too_large_is_told(tmp_path: Path) -> None:
     place = tmp_path / "a.md"
     with place.open("wb") as file:
         file.truncate(files.MAX_FILE + 1)
-    with pytest.raises(Unreadable, match="larger than 512 MiB"):
+    with pytest.raises(Unreadable, match="larger than 256 MiB"):
         read(place)
 
 

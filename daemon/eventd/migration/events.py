@@ -31,11 +31,12 @@ class Origin:
 
     Attributes:
         workspace: Tells several workspaces of one agent apart; "" for the first.
-        folder: Where the workspace was when this was made.
+        host, folder: Where the workspace was when this was made.
     """
 
     agent: str
     workspace: str
+    host: str
     folder: str
 
 
@@ -93,7 +94,7 @@ def event_of(
     """
     meta: dict[str, Any] = {
         "source": SOURCE, "runId": run, "role": draft.role, "name": draft.name, "content": draft.content,
-        "workspace": origin.workspace, "folder": origin.folder,
+        "workspace": origin.workspace, "host": origin.host, "folder": origin.folder,
     }  # fmt: skip
     data = draft.data
     if replaces:

@@ -5,7 +5,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_FILE = 512 * 2**20  # bytes; it is read into memory as a whole
+MAX_FILE = 256 * 2**20  # bytes; it is read into memory as a whole
 TRIES = 3  # to read a file that changes meanwhile
 CHUNK = 4 * 2**20  # bytes
 

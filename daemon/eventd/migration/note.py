@@ -82,17 +82,14 @@ def read(found: Found, content: Content, now: int, *, max_event: int, redact: bo
         session = None
 
     sections: list[Draft] = []
-    times: dict[str, int] = {}
     for chunk in chunks[1:]:
-        same = digest(chunk.heading, chunk.part, chunk.text)
-        times[same] = times.get(same, 0) + 1
         part = {"part": chunk.part} if chunk.part else {}
         sections.append(
             Draft(
                 "section",
                 SECTION,
                 f"{chunk.heading}\n{chunk.part or 1}",
-                digest(same, times[same]),
+                digest(chunk.heading, chunk.part, chunk.text),
                 _section_time(chunk.heading, dated.time, now) if is_note else dated.time,
                 {**place, **common, "heading": chunk.heading, **part, key: chunk.text},
                 session,

@@ -80,75 +80,72 @@ class _Walker:
 
     def walk(self) -> Walk:
         roots: set[tuple[int, int]] = set()  # some disks do not tell `memory.md` from `MEMORY.md`
-        for place in self._below(self._root):
+        for place in self._below(self._root, b""):
+            path = os.fsencode(place.name)
             if place.name in INSTRUCTIONS:
-                self._skip(place, "instructions for the agent, no memory")
+                self._skip(path, "instructions for the agent, no memory")
             elif place.name in TREES:
-                self._look(place, 0)
+                self._look(place, path, 0)
             elif place.name in LONG_TERM:
                 found = place.lstat()
                 if (found.st_dev, found.st_ino) not in roots:
                     roots.add((found.st_dev, found.st_ino))
-                    self._look(place, 0)
+                    self._look(place, path, 0)
         self._walk.files.sort(key=lambda file: file.path)
         self._walk.skipped.sort(key=lambda skipped: skipped.path)
         return self._walk
 
-    def _below(self, folder: Path) -> list[Path]:
+    def _below(self, folder: Path, path: bytes) -> list[Path]:
         try:
             return sorted(folder.iterdir())
         except OSError as error:
-            self._skip(folder, f"cannot be read: {os.strerror(error.errno or 0)}", lost=True)
+            self._skip(path, f"cannot be read: {os.strerror(error.errno or 0)}", lost=True)
             return []
 
-    def _look(self, place: Path, depth: int) -> None:
-        """Take in what is at a place."""
+    def _look(self, place: Path, path: bytes, depth: int) -> None:
+        """Take in what is at a place; `path` is that below the workspace."""
         if reason := _machine_state(place.name):
             if place.name != KEEPER:
-                self._skip(place, reason)
+                self._skip(path, reason)
             return
         target = place
         try:
             if place.is_symlink():
                 target = Path(os.path.realpath(place, strict=True))
-                if not self._follows(place, target):
+                if not self._follows(path, target):
                     return
             found = target.lstat()
         except OSError as error:
-            self._skip(place, f"leads nowhere: {os.strerror(error.errno or 0)}", told=True)
+            self._skip(path, f"leads nowhere: {os.strerror(error.errno or 0)}", told=True)
             return
         if stat.S_ISDIR(found.st_mode):
             if depth >= MAX_DEPTH:
-                self._skip(place, f"more than {MAX_DEPTH} folders deep", lost=True)
+                self._skip(path, f"more than {MAX_DEPTH} folders deep", lost=True)
                 return
-            for below in self._below(place):
-                self._look(below, depth + 1)
+            for below in self._below(place, path):
+                self._look(below, path + b"/" + os.fsencode(below.name), depth + 1)
         elif not stat.S_ISREG(found.st_mode):
-            self._skip(place, "no plain file", told=True)
-        elif (kind := kind_of(shown(self._path(place)))) is None:
-            self._skip(place, "no Markdown, and no list of facts")
+            self._skip(path, "no plain file", told=True)
+        elif (kind := kind_of(shown(path))) is None:
+            self._skip(path, "no Markdown, and no list of facts")
         else:
-            self._walk.files.append(Found(self._path(place), target, found.st_size, kind))
+            self._walk.files.append(Found(path, target, found.st_size, kind))
 
-    def _follows(self, place: Path, target: Path) -> bool:
+    def _follows(self, path: bytes, target: Path) -> bool:
         """Whether what a link leads to is read in its place; else it is told why not."""
         if not target.is_relative_to(self._real):
-            self._skip(place, "a link out of the workspace", told=True)
+            self._skip(path, "a link out of the workspace", told=True)
         elif self._real.is_relative_to(target) or any(map(target.is_relative_to, self._trees)):
-            self._skip(place, "a link to what is read under its own name")
+            self._skip(path, "a link to what is read under its own name")
         elif target in self._seen:
-            self._skip(place, "a link to what is read already")
+            self._skip(path, "a link to what is read already")
         else:
             self._seen.add(target)
             return True
         return False
 
-    def _path(self, place: Path) -> bytes:
-        path = os.fsencode(place.relative_to(self._root))
-        return b"" if path == b"." else path
-
-    def _skip(self, place: Path, reason: str, *, told: bool = False, lost: bool = False) -> None:
-        self._walk.skipped.append(Skipped(self._path(place), reason, told or lost, lost))
+    def _skip(self, path: bytes, reason: str, *, told: bool = False, lost: bool = False) -> None:
+        self._walk.skipped.append(Skipped(path, reason, told or lost, lost))
 
 
 def _machine_state(name: str) -> str:

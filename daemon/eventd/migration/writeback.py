@@ -84,7 +84,7 @@ def _written(file: StoredFile, spool: Spool, folder: bytes) -> Written:
 
 def _name(workspace: StoredWorkspace, names: set[str]) -> str:
     """Return a name for a workspace's folder that no other has."""
-    last = next(reversed(workspace.folders), "")
+    _, last = next(reversed(workspace.places), ("", ""))
     name = re.sub(r"[^\w.-]+", "_", Path(last).name).strip(".") or "workspace"
     name = name if name not in names else f"{name}-{workspace.name or 'first'}"
     names.add(name)
