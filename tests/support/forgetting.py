@@ -67,12 +67,12 @@ def wait_forgotten(daemon: Daemon, answer: dict[str, Any], *, agent: str = "main
     wait_until(confirmed, SETTLE_TIMEOUT, what=lambda: f"it is confirmed\n{last}\n{daemon.complaint()}")
 
 
-def wait_placed(daemon: Daemon) -> None:
-    """Wait until the index knows where each event stands in its stream."""
+def wait_placed(daemon: Daemon, *, agent: str = "*") -> None:
+    """Wait until the index knows where each event of an agent stands in its stream."""
 
     def placed() -> bool:
         with admin(daemon) as client:
-            return all(event.seq for event in client.query(agent="*"))
+            return all(event.seq for event in client.query(agent=agent))
 
     wait_until(placed, SETTLE_TIMEOUT, what="the index knows all places")
 

@@ -101,29 +101,30 @@ class Forgetting:
             raise RequestRefused(
                 "forbidden", "a tombstone cannot be forgotten", hint="it holds ids and places, no content"
             )
-        names = [one.id for one in events if one.id]
+        # The index may give an event another id than its body has: see `_known`.
+        names = [found[0].event_id if found else one.id for one, found in zip(events, known, strict=True)]
         held = await self._outbox.known(agent, names)
         already = await self._outbox.forgotten(agent, names)
         account = self._tombstones.account_of(agent)
         forgotten: dict[Forgotten, None] = {}
         unreachable: dict[str, None] = {}
         unknown: list[Selected] = []
-        for one, found in zip(events, known, strict=True):
-            if not found and one.id not in held:
+        for one, name, found in zip(events, names, known, strict=True):
+            if not found and name not in held:
                 unknown.append(one)
-            elif found or one.id not in already:
+            elif name not in already:
                 near = [place for place in found if place.seq and place.account == account]
                 far = [place.stream for place in found if place.seq and place.account != account]
                 unreachable.update(dict.fromkeys(far))
                 forgotten.update((_named(place), None) for place in near)
-                if not near and (event_id := one.id or found[0].event_id):
-                    forgotten[Forgotten(event_id)] = None
+                if not near and name:
+                    forgotten[Forgotten(name)] = None
         if unknown and not complete:
             raise NatsError(
                 "some of the events are not known, and the index, which may have them, is being built",
                 hint="see `eventd index status`, and try again when it is ready",
             )
-        gone = [name for name in names if name in already and Forgotten(name) not in forgotten]
+        gone = [name for name in dict.fromkeys(names) if name in already]
         return _Meant(list(forgotten), gone, unknown, list(unreachable))
 
     async def _check(self, agent: str, forgotten: Sequence[Forgotten]) -> bool:
