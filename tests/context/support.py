@@ -78,6 +78,11 @@ class MemorySource:
         found.sort(key=lambda entry: (entry.time, entry.n), reverse=True)
         return found[:limit]
 
+    def notes(self, agent: str, *, limit: int) -> Sequence[Entry]:
+        found = [entry for entry in self.entries if entry.kind is Kind.NOTE and entry.agent == agent]
+        found.sort(key=lambda entry: (entry.time, entry.n), reverse=True)
+        return found[:limit]
+
     def recall(self, query: str, agent: str, *, limit: int) -> Sequence[Hit]:
         """Rank by the number of common words of more than three letters."""
         wanted = _words(query)

@@ -301,6 +301,9 @@ def test_nothing_of_others_gets_in_even_if_the_index_fails_to_keep_it_out() -> N
         def memories(self, agent: str, *, others: bool, limit: int) -> list[Entry]:
             return [entry for entry in self.entries if entry.type.startswith("memory.")]
 
+        def notes(self, agent: str, *, limit: int) -> list[Entry]:
+            return [entry for entry in self.entries if entry.type.startswith("migration.")]
+
         def recall(self, query: str, agent: str, *, limit: int) -> list[Hit]:
             return [Hit(entry, 1.0) for entry in self.entries]
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from eventd.index.model import Filter, Scope
+from eventd.index.reads import MAX_NOTE
 from index.support import accept, everything, foreign, ids, opened, own, read_stream, reading
 
 
@@ -90,3 +91,25 @@ def test_events_of_no_session_have_nothing_to_do_with_each_other(path: Path) -> 
     with opened(path) as store:
         accept(store, *(own(n, **note(t)) for n, t in ((1, "bear"), (2, "zebra"), (3, "ant"))))
     assert recalled(path, "zebra") == ["id-2"]
+
+
+def test_notes_are_those_that_hold_the_long_term_memory_first(path: Path) -> None:
+    """All pieces of its file, however old; of the others the newest; nobody else's, and none that is huge."""
+
+    def piece(kind: str, file: str, text: str, **data: Any) -> dict[str, Any]:
+        payload = {"runId": f"run-{file}", "data": {"path": file, "text": text, **data}}
+        return {"type": f"migration.{kind}", "session": "", "payload": payload}
+
+    with opened(path) as store:
+        accept(
+            store,
+            own(1, **piece("section", "MEMORY.md", "old")),
+            own(2, **piece("section", "MEMORY.md", "new", supersedes=["id-1"])),
+            own(3, **piece("long_term_memory", "MEMORY.md", "top")),
+            own(4, agent="other", **piece("long_term_memory", "MEMORY.md", "theirs")),
+            own(5, **piece("daily_note", "memory/a.md", "huge" * MAX_NOTE)),
+            *(own(n, **piece("daily_note", f"memory/{n}.md", f"day {n}")) for n in range(6, 12)),
+        )
+    with reading(path) as reads:
+        assert ids(reads.notes("main", limit=3)) == ["id-3", "id-2", "id-11", "id-10", "id-9"]
+        assert ids(reads.notes("nobody", limit=3)) == []

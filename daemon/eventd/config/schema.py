@@ -77,6 +77,7 @@ class ContextSection(Section, frozen=True):
     max_messages: Annotated[int, Meta(ge=0)] | None = None
     max_topics: Annotated[int, Meta(ge=0)] | None = None
     max_facts: Annotated[int, Meta(ge=0)] | None = None
+    max_notes: Annotated[int, Meta(ge=0)] | None = None
     max_recalled: Annotated[int, Meta(ge=0, le=MAX_RECALLED)] | None = None
     max_pending: Annotated[int, Meta(ge=0)] | None = None
 

@@ -66,6 +66,7 @@ class ContextSettings:
         max_messages: Most recent messages that are shown one by one.
         max_topics: Most topics.
         max_facts: Most facts, own and those of others.
+        max_notes: Most passages of migrated notes.
         max_recalled: Most passages that are recalled for a query.
         max_pending: Most open items.
     """
@@ -78,6 +79,7 @@ class ContextSettings:
     max_messages: int = 30
     max_topics: int = 8
     max_facts: int = 40
+    max_notes: int = 12
     max_recalled: int = 8
     max_pending: int = 12
 

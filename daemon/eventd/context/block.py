@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-NAMES = ("pending", "facts", "earlier", "recalled", "recent")
+NAMES = ("pending", "facts", "notes", "earlier", "recalled", "recent")
 """Sections in the order in which they are shown."""
 
 TITLES = {
     "pending": "Pending",
     "facts": "Facts",
+    "notes": "Notes",
     "earlier": "Earlier conversation",
     "recalled": "Recalled for this request",
     "recent": "Recent conversation",

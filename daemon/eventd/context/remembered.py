@@ -1,5 +1,6 @@
 """Rows of what is pending, of facts, and of passages that are recalled."""
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from ..index.model import Entry, Hit
 from . import memory
 from .block import Item
 from .memory import Memory
+from .notes import Note
 from .reading import Past, is_noise, said, squeezed, stripped, text_of
 from .request import ContextRequest
 from .rows import Row, row
@@ -73,6 +75,11 @@ def pending_rows(
 def fact_rows(agent: str, facts: Iterable[Memory]) -> list[Row]:
     """Return rows of facts."""
     return [_fact(fact, agent) for fact in facts]
+
+
+def note_rows(notes: Iterable[Note], most: int) -> list[Row]:
+    """Return rows of passages of notes."""
+    return [_note(note) for note in itertools.islice(notes, most)]
 
 
 def recalled_rows(
@@ -143,6 +150,13 @@ def _fact(fact: Memory, agent: str) -> Row:
         head += f" ({aside})"
     why = "a fact that was not replaced" if own else "a public fact of another agent"
     return row(Item(entry.event_id, entry.session, entry.agent, fact.time, "fact", why), head, fact.text)
+
+
+def _note(note: Note) -> Row:
+    entry = note.entry
+    why = "long-term memory" if note.kept else "one of the newest notes"
+    shown = Item(entry.event_id, entry.session, entry.agent, note.time, "note", why)
+    return row(shown, f"- {day(note.time)} ({_aside(*memory.file_of(entry))})", note.text)
 
 
 def _passage(hit: Hit, agent: str, text: str, words: frozenset[str]) -> Row:

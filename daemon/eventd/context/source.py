@@ -69,6 +69,12 @@ class Source(Protocol):
         """
         ...
 
+    def notes(self, agent: str, *, limit: int) -> Sequence[Entry]:
+        """Return events of kind `NOTE` of the agent that were not replaced: those of its long-term memory,
+        then others, newest first; at most `limit` of either.
+        """
+        ...
+
     def recall(self, query: str, agent: str, *, limit: int) -> Sequence[Hit]:
         """Return the passages that match a text, best first: of all events that the agent may read.
 

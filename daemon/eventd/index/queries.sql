@@ -123,6 +123,10 @@ UPDATE events SET outbox = NULL, route = NULL WHERE outbox IS NOT NULL
 -- name: forget_routes
 DELETE FROM routes
 
+-- name: runs_of_type
+-- What events of a type and an agent have in common with others, the newest first.
+SELECT run FROM events WHERE type = ? AND +agent = ? AND run <> '' GROUP BY run ORDER BY max(time) DESC
+
 -- Retention ------------------------------------------------------------------------------------------
 
 -- name: next_ages

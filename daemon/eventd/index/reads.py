@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 
 from ..events.normal import VISIBILITIES
-from ..events.types import Kind
+from ..events.types import LONG_TERM_MEMORY, Kind
 from ..routes import StreamKey
 from ..sql import Statements
 from .conditions import (
@@ -33,6 +33,7 @@ from .words import parse_query
 FIRST_TIME = -(2**63)  # ms; before any
 MOST_APART = 2  # neighbours of a hit that need not be hits themselves, where they are shown anyway
 PAGE_BYTES = 4 * 2**20  # of bodies: with more, a page ends before its limit
+MAX_NOTE = 64 * 1024  # bytes of a note's body; a block shows a few hundred characters of one
 MAX_NUMBERS = 10_000  # bound to one statement; SQLite takes 32 766
 CACHED_NAMES = 65_536  # names whose numbers are remembered, in both directions
 
@@ -360,6 +361,25 @@ class Reads(Statements):
             where = f"e.agent = ? AND +e.visibility = {internal}"
             runs.append(self._memories("events_memories", where, limit, self.number(other) or 0))
         return _first(limit, *runs, key=place, reverse=True)
+
+    def notes(self, agent: str, *, limit: int) -> list[Entry]:
+        """Return notes of an agent that were not replaced: its long-term memory, then others, newest first.
+
+        One that is too large to be shown is left out.
+
+        Args:
+            limit: Most of either.
+        """
+        number, of_type = self.number(agent) or 0, self.number(LONG_TERM_MEMORY) or 0
+        runs: list[str] = [run for (run,) in self.rows("runs_of_type", (of_type, number))]
+        sound = f"e.agent = ? AND e.kind = 11 AND length(e.body) <= {MAX_NOTE} AND {VALID}"
+        order = "ORDER BY e.time DESC, e.n DESC LIMIT ?"
+        kept: list[Entry] = []
+        for run in runs[:limit]:
+            where = f"INDEXED BY events_by_run WHERE e.run = ? AND e.run <> '' AND +{sound} {order}"
+            kept += self._entries(where, run, number, limit)
+        others = self._entries(f"INDEXED BY events_notes WHERE {sound} {order}", number, limit)
+        return list({entry.n: entry for entry in (*kept, *others)}.values())
 
     def _memories(self, index: str, where: str, limit: int, agent: int) -> list[Entry]:
         return self._entries(

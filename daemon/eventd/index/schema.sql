@@ -66,6 +66,7 @@ CREATE INDEX events_by_stored ON events (stored);
 CREATE INDEX events_by_type ON events (type, time);
 CREATE INDEX events_by_run ON events (run) WHERE run <> '';
 CREATE INDEX events_memories ON events (agent, time) WHERE kind = 8;
+CREATE INDEX events_notes ON events (agent, time) WHERE kind = 11;
 CREATE INDEX events_public ON events (time) WHERE visibility = 1;
 CREATE INDEX events_public_memories ON events (time) WHERE visibility = 1 AND kind = 8;
 

@@ -35,6 +35,10 @@ class IndexSource:
             return self._reads.memories_of_others(agent, self._granted, limit=limit)
         return self._reads.memories(agent, limit=limit)
 
+    def notes(self, agent: str, *, limit: int) -> Sequence[Entry]:
+        """Return notes of the agent."""
+        return self._reads.notes(agent, limit=limit)
+
     def recall(self, query: str, agent: str, *, limit: int) -> Sequence[Hit]:
         """Return the passages that match a text, best first."""
         scope = Scope(reader=agent, granted=self._granted)
