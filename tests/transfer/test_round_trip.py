@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from eventd_ipc.blocking import connect
+from eventd_ipc.events import Event
 from support.daemon import Daemon
 from support.jetstream import STREAM, JetStream
 from support.nats import NatsServer
@@ -247,6 +248,28 @@ def test_nats_that_goes_away_in_the_middle_leaves_no_file(make: Callable[..., Pl
         ended = running.end()
     assert ended.code == 4, ended.err
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_an_agent_exports_what_it_may_read(make: Callable[..., Place], tmp_path: Path) -> None:
+    """Where there are rules: its own stream, without what is others'. Importing is for administrators."""
+    rules = {"carol": AGENTS["carol"] | {"token": "s3cret"}, "bob": {"token": "other"}}
+    place = make(agents=rules)
+    for agent, token in (("carol", "s3cret"), ("bob", "other")):
+        with connect(agent, socket=place.daemon.socket, token=token) as client:
+            client.emit([Event("custom.note"), Event("custom.note", visibility="public")])
+    place.daemon.wait_shipped()
+    for agent, token, visible in (("carol", "s3cret", 2), ("bob", "other", 2)):
+        ended = place.eventd("export", EVENTD_AGENT=agent, EVENTD_TOKEN=token)
+        assert (ended.code, [record["agent"] for record in lines(ended)]) == (0, [agent] * visible)
+    ended = place.eventd("export", "--stream", CAROLS, EVENTD_AGENT="bob", EVENTD_TOKEN="other")
+    assert [record["agent"] for record in lines(ended)] == ["carol"]
+    ended = place.eventd("export", "--agent", "carol", EVENTD_AGENT="bob", EVENTD_TOKEN="other")
+    assert ended.code == 4
+    assert "forbidden" in ended.err
+    (tmp_path / "one").write_bytes(b'{"type":"note"}\n')
+    ended = place.eventd("import", tmp_path / "one", EVENTD_AGENT="bob", EVENTD_TOKEN="other")
+    assert ended.code == 4
+    assert "administrators" in ended.err
 
 
 def test_a_stream_that_is_emptied_has_nothing(make: Callable[..., Place]) -> None:
