@@ -24,7 +24,7 @@ from ..transfer.record import Record
 from .contents import Contents, state_of
 from .folder import Folder
 from .holdings import Held, Holdings
-from .manifest import BackupError, Manifest, told
+from .manifest import BackupError, File, Manifest, told
 from .places import Place, Servers, places
 from .plan import Step, make_room, put_back
 from .publishing import publish_events
@@ -138,6 +138,7 @@ class Restoring:
                 elif step.how == "snapshot" and step.place is not None:
                     await self._from_snapshot(step, step.place, restored)
             await self._look()
+            await self._read_tombstones(steps)
             for step, restored in done:
                 if step.place is not None and step.how != "none":
                     first = 1 if restored.how == "snapshot" else 0
@@ -191,6 +192,19 @@ class Restoring:
         restored.forgotten += len(doomed)
         restored.restored -= len(doomed)
 
+    async def _read_tombstones(self, steps: Sequence[Step]) -> None:
+        """Learn what was forgotten since it was backed up, before any of it is put in.
+
+        What a snapshot says is forgotten was not in it any more.
+        """
+        files: list[File] = [part for step in steps for part in step.parts if part.kind == "records"]
+        if self._manifest.outbox is not None:
+            files.append(self._manifest.outbox.file)
+        for file in files:
+            async for page in self._contents.records(file):
+                for record in page:
+                    self._tombstones |= forgotten_by(record)
+
     # Events
 
     async def _look(self) -> None:
@@ -240,7 +254,6 @@ class Restoring:
         except NotTaken as error:
             self._refuse(restored, error.code, record.message_id)
             return None
-        self._tombstones |= {f"{event.agent}:{event_id}" for event_id in forgotten_by(record)}
         return event
 
     def _held(self, record: Record, place: Place | None, name: str) -> Held:
