@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from eventd.transfer.incoming import NotTaken, Reader
+from eventd.transfer.incoming import NotTaken, Place, Reader
 from eventd.transfer.record import Record
 from eventd_ipc.messages import RawEvent
 
@@ -20,7 +20,7 @@ OLD = {
 
 
 def read(line: bytes, *, agent: str | None = None, max_event: int = 1000) -> RawEvent:
-    return Reader("hello-agent", agent, max_event).read(line)
+    return Reader("hello-agent", agent, max_event).read(line).event
 
 
 def record(stored: bytes = b"{}", *, subject: str = SUBJECT, **headers: str) -> bytes:
@@ -54,6 +54,25 @@ def test_messages_of_other_writers_are_known_by_their_place(msg_id: str) -> None
     assert read(record(b"x", Nats_Msg_Id=msg_id)) == RawEvent("main", "import-old-events-7", SUBJECT, b"x")
 
 
+def test_only_other_writers_messages_have_a_place() -> None:
+    reader = Reader("hello-agent", None, 1000)
+    assert reader.read(record()).place == Place("old-events", 7, 1_700_000_000_000)
+    assert reader.read(record(Nats_Msg_Id="main:e-1")).place is None
+    assert reader.read(event()).place is None
+
+
+def test_whose_it_is_was_decided_where_it_comes_from() -> None:
+    """Who writes into an agent's stream can name others in subject, id and body: it stays that agent's."""
+    forged = Record.of("events-eve", 9, 1, SUBJECT, {"Nats-Msg-Id": "main:e-1"}, b'{"agent":"main"}', "eve")
+    assert read(forged.line()).agent == "eve"
+    assert read(forged.line()).id == "import-events-eve-9"
+    nobodys = Record.of("events-eve", 9, 1, SUBJECT, {"Nats-Msg-Id": "main:e-1"}, b"{}", "")
+    with pytest.raises(NotTaken) as refused:
+        read(nobodys.line())
+    assert refused.value.code == "no_agent"
+    assert read(nobodys.line(), agent="ann").agent == "ann"
+
+
 @pytest.mark.parametrize(
     ("subject", "agent"),
     [
@@ -81,6 +100,7 @@ def test_of_older_writers_the_session_tells_the_agent() -> None:
     first = read(record(stored, subject=subject))
     assert first == RawEvent("bob", "import-old-events-7", subject, stored)
     again = read(record(stored, subject=subject, Nats_Msg_Id="bob:import-old-events-7"))
+    assert again.id == "import-old-events-7"
     assert again == first
 
 
@@ -137,7 +157,7 @@ def test_events_without_an_id_get_one_of_their_content() -> None:
     """The same each time, and another one for the next line that says the same."""
     lines = [event(n=1), event(n=2), event(n=1), event(n=1)]
     first, second = (
-        [reader.read(line).id for line in lines]
+        [reader.read(line).event.id for line in lines]
         for reader in (Reader("m", None, 999), Reader("m", None, 999))
     )
     assert first == second
@@ -156,7 +176,7 @@ def test_older_shapes_stay_as_they_are() -> None:
     """Their writers have used one id for several events, so it does not tell them apart."""
     lines = [json.dumps(OLD | {"payload": {"content": text}}).encode() for text in ("one", "two")]
     reader = Reader("hello-agent", None, 1000)
-    first, second = map(reader.read, lines)
+    first, second = (reader.read(line).event for line in lines)
     assert [first.body, second.body] == lines
     assert first.id != second.id
     assert (first.agent, first.subject) == ("main", "main.msg_in")

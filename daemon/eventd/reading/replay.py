@@ -1,9 +1,8 @@
 """Answers `replay`: a stretch of a stream in its order, as fast as possible or at the speed of back then."""
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from types import MappingProxyType
 from typing import NamedTuple
 
 import anyio
@@ -12,10 +11,13 @@ from eventd_ipc.messages import Replay, StoredEvent
 
 from ..access.scopes import Forbidden, scope_of
 from ..errors import NatsError
+from ..events.attribution import Origin, attribute
+from ..events.normal import normalise
 from ..index.index import Index
 from ..index.model import Filter
 from ..index.reads import is_cut
 from ..indexing.owners import Ownership
+from ..jetstream.reading import Message
 from ..jetstream.session import Session
 from ..routes import StreamKey
 from ..server.operations import StreamResponder
@@ -33,18 +35,18 @@ MAX_SUBJECT = 256  # characters
 
 
 class _Replayed(NamedTuple):
-    """An event of the stretch; `time` is the stream's, Unix ms."""
+    """An event of the stretch, with what a `StoredEvent` has."""
 
     stream: str
     seq: int
     subject: str
     time: int
     body: bytes
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: dict[str, str] | None = None
+    agent: str | None = None
 
     def reply(self, request: Replay) -> StoredEvent:
-        headers = dict(self.headers) if request.headers else None
-        return StoredEvent(request.id, self.stream, self.seq, self.subject, self.time, self.body, headers)
+        return StoredEvent(request.id, *self)
 
 
 class Replays:
@@ -125,11 +127,11 @@ class Replays:
             )
         ) as pages:
             async for page in pages:
-                yield [
-                    _Replayed(stream.name, m.seq, m.subject, m.time, m.body, m.headers)
-                    for m in page
-                    if everything or matches(wanted, owners.origin(m), m.body, m.time)
-                ]
+                found = [m for m in page if everything or matches(wanted, owners.origin(m), m.body, m.time)]
+                if request.headers:
+                    yield [_with_headers(stream.name, m, owners.origin(m)) for m in found]
+                else:
+                    yield [_Replayed(stream.name, m.seq, m.subject, m.time, m.body) for m in found]
 
     async def _from_index(
         self, request: Replay, stream: StreamKey, wanted: Filter
@@ -150,6 +152,15 @@ class Replays:
             if len(page) < PAGE and not is_cut(page):
                 return
             after = page[-1].seq
+
+
+def _with_headers(stream: str, message: Message, origin: Origin) -> _Replayed:
+    agent = origin.agent
+    if not agent or not message.msg_id.startswith(f"{agent}:"):  # else it is our own
+        agent, _ = attribute(origin, message.body, normalise(message.body))
+    return _Replayed(
+        stream, message.seq, message.subject, message.time, message.body, dict(message.headers), agent
+    )
 
 
 class _Pace:
