@@ -25,6 +25,7 @@ from .contents import Contents, state_of
 from .folder import Folder
 from .holdings import Held, Holdings
 from .manifest import BackupError, File, Manifest, told
+from .ownership import OwnerOf, owner_of
 from .places import Place, Servers, places
 from .plan import Step, make_room, put_back
 from .publishing import publish_events
@@ -142,7 +143,7 @@ class Restoring:
             for step, restored in done:
                 if step.place is not None and step.how != "none":
                     first = 1 if restored.how == "snapshot" else 0
-                    async for page in self._contents.pages(step.generation, first=first):
+                    async for page in self._contents.pages(step.generation, self._owner(step), first=first):
                         await self._put(page, step.place, restored)
             outbox = await self._outbox()
             for step, restored in done:
@@ -250,9 +251,9 @@ class Restoring:
     def _event(self, record: Record, restored: Restored) -> RawEvent | None:
         """Return a message as it is put; None for one that cannot be."""
         try:
-            event = self._reader.read(record.line())
+            event = self._reader.read(record.line()).event
         except NotTaken as error:
-            self._refuse(restored, error.code, record.message_id)
+            self._refuse(restored, error.code, "")
             return None
         return event
 
@@ -299,6 +300,10 @@ class Restoring:
                     self._refuse(restored, code, name)
             restored.restored += len(part) - sum(map(len, refused.values()))
 
+    def _owner(self, step: Step) -> OwnerOf:
+        assert step.place is not None  # noqa: S101 - asked of those that go somewhere
+        return owner_of(self._config, step.place, step.entry.name)
+
     # The outbox
 
     async def _outbox(self) -> Restored | None:
@@ -320,7 +325,9 @@ class Restoring:
             if step.place is None or step.how == "none":
                 continue
             try:
-                await self._compare_pages(self._contents.pages(step.generation), step.place, restored)
+                await self._compare_pages(
+                    self._contents.pages(step.generation, self._owner(step)), step.place, restored
+                )
             except BackupError as error:
                 restored.problem = f"not compared by id and bytes: {told(error)}"
         if outbox is not None and self._manifest.outbox is not None:
@@ -333,7 +340,7 @@ class Restoring:
             left = [
                 record
                 for record in page
-                if record.message_id not in self._gone
+                if self._name(record) not in self._gone
                 and (self._wish.dead_letters or REASON not in record.headers)
             ]
             left = await self._wait_for(left, place, restored)
@@ -362,7 +369,7 @@ class Restoring:
 
     def _name(self, record: Record) -> str:
         try:
-            event = self._reader.read(record.line())
+            event = self._reader.read(record.line()).event
         except NotTaken:
             return ""
         return f"{event.agent}:{event.id}"
