@@ -8,6 +8,7 @@ import pytest
 from backup.conftest import SiteFactory
 from backup.site import Site, manifest, messages, same
 from eventd_ipc.blocking import connect
+from eventd_ipc.events import Event
 from support.jetstream import STREAM
 from support.load import Load, emit
 
@@ -237,7 +238,17 @@ def test_messages_of_other_writers(site: Site, other: Site, folder: Path) -> Non
     assert all(bodies[message.body] == 1 for message in site.streams.read())
 
 
-def _said(text: str):  # type: ignore[no-untyped-def]
-    from eventd_ipc.events import Event
+def test_a_message_that_is_nobodys_is_not_put_in_as_somebodys(site: Site, other: Site, folder: Path) -> None:
+    """It would be believed from then on. In a stream that is made from a snapshot it is what it was."""
+    site.emit(1, 5)
+    site.streams.publish("openclaw.events.far.too.deep.down", 1)
+    site.backup(folder)
+    assert other.restore(folder)[STREAM]["restored"] == 6
+    assert same(site, other)
+    other.streams.purge()
+    restored = other.restore(folder, code=1)[STREAM]
+    assert (restored["refused"], restored["missing"]) == ({"no_agent": 1}, 0)
 
+
+def _said(text: str) -> Event:
     return Event(type="conversation.message.in", session="agent:main:s", payload={"data": {"text": text}})

@@ -13,6 +13,7 @@ from ..jetstream.snapshots import StreamState
 from ..transfer.record import Record
 from .folder import Folder
 from .manifest import File, Generation, Part
+from .ownership import OwnerOf
 from .records import read_records, record_of_message
 from .scratch import scratch_server, unpack
 
@@ -43,17 +44,18 @@ class Contents:
         """End the server."""
         await self._stack.aclose()
 
-    async def pages(self, generation: Generation, *, first: int = 0) -> AsyncIterator[Page]:
+    async def pages(self, generation: Generation, owner: OwnerOf, *, first: int = 0) -> AsyncIterator[Page]:
         """Yield the messages of a stream, in its order.
 
         Args:
+            owner: Tells whose those of a snapshot are.
             first: Number of the part to begin with, from 0.
 
         Raises:
             BackupError: A snapshot has to be read, and there is no nats-server to read it.
         """
         for part in generation.parts[first:]:
-            pages = self._snapshot(generation, part) if part.kind == "snapshot" else self.records(part)
+            pages = self._snapshot(generation, part, owner) if part.kind == "snapshot" else self.records(part)
             async for page in pages:
                 yield page
 
@@ -64,7 +66,7 @@ class Contents:
         while page := await anyio.to_thread.run_sync(take):
             yield page
 
-    async def _snapshot(self, generation: Generation, part: Part) -> AsyncIterator[Page]:
+    async def _snapshot(self, generation: Generation, part: Part, owner: OwnerOf) -> AsyncIterator[Page]:
         session = self._session
         if session is None:
             session = await self._stack.enter_async_context(scratch_server(self._program))
@@ -77,7 +79,7 @@ class Contents:
             self._unpacked, self._stream = part.name, name
         async with open_reader(session, name) as reader:
             while page := await reader.page():
-                yield [record_of_message(name, message) for message in page]
+                yield [record_of_message(name, message, owner(message)) for message in page]
 
 
 def state_of(part: Part) -> StreamState:

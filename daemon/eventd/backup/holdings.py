@@ -54,15 +54,16 @@ class Holdings:
 
         Args:
             account, stream: Where it would be.
-            put_as: The `Nats-Msg-Id` that it gets when it is put, where it has none of its own.
+            put_as: The `Nats-Msg-Id` that it gets when it is put, where its own is none of ours.
         """
         stored = record.stored
         if not record.message_id and _key(account, stream, record.seq, stored) in self._without:
             return Held.YES
-        found = self._by_id.get(_digest((record.message_id or put_as).encode()))
-        if found is None:
+        names = {record.message_id, put_as} - {""}
+        found = [self._by_id[key] for key in map(_digest, map(str.encode, names)) if key in self._by_id]
+        if not found:
             return Held.NO
-        return Held.YES if found == _digest(stored) else Held.OTHERWISE
+        return Held.YES if _digest(stored) in found else Held.OTHERWISE
 
 
 def _digest(data: bytes) -> bytes:

@@ -87,10 +87,14 @@ def read_records(folder: Folder, file: File) -> Iterator[Record]:
         raise DamagedBackup(f"{path} is damaged: it ends within a line")
 
 
-def record_of_message(stream: str, message: Message) -> Record:
-    """Return the record of a message of a stream."""
+def record_of_message(stream: str, message: Message, agent: str) -> Record:
+    """Return the record of a message of a stream.
+
+    Args:
+        agent: Whose it is.
+    """
     headers = dict(message.headers)
-    return Record.of(stream, message.seq, message.time, message.subject, headers, message.body)
+    return Record.of(stream, message.seq, message.time, message.subject, headers, message.body, agent)
 
 
 def record_of_row(row: Page) -> Record:
@@ -98,4 +102,5 @@ def record_of_row(row: Page) -> Record:
     headers = {"Nats-Msg-Id": row["msgId"]} | ({"Nats-TTL": "never"} if row["neverExpires"] else {})
     if "reason" in row:
         headers |= {REASON: row["reason"], CODE: str(row["code"])}
-    return Record.of(row.get("stream", ""), 0, row["time"], row["subject"], headers, row["body"])
+    agent = row["msgId"].partition(":")[0]
+    return Record.of(row.get("stream", ""), 0, row["time"], row["subject"], headers, row["body"], agent)

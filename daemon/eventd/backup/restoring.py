@@ -24,7 +24,8 @@ from ..transfer.record import Record
 from .contents import Contents, state_of
 from .folder import Folder
 from .holdings import Held, Holdings
-from .manifest import BackupError, Manifest, told
+from .manifest import BackupError, File, Manifest, told
+from .ownership import OwnerOf, owner_of
 from .places import Place, Servers, places
 from .plan import Step, make_room, put_back
 from .publishing import publish_events
@@ -138,10 +139,11 @@ class Restoring:
                 elif step.how == "snapshot" and step.place is not None:
                     await self._from_snapshot(step, step.place, restored)
             await self._look()
+            await self._read_tombstones(steps)
             for step, restored in done:
                 if step.place is not None and step.how != "none":
                     first = 1 if restored.how == "snapshot" else 0
-                    async for page in self._contents.pages(step.generation, first=first):
+                    async for page in self._contents.pages(step.generation, self._owner(step), first=first):
                         await self._put(page, step.place, restored)
             outbox = await self._outbox()
             for step, restored in done:
@@ -191,6 +193,19 @@ class Restoring:
         restored.forgotten += len(doomed)
         restored.restored -= len(doomed)
 
+    async def _read_tombstones(self, steps: Sequence[Step]) -> None:
+        """Learn what was forgotten since it was backed up, before any of it is put in.
+
+        What a snapshot says is forgotten was not in it any more.
+        """
+        files: list[File] = [part for step in steps for part in step.parts if part.kind == "records"]
+        if self._manifest.outbox is not None:
+            files.append(self._manifest.outbox.file)
+        for file in files:
+            async for page in self._contents.records(file):
+                for record in page:
+                    self._tombstones |= forgotten_by(record)
+
     # Events
 
     async def _look(self) -> None:
@@ -238,9 +253,8 @@ class Restoring:
         try:
             event = self._reader.read(record.line()).event
         except NotTaken as error:
-            self._refuse(restored, error.code, record.message_id)
+            self._refuse(restored, error.code, "")
             return None
-        self._tombstones |= {f"{event.agent}:{event_id}" for event_id in forgotten_by(record)}
         return event
 
     def _held(self, record: Record, place: Place | None, name: str) -> Held:
@@ -286,6 +300,10 @@ class Restoring:
                     self._refuse(restored, code, name)
             restored.restored += len(part) - sum(map(len, refused.values()))
 
+    def _owner(self, step: Step) -> OwnerOf:
+        assert step.place is not None  # noqa: S101 - asked of those that go somewhere
+        return owner_of(self._config, step.place, step.entry.name)
+
     # The outbox
 
     async def _outbox(self) -> Restored | None:
@@ -307,7 +325,9 @@ class Restoring:
             if step.place is None or step.how == "none":
                 continue
             try:
-                await self._compare_pages(self._contents.pages(step.generation), step.place, restored)
+                await self._compare_pages(
+                    self._contents.pages(step.generation, self._owner(step)), step.place, restored
+                )
             except BackupError as error:
                 restored.problem = f"not compared by id and bytes: {told(error)}"
         if outbox is not None and self._manifest.outbox is not None:
@@ -320,7 +340,7 @@ class Restoring:
             left = [
                 record
                 for record in page
-                if record.message_id not in self._gone
+                if self._name(record) not in self._gone
                 and (self._wish.dead_letters or REASON not in record.headers)
             ]
             left = await self._wait_for(left, place, restored)

@@ -34,6 +34,7 @@ from .manifest import (
     now,
     told,
 )
+from .ownership import owner_of
 from .places import Place, Servers, places, streams_of
 from .records import SUFFIX, record_file, record_of_message, record_of_row
 
@@ -295,10 +296,11 @@ class Taking:
     ) -> Part:
         """Write the messages from one sequence to another."""
         path = f"{_folder_of(place, name)}/{number}-{begin}-{end}{SUFFIX}"
+        owner = owner_of(self._config, place, name)
         async with record_file(self._folder, path) as file:
             async with open_reader(session, name, start_seq=begin) as reader:
                 while page := await reader.page():
-                    wanted = [record_of_message(name, message) for message in page if message.seq <= end]
+                    wanted = [record_of_message(name, m, owner(m)) for m in page if m.seq <= end]
                     await anyio.to_thread.run_sync(file.write, wanted)
                     if page[-1].seq >= end:
                         break

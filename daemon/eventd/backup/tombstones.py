@@ -23,11 +23,12 @@ class _Tombstone(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Tombstone).decode
 
 
-def forgotten_by(record: Record) -> list[str]:
-    """Return the ids, of the same agent, that a message says are forgotten; none for any other message."""
+def forgotten_by(record: Record) -> set[str]:
+    """Return the `Nats-Msg-Id`s that a message says are forgotten; none for any other message."""
     if not record.subject.endswith(SUFFIX):
-        return []
+        return set()
+    agent = record.message_id.partition(":")[0]
     try:
-        return [gone.id for gone in _decode(record.stored).payload.forgotten]
+        return {f"{agent}:{gone.id}" for gone in _decode(record.stored).payload.forgotten}
     except ValueError:
-        return []
+        return set()
