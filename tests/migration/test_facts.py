@@ -1,5 +1,6 @@
 """An item becomes a fact that every event can hold; its names count within the agent."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ def made(text: str, name: str = "items.yaml", path: str = PATH) -> list[Draft]:
     """The facts of a file."""
     kind = kind_of(path)
     assert kind is not None
-    found = Found(path.encode(), None, 0, kind)  # type: ignore[arg-type] - it is not read
+    found = Found(path.encode(), Path(path), 0, kind)
     return drafts(parse(text, name).items, found, Dated(1, "modified"), NOW, MAX_EVENT)
 
 
@@ -60,9 +61,8 @@ def test_all_of_an_item_is_kept() -> None:
 
 def test_names_of_the_file_are_qualified_and_others_are_not() -> None:
     """What supersedes may be told in a text, a list, or a map."""
-    [_, fact] = made(
-        "- {id: a, fact: x}\n- {id: b, fact: y, supersedes: [a, {id: a}, elsewhere], supersededBy: c}"
-    )
+    items = "- {id: a, fact: x}\n- {id: b, fact: y, supersedes: [a, {id: a}, elsewhere], supersededBy: c}"
+    [_, fact] = made(items)
     assert fact.data["supersedes"] == ["people/jane-doe/a", "people/jane-doe/a", "elsewhere"]
     assert fact.data["supersededBy"] == "c"
 
