@@ -74,8 +74,8 @@ def test_a_fact_that_stands_there_twice_is_one() -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    ["1e999999", ".nan", ".inf", "!!binary aGVsbG8=", "123456789012345678901234567890", "{1: 2}", "!!set {a, b}",
-     "{? [a] : b}", "[" * 60 + "]" * 60, "{a: " * 60 + "1" + "}" * 60, "!!omap [a: 1]"],
+    ["1e999999", ".nan", ".inf", "!!binary aGVsbG8=", "123456789012345678901234567890", "{1: 2}",
+     "!!set {a, b}", "{? [a] : b}", "[" * 60 + "]" * 60, "{a: " * 60 + "1" + "}" * 60, "!!omap [a: 1]"],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "key", ["category", "tags", "status", "supersededBy", "supersedes", "id", "timestamp", "x"]
