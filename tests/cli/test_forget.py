@@ -154,8 +154,8 @@ class Script:
             peer.send(self.refusal)
             return
         answer = {
-            "tombstones": [f"t-{len(self.requests)}"], "events": len(request.events), "places": 0, "already": [],
-            "unknown": [], "unreachable": self.unreachable, "checked": True,
+            "tombstones": [f"t-{len(self.requests)}"], "events": len(request.events), "places": 0,
+            "already": [], "unknown": [], "unreachable": self.unreachable, "checked": True,
         }  # fmt: skip
         peer.send(Result(request.id, answer))
 

@@ -224,3 +224,29 @@ def test_a_body_that_is_no_tombstone_does_nothing(store: Store, reads: Reads) ->
         read_stream(store, odd._replace(body=body_of(at, type=TOMBSTONE, payload=held)))
     assert "id-1" in everything(reads)
     assert store.forgets == 0
+
+
+def test_what_is_forgotten_while_words_are_merged_is_overwritten_too(store: Store, path: Path) -> None:
+    """Each step of the merging may be the one after which more is forgotten."""
+    for number in range(1, 601):
+        text = f"{MARKER}{number} and words{number} of number{number * 7919}"
+        accept(store, own(number, payload={"data": {"text": text}}))
+    accept(store, tombstone(1000, *named(*range(1, 300))))
+    for number in range(300, 601):
+        forgetting.wipe(store)
+        if number % 60 == 0:
+            accept(store, tombstone(1000 + number, *named(*range(number - 60, number + 1))))
+    accept(store, tombstone(2000, *named(*range(300, 601))))
+    wipe(store)
+    assert holding(path) == []
+
+
+def test_what_was_too_old_before_is_overwritten(store: Store, path: Path) -> None:
+    """Its row is gone by then, its words are not."""
+    for number in range(1, 101):
+        accept(store, own(number, payload={"data": {"text": f"{MARKER} number{number}"}}))
+    assert store.prune_oldest(ALL) == 100
+    assert holding(path)
+    accept(store, tombstone(1000, *named(*range(1, 101))))
+    wipe(store)
+    assert holding(path) == []

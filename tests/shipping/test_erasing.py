@@ -22,6 +22,7 @@ from eventd.secret import Secret
 from eventd.shipping.shipper import Shipper
 from support.jetstream import JetStream, Stored
 from support.nats import NatsServer
+from support.waiting import wait_until_async
 
 from .support import accept, make_stream, new_row, pending, publish
 
@@ -254,3 +255,35 @@ async def test_the_right_is_looked_at_without_touching_anything(
     await run_sync(lambda: jetstream.edit("kept", sealed=True))
     with pytest.raises(DeletionDenied, match="sealed"):
         await check_erasing(session, "kept")
+
+
+async def test_others_do_not_wait_for_long(
+    outbox: Outbox, route: Route, number: int, jetstream: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes longer than a slice goes behind what waits, as often as need be; all is erased at last."""
+    monkeypatch.setattr("eventd.shipping.erasing.SLICE", 0.0)
+    async with shipping(outbox, route, number) as shipper:
+        await accept(outbox, *(new_row(number, n) for n in range(1, 101)))
+        await settled(shipper)
+        for first in (1, 51):
+            names = [Forgotten(str(n), STREAM, n) for n in range(first, first + 50)]
+            await forget(outbox, number, *names)
+        await accept(outbox, *(new_row(number, n, "bob") for n in range(1, 6)))
+        await wait_until_async(lambda: not outbox.stats.routes[number].pending_rows)
+        found = ids(await stored(jetstream))
+        assert sorted(found[5:]) == ["main:t-100", "main:t-101"], "bob's come first"
+        assert found[:5] == [f"bob:{n}" for n in range(1, 6)]
+        assert outbox.stats.routes[number].dead_rows == 0
+
+
+async def test_one_that_is_alone_is_not_sent_round_in_circles(
+    outbox: Outbox, route: Route, number: int, jetstream: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventd.shipping.erasing.SLICE", 0.0)
+    async with shipping(outbox, route, number) as shipper:
+        await accept(outbox, *(new_row(number, n) for n in range(1, 101)))
+        await settled(shipper)
+        seq = await forget(outbox, number, *(Forgotten(str(n), STREAM, n) for n in range(1, 101)))
+        await settled(shipper)
+        assert ids(await stored(jetstream)) == ["main:t-100"]
+        assert outbox.last_seq == seq

@@ -36,7 +36,8 @@ SAMPLE = 5  # events that are shown
 GROUPS = 20  # lines of the table
 STEP = 500  # events in a request
 INTERVAL = 0.2  # seconds between two looks how far it is
-PATIENCE = 10.0  # seconds without anything new after which it is not waited any longer
+PATIENCE = 30.0  # seconds without anything new after which it is not waited any longer
+AWAY_PATIENCE = 3.0  # the same where NATS is away
 
 EPILOG = """\b
 Examples:
@@ -127,6 +128,7 @@ class Outcome:
     already: int = 0
     unknown: int = 0
     unreachable: set[str] = field(default_factory=set)
+    away: bool = False
     waiting: int = 0
     dead: list[dict[str, Any]] = field(default_factory=list)
     clean: bool = True
@@ -268,6 +270,7 @@ def _forget(client: "Client", found: Selection) -> Outcome:
                 outcome.already += len(answer["already"])
                 outcome.unknown += len(answer["unknown"])
                 outcome.unreachable.update(answer["unreachable"])
+                outcome.away |= not answer["checked"]
                 sent += len(some)
                 advance(sent, f"{sent:,} of {count(found.events, 'event')}")
     return outcome
@@ -295,7 +298,7 @@ def _wait(client: "Client", outcome: Outcome) -> None:
                 return
             if seen != (now := (outcome.waiting, outcome.clean)):
                 seen, since = now, time.monotonic()
-            elif time.monotonic() - since > PATIENCE:
+            elif time.monotonic() - since > (AWAY_PATIENCE if outcome.away else PATIENCE):
                 return
             time.sleep(INTERVAL)
 

@@ -27,11 +27,13 @@ COMMANDS: Final = {
     "get": "Show one stored event.",
     "recall": "Find what was said and done by its words, best first.",
     "context": "Print the block for an agent's system prompt.",
-    "migrate": "Move an agent's memory files into the store.",
     "replay": "Show the events of a stream once more, in its order.",
+    "migrate": "Move an agent's memory files into the store.",
     "export": "Write stored events to a file, as they are.",
     "import": "Store the events of files, each of them once.",
     "forget": "Let events be forgotten: in stream, outbox and index.",
+    "backup": "Put streams, outbox and configuration into a folder.",
+    "restore": "Bring back what `eventd backup` has put into a folder.",
     "index": "Look after the index that answers query, recall and context.",
     "reload": "Let the daemon load its config file anew.",
     "service": "Let systemd or launchd run eventd.",
@@ -39,8 +41,6 @@ COMMANDS: Final = {
     "whoami": "Show as whom the daemon knows us, and by what.",
     "outbox": "Move what waits for a stream that is not configured.",
     "deadletter": "List, retry or drop events that could not be published.",
-    "backup": "Put streams, outbox and configuration into a folder.",
-    "restore": "Bring back what `eventd backup` has put into a folder.",
     "nats-config": "Print a NATS server configuration that keeps the agents apart.",
 }
 """Short help of every command, so that `eventd --help` imports none of them."""

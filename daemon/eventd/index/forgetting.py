@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .reads import Reads
     from .store import Store
 
+DUE, DUE_AGAIN = 0, 2  # states of a full-text table in `wiping`
 MERGE_PAGES = 64  # pages of a full-text table that are written in one step of its merging, some 10 ms
 NO_CHANGE = 2  # changes of the database; with fewer, says FTS5, there was nothing to merge
 TRIM_PAGES = 256  # free pages that are given back in one step
@@ -73,21 +74,22 @@ def bury(store: "Store", agent: int, body: bytes) -> int:
     places = {(one.stream, one.seq) for one in named}
     store.db.execute("PRAGMA secure_delete = ON").fetchall()
     try:
-        gone = 0
+        gone = new = 0
         for one in named:
             store.run("add_forgotten", (agent, id_of(one.id), one.stream, one.seq, one.time))
+            new += store.db.changes()
             for n, visibility, words, stream, seq, stored, name in _named(store, agent, one):
-                lexicons = store.lexicons_of(agent, visibility) if words else []
-                store.take_out(n, lexicons)
-                for lexicon in lexicons:
-                    store.run("add_wiping", (lexicon,))
+                store.take_out(n, store.lexicons_of(agent, visibility) if words else ())
                 if seq is not None and (name, seq) not in places:
                     _add_returned(store, stream, seq, agent, id_of(one.id), stored)
                 gone += 1
     finally:
         store.db.execute("PRAGMA secure_delete = FAST").fetchall()
     store.forgets = store.value("newest_forgotten")
-    if gone:
+    if new or gone:
+        # Also what was removed before, being too old, may be left where words and rows were.
+        for lexicon in store.lexicons_there(agent):
+            store.run("add_wiping", (lexicon,))
         store.run("set_fact", ("wiping", 1))
         store.wiping = True
     return gone
@@ -137,13 +139,15 @@ def wipe(store: "Store") -> bool:
     was there before they were freed. At last the log has to be cut, and `end_wiping` called.
     """
     if (next_one := store.first("next_wiping")) is not None:
-        name, begun = next_one
+        name, state = next_one
         before = store.db.total_changes()
         with store.transaction():
-            merge = MERGE_PAGES if begun else -MERGE_PAGES
+            merge = MERGE_PAGES if state != DUE else -MERGE_PAGES
             store.run_sql(f"INSERT INTO {name} ({name}, rank) VALUES ('merge', ?)", (merge,))
-            done = begun and store.db.total_changes() - before < NO_CHANGE
-            store.run("end_wiping" if done else "begin_wiping", (name,))
+            if state == DUE:
+                store.run("wiping_began", (name,))
+            elif store.db.total_changes() - before < NO_CHANGE:
+                store.run("wipe_again" if state == DUE_AGAIN else "end_wiping", (name,))
         return True
     if store.db.execute("PRAGMA freelist_count").get:
         store.trim(TRIM_PAGES)

@@ -192,13 +192,16 @@ ORDER BY r.agent, r.stream, r.seq LIMIT ?
 DELETE FROM returned WHERE stream = ? AND seq = ?
 
 -- name: add_wiping
-INSERT OR REPLACE INTO wiping (name, begun) VALUES (?, 0)
+INSERT INTO wiping (name, state) VALUES (?, 0) ON CONFLICT (name) DO UPDATE SET state = iif(state = 0, 0, 2)
 
 -- name: next_wiping
-SELECT name, begun FROM wiping ORDER BY begun DESC, name LIMIT 1
+SELECT name, state FROM wiping ORDER BY state DESC, name LIMIT 1
 
--- name: begin_wiping
-UPDATE wiping SET begun = 1 WHERE name = ?
+-- name: wiping_began
+UPDATE wiping SET state = 1 WHERE name = ?
+
+-- name: wipe_again
+UPDATE wiping SET state = 0 WHERE name = ?
 
 -- name: end_wiping
 DELETE FROM wiping WHERE name = ?

@@ -99,10 +99,11 @@ CREATE TABLE returned (
     PRIMARY KEY (stream, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Full-text tables in which words of forgotten events may be left. begun: whether their merging has begun.
+-- Full-text tables in which words of forgotten events may be left. state: 0 = their merging has to begin, 1 = it has
+-- begun, 2 = it has begun, and has to begin once more.
 CREATE TABLE wiping (
     name  TEXT PRIMARY KEY,
-    begun INTEGER NOT NULL DEFAULT 0
+    state INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Full text: one table per agent, and one of the public events of all, so that what others store changes

@@ -320,6 +320,10 @@ class Store(Statements):
         """Return the full-text tables that an event is in, by the numbers of its agent and visibility."""
         return [self._lexicon(agent), *([self._lexicon(0)] if visibility == PUBLIC_NUMBER else [])]
 
+    def lexicons_there(self, agent: int) -> list[str]:
+        """Return the full-text tables in which words of an agent's events may be."""
+        return [self._lexicons[number] for number in (agent, 0) if number in self._lexicons]
+
     def trim(self, pages: int) -> None:
         """Give free pages back to the disk."""
         self.db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()

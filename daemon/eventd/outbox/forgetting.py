@@ -6,6 +6,7 @@ if nothing had happened: what is published in its place is a stub, and the tombs
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..errors import OutboxError
@@ -16,7 +17,7 @@ from .model import NewRow
 from .settling import RunRecord, put_run, range_totals
 from .shares import Shares
 from .store import ROW_OVERHEAD, Store, now_ms
-from .tail import move_id
+from .tail import Again, enter_again, move_id
 
 
 class OutboxFull(OutboxError):
@@ -69,6 +70,27 @@ def forget(store: Store, tombstone: NewRow, ids: Sequence[str]) -> int:
     store.count(tombstone.route, pending=(1, size))
     store.look_at_ends(tombstone.route)
     return seq
+
+
+def postpone(store: Store, route: int, seq: int) -> bool:
+    """Let the tombstone that is next of a route enter again at the tail, if anything else waits behind it.
+
+    Returns:
+        Whether it did.
+    """
+    found = store.first("row", (seq,))
+    if found is None or found[1] != route or not store.value("others_after", (route, seq)):
+        return False
+    number, _, owner, msg_id, subject, flags, at, _, body = found
+    store.mark.sync()
+    store.keep_last_seq()
+    row = Again(number, route, owner, msg_id, subject, flags, at, body)
+    enter_again(store, row)
+    store.run("delete_row", (number,))
+    store.count(route, pending=(-1, -row.size))
+    store.move(replace(store.route(route), settled=number))
+    store.look_at_ends(route)
+    return True
 
 
 def mark(store: Store, agent: str, ids: Sequence[str]) -> None:

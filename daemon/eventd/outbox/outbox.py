@@ -296,6 +296,11 @@ class Outbox:
             if left := await self._read(partial(forgetting.unmarked, agent=agent, ids=some)):
                 await self._write(partial(forgetting.mark, agent=agent, ids=left))
 
+    async def postpone(self, route: int, seq: int) -> bool:
+        """Let the tombstone that is next of a route go behind what waits; return whether anything does."""
+        postponed: bool = await self._write(lambda store: forgetting.postpone(store, route, seq))
+        return postponed
+
     async def forgotten(self, agent: str, ids: Sequence[str]) -> set[str]:
         """Return those of some ids of an agent that are refused, since their events are forgotten."""
         found: set[str] = await self._read(lambda store: forgetting.forgotten(store, agent, ids))

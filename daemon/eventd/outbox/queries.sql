@@ -106,6 +106,10 @@ SELECT EXISTS (SELECT 1 FROM rows WHERE route = ? AND seq BETWEEN ? AND ? AND fl
 -- Whether a tombstone waits behind a watermark.
 SELECT EXISTS (SELECT 1 FROM rows WHERE route = ? AND seq > ? AND flags & 24 AND flags & 8)
 
+-- name: others_after
+-- Whether anything but tombstones waits behind a row.
+SELECT EXISTS (SELECT 1 FROM rows WHERE route = ? AND seq > ? AND NOT flags & 8)
+
 -- name: row_called
 SELECT seq FROM rows WHERE seq = ? AND route = ? AND msg_id = ?
 

@@ -24,7 +24,7 @@ from ..outbox.model import Death, Row, Run, Settlement
 from ..outbox.outbox import Outbox
 from ..routes import DEFAULT_ROUTE, Route
 from ..subjects import agent_prefix
-from .erasing import erase
+from .erasing import Target, erase
 from .precedence import Precedence, Progress
 from .reconcile import Repair, now_ms, reconcile, reopen
 from .sending import Sender
@@ -37,6 +37,7 @@ READ_ROWS = 4 * BATCH_ROWS  # a read waits for the commit under way, so one serv
 LOOK_INTERVAL = 30.0  # seconds between two looks at the stream of an idle route: it may lose what it has
 REPLICAS_INTERVAL = 10.0  # the same where it has replicas, idle or not: enough of them have to be there
 LOCK_PATIENCE = 2.0  # seconds
+ERASE_PAUSE = 1.0  # seconds after a slice of erasing in which other events go first
 STALL_PAUSE_FIRST = 0.25  # seconds before a stalled route is tried again
 STALLS_BEFORE_NEXT = 5  # before another server is asked, where there are several
 PASSING_PAUSE_MAX = 1.0  # seconds; elections of a cluster take 4 to 9, and then nobody should be waiting
@@ -89,6 +90,8 @@ class Shipper:
         self._stream_seq = 0
         self._end = 0  # last sequence of the stream, as far as we know
         self._shared_until = 0.0  # until then nobody expects the stream to end where we saw it
+        self._erased: dict[str, set[Target]] = {}  # by tombstones that wait for their next slice
+        self._erased_at = -ERASE_PAUSE  # when the last slice of erasing ended that was not enough
         self._looked_at = 0.0  # when the stream was looked at last
         self._sender = Sender(self.link.name, doubt=outbox.stats.last_seq)
         self._settlement = anyio.Event()  # set at the next one
@@ -191,6 +194,7 @@ class Shipper:
             self._enter(State.CONNECTING)
 
     async def _prepare_and_ship(self, session: Session) -> None:
+        self._erased.clear()  # the stream may hold again what was erased
         stream = await self._prepare(session)
         while stream is None:  # a narrow stream is made with its first event
             await self._rows_to_come(session, None)
@@ -262,9 +266,8 @@ class Shipper:
                 return  # a new agent of a narrow stream: prepare again, with its subjects
             covered |= new
             await anyio.lowlevel.checkpoint_if_cancelled()  # a change a moment ago; later ones wait
-            if rows[0].tombstone and (denied := await erase(session, stream, self._outbox, rows[0])):
-                await self._settle(rows, _dead(denied))
-                ahead = ahead[1:]
+            if rows[0].tombstone and not await self._erase(session, stream, rows[0]):
+                ahead = ()
                 continue
             with self._undisturbed():
                 after = self._end if anyio.current_time() > self._shared_until else None
@@ -296,6 +299,32 @@ class Shipper:
                 case _:
                     await self._wait_stalled(session, result.reason, "")
                     return
+
+    async def _erase(self, session: Session, stream: Stream, tombstone: Row) -> bool:
+        """Erase what a tombstone names; return whether it is to be published now.
+
+        One that takes long goes behind what waits, so that nobody else has to wait for more than a moment.
+        """
+        rested = anyio.current_time() > self._erased_at + ERASE_PAUSE
+        if rested or not await self._postpone(tombstone):
+            done = self._erased.setdefault(tombstone.msg_id, set())
+            found = await erase(session, stream, self._outbox, tombstone, done)
+            if found.done or found.denied:
+                del self._erased[tombstone.msg_id]
+            if found.denied:
+                await self._settle([tombstone], _dead(found.denied))
+            elif found.done:
+                return True
+            else:
+                self._erased_at = anyio.current_time()
+                await self._postpone(tombstone)
+        return False
+
+    async def _postpone(self, tombstone: Row) -> bool:
+        postponed = await self._outbox.postpone(self.number, tombstone.seq)
+        if postponed:
+            self._settled = tombstone.seq
+        return postponed
 
     async def _rows_to_come(self, session: Session, stream: Stream | None) -> Sequence[Row]:
         """Return the next rows; wait for them where there are none.
