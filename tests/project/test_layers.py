@@ -18,7 +18,7 @@ IPC = ROOT / "ipc" / "eventd_ipc"
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["migration"],
+    ["migration", "transfer"],
     ["app"],
     ["applying"],
     ["status", "deadletters", "doctor"],

@@ -55,35 +55,27 @@ class _Course(enum.Enum):
     GIVE_UP = "a person has to see to it"
 
 
-class Item[T](NamedTuple):
+class Numbered(Protocol):
+    """Where an event comes from, by which it is reported: a line, say."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the input, from 1."""
+
+
+class Item[T: Numbered](NamedTuple):
     """An event on its way.
 
     Attributes:
-        origin: Where it comes from, by which it is reported: a line, say.
+        line: Where it comes from.
         size: Bytes of `raw`.
         raw: As it is sent; its id is in it, so that sending it again is a repeat.
     """
 
-    origin: T
+    line: T
     event_id: str
     size: int
     raw: msgspec.Raw
-
-
-class Report[T](Protocol):
-    """Is told what becomes of events; `results.Results` is the one for lines."""
-
-    def store(self, stored: Sequence[tuple[T, str]]) -> None:
-        """Events are on disk; each with its id."""
-
-    def refuse(self, origin: T, code: str, message: str) -> None:
-        """An event was not taken."""
-
-    def stop(self, left: Sequence[T]) -> None:
-        """Sending ends before these are known to be stored."""
-
-    def say(self, text: str) -> None:
-        """Something that a person wants to know."""
 
 
 def emit_lines(place: Place, fd: int, defaults: Defaults, *, wait: float, as_json: bool) -> ExitCode:
@@ -124,31 +116,68 @@ def _items(lines: Iterable[Line], defaults: Defaults, results: Results) -> Itera
             yield item
 
 
-def item_of[T](origin: T, event: "Event") -> Item[T]:
+def item_of[T: Numbered](line: T, event: "Event") -> Item[T]:
     """Return an event with an id, ready to be sent.
 
     Raises:
         OverflowError: An integer in it is larger than 64 bits.
     """
     data = _encode(event)
-    return Item(origin, event.id or "", len(data), msgspec.Raw(data))
+    return Item(line, event.id or "", len(data), msgspec.Raw(data))
 
 
-class Sender[T]:
+class Listener[T: Numbered](Protocol):
+    """Hears what becomes of the events."""
+
+    def store(self, stored: Sequence[tuple[T, str]]) -> None:
+        """Note that events are on disk; each with its id."""
+
+    def refuse(self, line: T, code: str, message: str) -> None:
+        """Note that an event was not taken."""
+
+    def stopped_at(self, number: int) -> None:
+        """Note where the input was left."""
+
+    def say(self, text: str) -> None:
+        """Tell a person something."""
+
+
+Start = Callable[["Client", Sequence[msgspec.Raw]], "Exchange"]
+"""Sends a frame with events, without waiting for its ack."""
+
+
+def start_emit(client: "Client", events: Sequence[msgspec.Raw]) -> "Exchange":
+    """Send an emit."""
+    return client.start_emit(events)
+
+
+class Sender[T: Numbered]:
     """Sends events in frames, takes their acks, and sends again what may be taken later.
 
     Args:
         client: Connected; closed by `close`, as are its successors.
         wait: Seconds without progress after which it gives up.
+        admin: Whether it connects as an administrator, where it has to connect again.
+        start: How a frame is sent.
     """
 
     def __init__(
-        self, place: Place, client: "Client", agent: str | None, report: Report[T], wait: float
+        self,
+        place: Place,
+        client: "Client",
+        agent: str | None,
+        results: Listener[T],
+        wait: float,
+        *,
+        admin: bool = False,
+        start: Start = start_emit,
     ) -> None:
+        self._admin = admin
+        self._start = start
         self._place = place
         self._client = client
         self._agent = agent
-        self._report = report
+        self._results = results
         self._wait = wait
         self._waiting: deque[Item[T]] = deque()
         self._under_way: deque[tuple[list[Item[T]], Exchange | EventdClientError]] = deque()
@@ -161,23 +190,10 @@ class Sender[T]:
     def close(self) -> None:
         """Close the connection, and tell where the input was left when not all of it was sent."""
         self._client.close()
-        left = [item.origin for items, _ in self._under_way for item in items]
-        left += [item.origin for item in self._waiting]
+        left = [item.line.number for items, _ in self._under_way for item in items]
+        left += [item.line.number for item in self._waiting]
         if left:
-            self._report.stop(left)
-
-    def ask[R](self, question: "Callable[[Client], R]") -> R:
-        """Return the daemon's answer to something else, when everything that was sent is stored or refused.
-
-        Raises:
-            EventdClientError: It is away, and was for longer than there is patience.
-        """
-        while True:
-            self.flush()
-            try:
-                return question(self._client)
-            except (ConnectionLost, NotRunning, TimedOut) as error:
-                self._reconnect(error)
+            self._results.stopped_at(min(left))
 
     def send(self, items: Iterable[Item[T]]) -> None:
         """Send events; returns when all are sent, with the last frames still without their acks."""
@@ -193,6 +209,32 @@ class Sender[T]:
             self._settle_oldest()
             self._send_waiting()
 
+    @property
+    def client(self) -> "Client":
+        """The connection that is used now."""
+        return self._client
+
+    def ask[R](self, question: Callable[["Client"], R]) -> R:
+        """Ask the daemon something between two frames, again where it is away or busy.
+
+        Raises:
+            EventdClientError: It does not answer that, or was away or busy for too long.
+        """
+        while True:
+            client = self._client
+            try:
+                return question(client)
+            except EventdClientError as error:
+                failure = error
+            course = _course(failure)
+            if course in (_Course.DROP, _Course.GIVE_UP):
+                raise failure
+            if course is _Course.RECONNECT:
+                client.close()
+                self.flush()
+            if self._client is client:  # else it has connected again already
+                self._recover([failure])
+
     def _send_waiting(self) -> None:
         while self._waiting:
             if len(self._under_way) >= self._window:
@@ -201,7 +243,7 @@ class Sender[T]:
             items = self._next_batch()
             sent: Exchange | EventdClientError
             try:
-                sent = self._client.start_emit([item.raw for item in items])
+                sent = self._start(self._client, [item.raw for item in items])
             except EventdClientError as error:
                 sent = error
             self._under_way.append((items, sent))
@@ -256,7 +298,7 @@ class Sender[T]:
         return None
 
     def _take_as_stored(self, items: list[Item[T]]) -> None:
-        self._report.store([(item.origin, item.event_id) for item in items])
+        self._results.store([(item.line, item.event_id) for item in items])
         self._batch = min(BATCH, self._batch * 2)
         self._window = WINDOW if self._batch == BATCH else 1
         self._stuck_since = None
@@ -272,7 +314,7 @@ class Sender[T]:
             return items
         # Where one event is bad others may be, and each costs a frame.
         self._batch = max(1, self._batch // 4)
-        self._report.refuse(items[spoiler].origin, failure.code, failure.message)
+        self._results.refuse(items[spoiler].line, failure.code, failure.message)
         return items[:spoiler] + items[spoiler + 1 :]
 
     def _recover(self, failures: list[EventdClientError]) -> None:
@@ -293,7 +335,7 @@ class Sender[T]:
         while True:
             self._rest(failure)
             try:
-                client = self._place.connect(self._agent)
+                client = self._place.connect(self._agent, admin=self._admin)
             except (ConnectionLost, NotRunning, TimedOut, Refused) as error:
                 if isinstance(error, Refused) and not error.retryable:
                     raise
@@ -314,7 +356,7 @@ class Sender[T]:
             # By appointment: the daemon is neither full nor away, so it costs no patience.
             if not self._told_of_limit:
                 self._told_of_limit = True
-                self._report.say(f"{failure.args[0]}; going on as fast as it allows")
+                self._results.say(f"{failure.args[0]}; going on as fast as it allows")
             time.sleep(asked)
             return
         now = time.monotonic()
@@ -324,7 +366,7 @@ class Sender[T]:
         if left <= 0:
             raise failure
         if is_news:
-            self._report.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
+            self._results.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
         time.sleep(min(left, max(self._pause, asked or 0.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 

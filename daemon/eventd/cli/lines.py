@@ -46,7 +46,7 @@ class Line:
 
     Attributes:
         number: From 1.
-        text: None where the line is longer than `MAX_LINE`.
+        text: None where the line is too long.
         end: Bytes of the input up to and with this line.
     """
 
@@ -67,10 +67,6 @@ class LineReader:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._number = 0
-        self._offset = 0
-        self._rest = bytearray()
-        self._skipping = False
         found = os.fstat(fd)
         self.size = found.st_size or None
 
@@ -79,13 +75,34 @@ class LineReader:
         return bool(select.select([self._fd], [], [], 0)[0])
 
     def __iter__(self) -> Iterator[list[Line]]:
+        cutter = LineCutter(MAX_LINE)
         while data := os.read(self._fd, CHUNK):
-            if lines := self._cut(data):
+            if lines := cutter.cut(data):
                 yield lines
-        if (self._rest or self._skipping) and (lines := self._cut(b"\n")):
+        if lines := cutter.end():
             yield lines
 
-    def _cut(self, data: bytes) -> list[Line]:
+
+class LineCutter:
+    """Cuts bytes into lines, however they come; holds no more than one line that is not whole.
+
+    Args:
+        max_line: Bytes; what is longer is skipped.
+    """
+
+    def __init__(self, max_line: int) -> None:
+        self._max_line = max_line
+        self._number = 0
+        self._offset = 0
+        self._rest = bytearray()
+        self._skipping = False
+
+    def end(self) -> list[Line]:
+        """Return the last line, where nothing has ended it."""
+        return self.cut(b"\n") if self._rest or self._skipping else []
+
+    def cut(self, data: bytes) -> list[Line]:
+        """Return the lines that are whole with these bytes."""
         first, *others = data.split(b"\n")
         if not self._skipping:
             self._rest += first
@@ -99,7 +116,7 @@ class LineReader:
                 self._end_line(text, lines)
             self._rest = bytearray(rest)
             self._offset += len(rest)
-        if len(self._rest) > MAX_LINE:
+        if len(self._rest) > self._max_line:
             self._rest.clear()
             self._skipping = True
         return lines
@@ -109,7 +126,7 @@ class LineReader:
         self._offset += 1
         if self._number == 1:
             text = text.removeprefix(_BOM)
-        too_long = self._skipping or len(text) > MAX_LINE
+        too_long = self._skipping or len(text) > self._max_line
         if too_long or text.strip():
             lines.append(Line(self._number, None if too_long else text, self._offset))
         self._skipping = False

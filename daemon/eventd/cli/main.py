@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "context": "Print the block for an agent's system prompt.",
     "migrate": "Move an agent's memory files into the store.",
     "replay": "Show the events of a stream once more, in its order.",
+    "export": "Write stored events to a file, as they are.",
+    "import": "Store the events of files, each of them once.",
     "index": "Look after the index that answers query, recall and context.",
     "reload": "Let the daemon load its config file anew.",
     "service": "Let systemd or launchd run eventd.",
