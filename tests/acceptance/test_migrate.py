@@ -20,6 +20,8 @@ from support.workspace import GITHUB, SAMPLE, contents, rebuilt, write
 
 NOTE_BYTES = 50 * 10**6 if FULL else 3 * 10**6
 FILES = 10_000 if FULL else 300
+LOG = {f"memory/log/{n}.md": b"# Log %d\n## A\n%s\n## B\nmore\n" % (n, b"words " * 2500) for n in range(300)}
+"""More than is under way at a time, and more lines of output than a pipe holds that nobody reads."""
 SOON = 30.0  # seconds; a bound against hanging
 
 
@@ -130,9 +132,9 @@ def test_a_workspace_is_stored_and_shown_whatever_happens(
 
 def test_migrate_goes_on_where_it_was_killed(daemons: Callable[..., Daemon], folder: Path) -> None:
     """The same events as without the kill, each once; so with a daemon that was killed meanwhile."""
-    write(folder, {f"memory/log/{n}.md": b"# Log %d\n## A\ntext\n## B\nmore\n" % n for n in range(120)})
+    write(folder, LOG)
     whole = daemons()
-    assert added(whole, folder) > 400
+    assert added(whole, folder) > 900
     for kill in ("migrate", "daemon"):
         torn = daemons()
         with command(torn).start("migrate", "--workspace", folder, "--json") as running:
@@ -154,7 +156,7 @@ def test_migrate_goes_on_where_it_was_killed(daemons: Callable[..., Daemon], fol
 
 def test_ctrl_c_says_how_far_it_came(daemon: Daemon, folder: Path) -> None:
     """And that the same command goes on."""
-    write(folder, {f"memory/log/{n}.md": b"# Log %d\n## A\ntext\n" % n for n in range(600)})
+    write(folder, LOG)
     with command(daemon).start("migrate", "--workspace", folder, "--json") as running:
         while '"stored"' not in running.read_line():
             pass

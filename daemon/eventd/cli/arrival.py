@@ -179,7 +179,7 @@ class Arrival:
             else:
                 self._tally.knew()
         if self._dry_run:
-            self._tally.store([(item.origin, item.event_id) for item in fresh])
+            self._tally.store([(item.line, item.event_id) for item in fresh])
         else:
             self._sender.send(fresh)
 

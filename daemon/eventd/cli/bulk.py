@@ -55,35 +55,27 @@ class _Course(enum.Enum):
     GIVE_UP = "a person has to see to it"
 
 
-class Item[T](NamedTuple):
+class Numbered(Protocol):
+    """Where an event comes from, by which it is reported: a line, say."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the input, from 1."""
+
+
+class Item[T: Numbered](NamedTuple):
     """An event on its way.
 
     Attributes:
-        origin: Where it comes from, by which it is reported: a line, say.
+        line: Where it comes from.
         size: Bytes of `raw`.
         raw: As it is sent; its id is in it, so that sending it again is a repeat.
     """
 
-    origin: T
+    line: T
     event_id: str
     size: int
     raw: msgspec.Raw
-
-
-class Report[T](Protocol):
-    """Is told what becomes of events; `results.Results` is the one for lines."""
-
-    def store(self, stored: Sequence[tuple[T, str]]) -> None:
-        """Events are on disk; each with its id."""
-
-    def refuse(self, origin: T, code: str, message: str) -> None:
-        """An event was not taken."""
-
-    def stop(self, left: Sequence[T]) -> None:
-        """Sending ends before these are known to be stored."""
-
-    def say(self, text: str) -> None:
-        """Something that a person wants to know."""
 
 
 def emit_lines(place: Place, fd: int, defaults: Defaults, *, wait: float, as_json: bool) -> ExitCode:
@@ -124,14 +116,30 @@ def _items(lines: Iterable[Line], defaults: Defaults, results: Results) -> Itera
             yield item
 
 
-def item_of[T](origin: T, event: "Event") -> Item[T]:
+def item_of[T: Numbered](line: T, event: "Event") -> Item[T]:
     """Return an event with an id, ready to be sent.
 
     Raises:
         OverflowError: An integer in it is larger than 64 bits.
     """
     data = _encode(event)
-    return Item(origin, event.id or "", len(data), msgspec.Raw(data))
+    return Item(line, event.id or "", len(data), msgspec.Raw(data))
+
+
+class Listener[T: Numbered](Protocol):
+    """Hears what becomes of the events."""
+
+    def store(self, stored: Sequence[tuple[T, str]]) -> None:
+        """Note that events are on disk; each with its id."""
+
+    def refuse(self, line: T, code: str, message: str) -> None:
+        """Note that an event was not taken."""
+
+    def stopped_at(self, number: int) -> None:
+        """Note where the input was left."""
+
+    def say(self, text: str) -> None:
+        """Tell a person something."""
 
 
 Start = Callable[["Client", Sequence[msgspec.Raw]], "Exchange"]
@@ -143,7 +151,7 @@ def start_emit(client: "Client", events: Sequence[msgspec.Raw]) -> "Exchange":
     return client.start_emit(events)
 
 
-class Sender[T]:
+class Sender[T: Numbered]:
     """Sends events in frames, takes their acks, and sends again what may be taken later.
 
     Args:
@@ -158,7 +166,7 @@ class Sender[T]:
         place: Place,
         client: "Client",
         agent: str | None,
-        report: Report[T],
+        results: Listener[T],
         wait: float,
         *,
         admin: bool = False,
@@ -169,7 +177,7 @@ class Sender[T]:
         self._place = place
         self._client = client
         self._agent = agent
-        self._report = report
+        self._results = results
         self._wait = wait
         self._waiting: deque[Item[T]] = deque()
         self._under_way: deque[tuple[list[Item[T]], Exchange | EventdClientError]] = deque()
@@ -182,10 +190,10 @@ class Sender[T]:
     def close(self) -> None:
         """Close the connection, and tell where the input was left when not all of it was sent."""
         self._client.close()
-        left = [item.origin for items, _ in self._under_way for item in items]
-        left += [item.origin for item in self._waiting]
+        left = [item.line.number for items, _ in self._under_way for item in items]
+        left += [item.line.number for item in self._waiting]
         if left:
-            self._report.stop(left)
+            self._results.stopped_at(min(left))
 
     def send(self, items: Iterable[Item[T]]) -> None:
         """Send events; returns when all are sent, with the last frames still without their acks."""
@@ -290,7 +298,7 @@ class Sender[T]:
         return None
 
     def _take_as_stored(self, items: list[Item[T]]) -> None:
-        self._report.store([(item.origin, item.event_id) for item in items])
+        self._results.store([(item.line, item.event_id) for item in items])
         self._batch = min(BATCH, self._batch * 2)
         self._window = WINDOW if self._batch == BATCH else 1
         self._stuck_since = None
@@ -306,7 +314,7 @@ class Sender[T]:
             return items
         # Where one event is bad others may be, and each costs a frame.
         self._batch = max(1, self._batch // 4)
-        self._report.refuse(items[spoiler].origin, failure.code, failure.message)
+        self._results.refuse(items[spoiler].line, failure.code, failure.message)
         return items[:spoiler] + items[spoiler + 1 :]
 
     def _recover(self, failures: list[EventdClientError]) -> None:
@@ -348,7 +356,7 @@ class Sender[T]:
             # By appointment: the daemon is neither full nor away, so it costs no patience.
             if not self._told_of_limit:
                 self._told_of_limit = True
-                self._report.say(f"{failure.args[0]}; going on as fast as it allows")
+                self._results.say(f"{failure.args[0]}; going on as fast as it allows")
             time.sleep(asked)
             return
         now = time.monotonic()
@@ -358,7 +366,7 @@ class Sender[T]:
         if left <= 0:
             raise failure
         if is_news:
-            self._report.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
+            self._results.say(f"{failure.args[0]}; trying again for up to {self._wait:g} s")
         time.sleep(min(left, max(self._pause, asked or 0.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 

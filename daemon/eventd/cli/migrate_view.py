@@ -78,7 +78,7 @@ class Progress:
             self._event("stored", id=event_id, type=outgoing.event.type, path=outgoing.path)
         self._advance(stored[-1][0].end)
 
-    def refuse(self, origin: Outgoing, code: str, message: str) -> None:
+    def refuse(self, line: Outgoing, code: str, message: str) -> None:
         """Note that an event was not taken."""
         if code == TAKEN_BEFORE:
             self.present += 1
@@ -86,11 +86,11 @@ class Progress:
             self.forgotten += 1
         else:
             self.refused += 1
-            self._tell("refused", f"{origin.path}: {code}: {message}", path=origin.path, code=code)
+            self._tell("refused", f"{line.path}: {code}: {message}", path=line.path, code=code)
 
-    def stop(self, left: Sequence[Outgoing]) -> None:
+    def stopped_at(self, number: int) -> None:
         """Note where sending ended."""
-        self.say(f"stopped; {neutral(left[0].path)} and what is behind it may not be stored")
+        self.say(f"stopped; event {number:,} of this run and those behind it may not be stored")
 
     def say(self, text: str) -> None:
         """Tell a person something, above the bar."""

@@ -81,9 +81,8 @@ class Results:
             self.say("more lines were not taken; --json tells about each")
         self._advance(line)
 
-    def stop(self, left: Sequence[Line]) -> None:
+    def stopped_at(self, number: int) -> None:
         """Note where the input was left."""
-        number = min(line.number for line in left)
         self.say(f"stopped; line {number} and those behind it may not be stored")
 
     def say(self, text: str) -> None:

@@ -124,9 +124,8 @@ class Tally:
         else:
             self.say(f"{self._shown}{neutral(message)}")
 
-    def stop(self, left: Sequence[Line]) -> None:
+    def stopped_at(self, number: int) -> None:
         """Note where the input was left."""
-        number = min(line.number for line in left)
         self.say(
             f"stopped; line {number} of {neutral(self._file)} and those behind it may not be stored: "
             "import it again"
