@@ -12,6 +12,7 @@ from pathlib import Path
 from . import (
     accept,
     backlog,
+    backup,
     command,
     idle,
     latency,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "sustained": sustained.measure,
     "remembering": remembering.measure,
     "transfer": transfer.measure,
+    "backup": backup.measure,
     "command": command.measure,
     "idle": idle.measure,
     "stalls": stalls.measure,
