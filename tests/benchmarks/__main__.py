@@ -12,6 +12,7 @@ from pathlib import Path
 from . import (
     accept,
     backlog,
+    backup,
     command,
     idle,
     latency,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "remembering": remembering.measure,
     "transfer": transfer.measure,
     "migrate": migrate.measure,
+    "backup": backup.measure,
     "command": command.measure,
     "idle": idle.measure,
     "stalls": stalls.measure,
