@@ -130,6 +130,18 @@ def test_totals_are_those_of_the_rows(path: Path, size: int, settled: int) -> No
         assert totals(store) == [(0,) * 6]
 
 
+def test_a_tombstone_that_is_appended_is_one(path: Path) -> None:
+    """Between others, as an import has it."""
+    with opened(path) as store:
+        register(store)
+        made = tombstone(2)
+        made.tombstone = True
+        store_rows(store, [row(1), made, row(3)])
+        assert [(r.tombstone, r.never_expires) for r in pending(store)] == [
+            (False, False), (True, True), (False, False),
+        ]  # fmt: skip
+
+
 def test_an_id_is_refused_for_good(path: Path) -> None:
     """Whether its row was there or never was; with the same content, and with other content."""
     with opened(path) as store:

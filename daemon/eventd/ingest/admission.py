@@ -193,11 +193,13 @@ class Admission:
         gate = self._gates[self._routes.of(event.agent).name]
         gate.check_enabled(event.agent)
         gate.check_room(event.body)
-        if RESERVED.encode() in event.body:
-            _check_reserved(event.body)
+        tombstone = RESERVED.encode() in event.body and _is_tombstone(event.body)
         subject = subject_for(gate.prefix, event.agent, event.subject)
         digest = xxh3_64_intdigest(event.body) >> 1  # as `_row`
-        return NewRow(gate.number, event.agent, event.id, subject, event.never_expires, digest, event.body)
+        return NewRow(
+            gate.number, event.agent, event.id, subject, event.never_expires or tombstone, digest, event.body,
+            tombstone,
+        )  # fmt: skip
 
     def tombstones(self, agent: str, forgotten: Sequence[Forgotten]) -> list[NewRow]:
         """Return the tombstones of an agent that name all of this: several where one would be too large.
@@ -313,11 +315,12 @@ def _collected(request: Emit | Put, admitted: Iterable[NewRow]) -> Submission | 
     return Submission(rows)
 
 
-def _check_reserved(body: bytes) -> None:
-    """Let nobody bring back what only eventd writes, but for tombstones."""
+def _is_tombstone(body: bytes) -> bool:
+    """Whether the body of a put is a tombstone; nothing else that only eventd writes is brought back."""
     event = normalise(body)
     if event is not None and event.type.startswith(RESERVED) and event.type != TOMBSTONE:
         raise _reserved(event.type)
+    return event is not None and event.type == TOMBSTONE
 
 
 def _reserved(event_type: str) -> "_NotAdmitted":

@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from .checks import FORGOTTEN_DIGEST, NEVER_EXPIRES, XXH3, ledger_key, ledger_keys, row_crc_part, row_crc_with
+from .checks import (
+    FORGOTTEN_DIGEST,
+    NEVER_EXPIRES,
+    TOMBSTONE,
+    XXH3,
+    ledger_key,
+    ledger_keys,
+    row_crc_part,
+    row_crc_with,
+)
 from .model import NEARLY_FULL, NewRow, Refusal, Submission
 from .shares import Shares, share_of
 from .store import MARK_EVERY, ROW_OVERHEAD, Store
@@ -182,13 +191,20 @@ def _encode(store: Store, rows: Sequence[NewRow], at: int) -> _Batch:
     """Make rows ready to insert and give out their numbers. Every microsecond here is one per event."""
     batch = _Batch()
     add_ledger, add_row = batch.ledger.extend, batch.rows.extend
-    kinds: dict[tuple[int, str, bool], _Kind] = {}
-    route, agent, never_expires = -1, "", False  # of the row before: most often the same
+    kinds: dict[tuple[int, str, bool, bool], _Kind] = {}
+    route, agent, never_expires, tombstone = -1, "", False, False  # of the row before: most often the same
     first = seq = store.take_seqs(0)
     for row, key in zip(rows, ledger_keys([row.event_id for row in rows]), strict=True):
         seq += 1
-        if row.agent != agent or row.route != route or row.never_expires is not never_expires:
-            route, agent, never_expires = name = (row.route, row.agent, row.never_expires)
+        if (
+            row.agent != agent
+            or row.route != route
+            or row.never_expires is not never_expires
+            or row.tombstone is not tombstone
+        ):
+            route, agent, never_expires, tombstone = name = (
+                row.route, row.agent, row.never_expires, row.tombstone,
+            )  # fmt: skip
             if (kind := kinds.get(name)) is None:
                 kind = kinds[name] = _kind(store, batch, *name, at)
             number, owner, flags, crc_part, total = kind
@@ -206,10 +222,12 @@ def _encode(store: Store, rows: Sequence[NewRow], at: int) -> _Batch:
     return batch
 
 
-def _kind(store: Store, batch: _Batch, route: int, agent: str, never_expires: bool, at: int) -> _Kind:
+def _kind(
+    store: Store, batch: _Batch, route: int, agent: str, never_expires: bool, tombstone: bool, at: int
+) -> _Kind:
     number = store.agents.get(agent) or store.intern(agent)
     owner = agent.encode()
-    flags = XXH3 | NEVER_EXPIRES if never_expires else XXH3
+    flags = XXH3 | NEVER_EXPIRES * never_expires | TOMBSTONE * tombstone
     crc_part = row_crc_part(route, len(owner), flags, at)
     total = batch.by_route.setdefault(route, [0, 0])
     return _Kind(number, owner + b":", flags, crc_part, total)

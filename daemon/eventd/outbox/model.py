@@ -23,6 +23,7 @@ class NewRow(msgspec.Struct, gc=False):
         digest: Digest of the content as the agent sent it, within SQLite's integers (64 bits with a sign);
             tells a repeat from a conflict.
         body: The JSON that is stored.
+        tombstone: Whether it names events that have to be erased from the stream before it is published.
     """
 
     route: int
@@ -32,6 +33,7 @@ class NewRow(msgspec.Struct, gc=False):
     never_expires: bool
     digest: int
     body: bytes
+    tombstone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ async def erase(
 
 async def _targets(stream: Stream, outbox: Outbox, tombstone: Row) -> list[Target]:
     named = forgotten_in(tombstone.body)
-    agent = tombstone.msg_id.rpartition(":")[0]  # the tombstone's own id is a UUID
+    agent = tombstone.msg_id.partition(":")[0]  # an agent's name has no colon
     ids = list(dict.fromkeys(one.id for one in named if one.id))
     found = [
         Target(one.stream, one.seq, f"{agent}:{one.id}" if one.id else "", one.time)
