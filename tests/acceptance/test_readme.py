@@ -72,6 +72,25 @@ def test_what_it_remembers_is_found_again(daemon: Daemon) -> None:
     assert [line.split()[0] for line in why.splitlines() if "Anna prefers" in line] == ["facts"]
 
 
+def test_what_moves_in_moves_out(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command does what its comment says, one after another, with the files of an OpenClaw."""
+    notes = tmp_path / "openclaw" / "workspace" / "memory"
+    notes.mkdir(parents=True)
+    (notes / "2026-10-02.md").write_text(
+        "Anna has moved to Graz.\n\n## Garden\nmy old password is swordfish\n"
+    )
+    monkeypatch.setenv("OPENCLAW_STATE_DIR", str(notes.parents[1]))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lines = [line for line in snippets("bash")[3].splitlines() if line]
+    assert lines.pop().startswith('eventd forget --text "my old password"  ')
+    commands = [*lines, 'eventd forget --text "my old password" --yes']
+    for command in commands:
+        run(["bash", "-euo", "pipefail", "-c", f"cd {tmp_path} && {command}"], daemon)
+    assert (tmp_path / "eventd-backup" / "MANIFEST.yml").exists()
+    assert "Graz" in run(["eventd", "recall", "--agent", "main", "where has Anna moved to"], daemon)
+    assert "swordfish" not in run(["eventd", "query", "--raw"], daemon)
+
+
 def test_a_session_begins_with_what_the_last_one_said(daemon: Daemon) -> None:
     """The snippet with `session_start`, behind the one that logs a conversation."""
     log, remember = snippets("python")
@@ -107,7 +126,7 @@ def test_the_configuration_snippets_load(text: str, tmp_path: Path, monkeypatch:
 
 def test_a_token_is_made_and_proves_its_agent(daemon: Daemon) -> None:
     """The lines work as they stand; the rule is dropped again, for the tests behind this one."""
-    lines = snippets("bash")[3]
+    lines = snippets("bash")[4]
     config = ["eventd", "--config", str(daemon.folder / "config.yml")]
     try:
         output = run(["bash", "-euc", f"export EVENTD_CONFIG={config[2]}\n{lines}"], daemon)
