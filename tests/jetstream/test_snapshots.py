@@ -11,6 +11,7 @@ from eventd.jetstream.session import ApiError, Session, open_session
 from eventd.jetstream.snapshots import (
     CHUNK,
     NAME_EXISTS,
+    WINDOW,
     SnapshotFailed,
     StreamState,
     open_snapshot,
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.anyio
 NatsFactory = Callable[..., NatsServer]
 
 LARGE = 5 * CHUNK // 1000  # messages that are several chunks, as their bytes cannot be packed
+BEYOND = WINDOW // 1000 + LARGE  # messages that are more than is sent without answers
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ async def test_a_right_that_is_missing_is_named_at_once(nats_factory: NatsFactor
     server = nats_factory(config=f"authorization {{ {users} }}")
     login = Credentials(user="a", password=Secret("b"))
     async with open_session(Endpoint((server.url,), login), "*") as session:
-        await fill(session, LARGE)
+        await fill(session, BEYOND)
         with pytest.raises(PermissionMissing, match=subject.removesuffix(">").replace("$", r"\$")):
             await take(session)
-        assert (await session.api(f"STREAM.INFO.{STREAM}"))["state"]["messages"] == LARGE
+        assert (await session.api(f"STREAM.INFO.{STREAM}"))["state"]["messages"] == BEYOND

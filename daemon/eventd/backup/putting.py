@@ -12,6 +12,7 @@ from .source import Connect
 FRAME_EVENTS = 500  # events of one frame
 FRAME_BYTES = 512 * 1024  # bytes of their bodies, unless one event alone is larger
 PAUSE = 0.2  # seconds before the next try, where the daemon says nothing about it
+TOMBSTONE = "eventd.tombstone"  # type of the events that say what is forgotten
 PATIENCE = 60.0  # seconds without progress after which it is given up
 
 
@@ -45,6 +46,11 @@ class Putter:
             known |= set(answer["known"])
             forgotten |= set(answer["forgotten"])
         return known, forgotten
+
+    def has_tombstones(self) -> bool:
+        """Whether anything was ever forgotten here."""
+        with self._client.query(agent="*", types=TOMBSTONE, limit=1) as found:
+            return any(True for _ in found)
 
     def waiting(self) -> set[str]:
         """Return the `Nats-Msg-Id` of everything that the outbox is still to ship."""

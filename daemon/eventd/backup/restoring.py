@@ -181,6 +181,8 @@ class Restoring:
 
     async def _forget(self, place: Place, restored: Restored) -> None:
         """Delete from a stream that came as a whole what was forgotten since, or is here."""
+        if not self._tombstones and not await anyio.to_thread.run_sync(self._putter.has_tombstones):
+            return
         async with self._servers.session(place.route) as session:
             doomed: list[int] = []
             async with open_reader(session, place.name, headers_only=True) as reader:

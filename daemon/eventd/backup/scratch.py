@@ -35,7 +35,7 @@ async def scratch_server(program: Path | None) -> AsyncIterator[Session]:
         BackupError: There is none to run.
     """
     with tempfile.TemporaryDirectory(prefix="eventd-restore-") as folder:
-        server = EmbeddedServer(EmbeddedSettings(server_path=program), Path(folder))
+        server = EmbeddedServer(EmbeddedSettings(server_path=program), Path(folder), durable=False)
         try:
             async with (
                 running(server) as found,

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,14 +70,16 @@ class EmbeddedServer:
     Args:
         settings: From the configuration.
         store: The folder for its streams, its key and its lock; made if absent.
+        durable: Whether it has to have on disk what it acknowledges.
 
     Attributes:
         status: A live view; copy it to keep it.
     """
 
-    def __init__(self, settings: EmbeddedSettings, store: Path) -> None:
+    def __init__(self, settings: EmbeddedSettings, store: Path, *, durable: bool = True) -> None:
         self.status = EmbeddedStatus()
         self._settings = settings
+        self._durable = durable
         self._store = StoreFolder(store)
         self._ready = anyio.Event()
         self._server: Server | None = None
@@ -157,7 +160,9 @@ class EmbeddedServer:
         self._ready_at = None
         try:
             port = self._settings.port or await anyio.to_thread.run_sync(store.choose_port)
-            name = await anyio.to_thread.run_sync(store.write_config, port, self._settings.max_payload)
+            name = await anyio.to_thread.run_sync(
+                partial(store.write_config, durable=self._durable), port, self._settings.max_payload
+            )
             async with guarded_process([binary.path, "-c", store.config], pass_fds=[lock]) as process:
                 status.binary, status.pid, status.port = str(binary.path), process.pid, port
                 try:

@@ -12,6 +12,7 @@ from ..nkey import new_seed, public_key
 from ..secret import Secret
 
 MAX_MEMORY_STORE = 64 * 1024 * 1024  # bytes; eventd has no stream in memory
+NO_HURRY = "10m"  # between two syncs, where nothing has to outlive the process
 RESERVE = 256 * 1024 * 1024  # bytes of the disk that streams leave to everything else …
 RESERVE_SHARE = 20  # … or one part in so many of a small disk
 
@@ -24,7 +25,7 @@ max_payload: {max_payload}
 authorization {{ users: [ {{ nkey: {nkey} }} ] }}
 jetstream {{
   store_dir: {folder}
-  sync_interval: always
+  sync_interval: {sync_interval}
   max_memory_store: {max_memory_store}
   max_file_store: {max_file_store}
 }}
@@ -105,8 +106,12 @@ class StoreFolder:
             _write(self._port, f"{port}\n")
         return port
 
-    def write_config(self, port: int, max_payload: int) -> str:
-        """Write the server's configuration and return the name that it will give itself."""
+    def write_config(self, port: int, max_payload: int, *, durable: bool = True) -> str:
+        """Write the server's configuration and return the name that it will give itself.
+
+        Args:
+            durable: Whether everything is on disk before it is acknowledged.
+        """
         public = self._public_key()
         name = f"eventd-{public[-8:]}"
         self._streams.mkdir(mode=0o700, exist_ok=True)
@@ -116,6 +121,7 @@ class StoreFolder:
             nkey=public,
             folder=json.dumps(str(self.folder), ensure_ascii=False),
             max_payload=max_payload,
+            sync_interval="always" if durable else NO_HURRY,
             max_memory_store=MAX_MEMORY_STORE,
             max_file_store=self._room_for_streams(),
         )

@@ -16,9 +16,13 @@ import nats.aio.subscription
 import nats.errors
 
 from ..errors import LinkLost, NatsError
+from .permissions import PermissionMissing
 from .session import ApiError, RequestTimeout, Session, decode_answer
 
 CHUNK = 128 * 1024  # bytes; the server's own choice
+# Bytes of a chunk on its way back. The server gives up when it works on one for 5 s; where it syncs always,
+# each message is one sync, and a hundred times as many bytes may be packed into a chunk.
+RESTORE_CHUNK = 8 * 1024
 WINDOW = 4 * 1024 * 1024  # bytes that the server sends ahead
 BEGIN_TIMEOUT = 60.0  # seconds until a snapshot begins: the server looks through its files first
 CHUNK_TIMEOUT = 30.0  # seconds for the next chunk, or until one is taken
@@ -73,20 +77,19 @@ class Snapshot:
             PermissionMissing: The login may not answer the chunks.
             RequestTimeout, LinkLost: No more came.
         """
-        answered = False
+        answer = ""  # subject of the first one; whether we may publish there is true of all
         while True:
-            message = await self._next()
+            if answer.lower() in self._session.permissions.denied:
+                raise PermissionMissing("publish", answer)
+            with self._session.permissions.needed(*filter(None, [answer])):
+                message = await self._next()
             if not message.data:
                 _check_end(message)
                 return
-            if message.reply and answered:
-                await self._session.publish(message.reply, b"")
-            elif message.reply:  # whether we may shows at the first one: a denial comes before the PONG
-                with self._session.permissions.needed(message.reply):
-                    await self._session.publish(message.reply, b"")
-                    await self._session.probe()
-                answered = True
             yield message.data
+            if message.reply:
+                answer = answer or message.reply
+                await self._session.publish(message.reply, b"")
 
     async def _next(self) -> nats.aio.msg.Msg:
         try:
@@ -148,7 +151,7 @@ async def restore_stream(
     told |= {"first_seq": state.first_seq, "last_seq": state.last_seq}
     answer = await session.api(f"STREAM.RESTORE.{name}", {"config": config, "state": told}, BEGIN_TIMEOUT)
     subject = str(answer["deliver_subject"])
-    most = max(1024, min(CHUNK, session.max_payload - 1024))
+    most = min(RESTORE_CHUNK, session.max_payload)
     pieces = iter(chunks)
     while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
         for start in range(0, len(piece), most):
