@@ -263,7 +263,7 @@ def word_of(number: int) -> str:
 
 
 def has_word(path: Path, number: int) -> bool:
-    """Whether the word of an event is in the files: its beginning may be shared, its end is cut by stemming."""
+    """Whether the word of an event is in the files; words share beginnings, and stemming cuts ends."""
     return word_of(number)[5:15].encode() in content(path)
 
 
