@@ -113,7 +113,8 @@ def test_an_account_without_room(nats_factory: NatsFactory, tmp_path: Path) -> N
 
 def test_an_administrators_login_is_not_needed(nats_factory: NatsFactory, tmp_path: Path) -> None:
     """A login that shares its account is asked for nothing that it may not, and says what it cannot tell."""
-    api = '"$JS.API.STREAM.INFO.ev", "$JS.API.CONSUMER.CREATE.ev.>", "$JS.API.CONSUMER.MSG.NEXT.ev.>"'
+    verbs = ("STREAM.INFO.ev", "STREAM.MSG.DELETE.ev", "CONSUMER.CREATE.ev.>", "CONSUMER.MSG.NEXT.ev.>")
+    api = ", ".join(f'"$JS.API.{verb}"' for verb in verbs)
     allowed = f'{{ publish: ["openclaw.events.main.>", {api}], subscribe: ["_INBOX.>"] }}'
     admin = "{ user: root, password: root }"
     user = f"{{ user: main, password: pw, permissions: {allowed} }}"
