@@ -1,0 +1,92 @@
+"""Secrets in texts: found by their shape, and replaced by markers that nobody takes for the secret itself.
+
+Only what is a secret by its look is found: keys with well-known beginnings, private keys, and what is named a
+password. A value is never part of what is reported.
+"""
+
+import re
+from bisect import bisect_right
+from typing import NamedTuple
+
+MARKER = "[redacted:{kind}]"
+"""What stands in place of a secret; no JSON, Markdown or shell reads anything else into it."""
+
+# The value of a password: to the end of the word, of what is quoted, or of a JSON text. No marker of ours, no
+# placeholder or reference to where the value is kept, and nothing that has a kind of its own.
+_OTHERS = r"sk-|[rs]k_|gh[pousr]_|github_pat_|xox[abeoprs]-|AKIA|ASIA|AIza|glpat-|npm_|eyJ|-----BEGIN"
+_VALUE = rf"(?!\[redacted:|{_OTHERS})(?![<$%*{{(\[])[^\s\"'`,;|<>\\]{{6,256}}"
+
+_PATTERNS: dict[str, str] = {
+    "private-key": (
+        r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
+        r"[^\"'`]{0,16384}?-----END (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
+        r"|-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----(?:\\n|[A-Za-z0-9+/=\s]){0,16384}"
+    ),
+    "github-token": r"\b(?:gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{22,255})\b",
+    "anthropic-key": r"\bsk-ant-[A-Za-z0-9_-]{16,255}",
+    "openai-key": r"\bsk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,255}",
+    "stripe-key": r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,255}\b",
+    "slack-token": r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}",
+    "aws-key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+    "google-key": r"\bAIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])",
+    "gitlab-token": r"\bglpat-[A-Za-z0-9_-]{20,255}",
+    "npm-token": r"\bnpm_[A-Za-z0-9]{36}\b",
+    "telegram-token": r"\b\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])",
+    "jwt": r"\beyJ[A-Za-z0-9_-]{8,4096}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{8,2048}",
+    "url-password": r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]{0,128}:(?P<url>(?!\[redacted:)[^\s/@\"'<>]{1,256})@",
+    "bearer-token": r"(?i:\bbearer)\s+(?P<bearer>(?!\[redacted:)[A-Za-z0-9._~+/-]{16,4096}=*)",
+    "password": (
+        r"(?i:(?<![A-Za-z0-9])(?:[A-Za-z0-9]{1,32}[_-]){0,4}"
+        r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?token|auth[_-]?token|token))"
+        rf"[\"'`*]{{0,3}}\s{{0,3}}[:=]\s{{0,3}}[\"'`*]{{0,3}}(?P<word>{_VALUE})"
+    ),
+}
+"""Shape by kind; earlier ones have precedence. A named group is the secret in it, else all of it is."""
+
+_secret = re.compile("|".join(f"(?P<k{n}>{shape})" for n, shape in enumerate(_PATTERNS.values())))
+_KINDS = tuple(_PATTERNS)
+_VALUES = ("url", "bearer", "word")
+# None of the shapes is in a text without one of these; looking for them takes a tenth of the time.
+_hint = re.compile(
+    r"sk[-_]|rk_|gh[pousr]_|github_pat|xox|AKIA|ASIA|AIza|glpat|npm_|:AA|eyJ|-----BEGIN|://"
+    r"|(?i:bearer|pass|pwd|secret|key|token)"
+)
+
+
+class Secret(NamedTuple):
+    """Where in a text something looks like a secret.
+
+    Attributes:
+        start, end: Its characters.
+        line: From 1.
+    """
+
+    start: int
+    end: int
+    line: int
+    kind: str
+
+
+def find(text: str) -> list[Secret]:
+    """Return what looks like a secret, in the order of the text."""
+    if _hint.search(text) is None:
+        return []
+    found: list[Secret] = []
+    ends: list[int] = []
+    for match in _secret.finditer(text):
+        kind = next(n for n in range(len(_KINDS)) if match[f"k{n}"] is not None)
+        value = next((name for name in _VALUES if match[name] is not None), f"k{kind}")
+        start, end = match.span(value)
+        ends = ends or [place.end() for place in re.finditer(r"\r\n|\n|\r", text)]
+        found.append(Secret(start, end, 1 + bisect_right(ends, start), _KINDS[kind]))
+    return found
+
+
+def mask(text: str, secrets: list[Secret]) -> str:
+    """Return a text with markers in place of the secrets that `find` has found in it."""
+    parts: list[str] = []
+    at = 0
+    for secret in secrets:
+        parts += text[at : secret.start], MARKER.format(kind=secret.kind)
+        at = secret.end
+    return "".join((*parts, text[at:]))
