@@ -4,12 +4,17 @@ After https://code.claude.com/docs/en/hooks (Claude Code 2.1.2xx). Every hook th
 that it does not name is stored as it is.
 """
 
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from . import mapping
 from .mapping import Event, Hook, Make
+
+TYPE_CHECKING = False  # typing's own takes 3 ms to load
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 TOOL = "claude-code"
 LIMIT = 10_000  # UTF-16 units of `additionalContext`; of a longer one the model sees the beginning

@@ -4,15 +4,20 @@ An adapter of a tool says which hook is what (`claude_code`, `codex`). Fields th
 the event's data under their own names, so nothing that a newer version tells is lost.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..sources import ids
 from .cleaning import clean, is_all_private, without_private
 
-Event = dict[str, Any]
+TYPE_CHECKING = False  # typing's own takes 3 ms to load
+if TYPE_CHECKING:
+    from typing import Any
+
+type Event = dict[str, Any]
 
 PERSON, AGENT, TOOL, WEB = "person", "agent", "tool", "web"
 """`meta.origin`: who said it. The context is made of what the first two said."""
@@ -21,9 +26,6 @@ WEB_TOOLS = ("webfetch", "websearch", "web_fetch", "web_search", "browser", "fet
 """What a tool's name has in it whose answers come from the web."""
 
 MAX_NAME = 128  # characters of names that the tool chooses
-
-_capital = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_not_in_type = re.compile(r"[^a-z0-9_]+")
 
 
 class Hook:
@@ -99,7 +101,7 @@ class Hook:
         }
 
 
-Make = Callable[[Hook], list[Event]]
+type Make = Callable[[Hook], list[Event]]
 
 
 def session_start(hook: Hook) -> list[Event]:
@@ -122,9 +124,7 @@ def prompt(hook: Hook) -> list[Event]:
     if is_all_private(text):
         return []
     event_id = ids.said_in(hook.tool, hook.session, hook.turn, without_private(text), hook.time)
-    return [
-        hook.event("conversation.message.in", "user", event_id, {"role": "user", "text": text}, PERSON)
-    ]
+    return [hook.event("conversation.message.in", "user", event_id, {"role": "user", "text": text}, PERSON)]
 
 
 def answer(hook: Hook) -> list[Event]:
@@ -219,7 +219,8 @@ def text_of(value: object) -> str:
 
 def type_of(name: str) -> str:
     """Return a hook's name as it stands in a type: `PreToolUse` is `pre_tool_use`."""
-    return _not_in_type.sub("_", _capital.sub("_", name).lower())[:64].strip("_") or "unknown"
+    words = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub("[^a-z0-9_]+", "_", words.lower())[:64].strip("_") or "unknown"
 
 
 def _result(hook: Hook, result: Any, *, is_error: bool) -> list[Event]:
