@@ -28,6 +28,15 @@ COMMON = (
     "agent_id",
 )  # fmt: skip
 
+
+def _batch(hook: Hook) -> list[Event]:
+    """Calls that ran together; what they were and what came of them has been told by the hooks of each."""
+    calls = hook.take("tool_calls")
+    known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    ids = [mapping.text_of(call.get("tool_use_id")) for call in known]
+    return mapping.other(hook, {"toolCallIds": ids})
+
+
 HOOKS: dict[str, Make] = {
     "SessionStart": mapping.session_start,
     "SessionEnd": mapping.session_end,
@@ -41,8 +50,7 @@ HOOKS: dict[str, Make] = {
     "SubagentStop": mapping.subagent_stop,
     "PreCompact": mapping.compaction_start,
     "PostCompact": mapping.compaction_end,
-    # All of it has come with the hooks of each call.
-    "PostToolBatch": mapping.without("tool_calls"),
+    "PostToolBatch": _batch,
     # Pieces of what `Stop` tells as a whole.
     "MessageDisplay": mapping.nothing,
     # What a person puts into a form of a server may be a password.

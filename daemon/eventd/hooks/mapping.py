@@ -196,9 +196,13 @@ def nothing(_hook: Hook) -> list[Event]:
     return []
 
 
-def other(hook: Hook) -> list[Event]:
-    """Everything else, under the hook's own name."""
-    return [hook.event(f"hook.{type_of(hook.name)}", "hook", _other_id(hook), {}, TOOL)]
+def other(hook: Hook, data: dict[str, Any] | None = None) -> list[Event]:
+    """Everything else, under the hook's own name.
+
+    Args:
+        data: What goes with the fields that nobody has taken.
+    """
+    return [hook.event(f"hook.{type_of(hook.name)}", "hook", _other_id(hook, data), data or {}, TOOL)]
 
 
 def without(*keys: str) -> Make:
@@ -240,6 +244,7 @@ def _run(hook: Hook, event_type: str, phase: str, text: str = "") -> Event:
     return hook.event(event_type, "lifecycle", event_id, data, AGENT, run)
 
 
-def _other_id(hook: Hook) -> str:
-    content = json.dumps(hook.rest(), sort_keys=True)  # not what was left out: a digest can be guessed at
+def _other_id(hook: Hook, data: dict[str, Any] | None = None) -> str:
+    # Not of what was left out: what a digest is of can be guessed.
+    content = json.dumps([hook.turn, data, hook.rest()], sort_keys=True)
     return ids.other(hook.tool, hook.session, type_of(hook.name), content, hook.time)
