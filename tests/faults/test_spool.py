@@ -1,5 +1,6 @@
 """The hooks of a tool while the daemon is gone: nothing is lost, nothing twice, each session in order."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,15 @@ def test_what_is_torn_foreign_or_refused_does_not_hold_up_the_rest(
     spool.write(document(7))
     torn = folder / spool.files()[2].name
     torn.write_bytes(torn.read_bytes()[:40])
-    (folder / "README").write_text("what is this?")
+    (folder / "README").write_text("somebody else's, and not touched")
+    (folder / f".{torn.name}").write_text("{")
+    os.utime(folder / f".{torn.name}", (0, 0))
     (folder / "00000000000000000000000-00000000-1.2.json").symlink_to("/etc/passwd")
     daemon.start()
     wait_taken(hooks, daemon)
     assert told(jetstream) == {"s": [f"call-{step:04}" for step in (0, 1, 3, 4, 5, 7)]}
     assert len(list((folder / "aside").iterdir())) == daemon.status()["spool"]["set_aside"] == 4
+    assert (folder / "README").exists()
     assert daemon.log_text.count('"spool_set_aside"') == 4
 
 
