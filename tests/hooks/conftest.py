@@ -38,7 +38,8 @@ def healthy() -> Iterator[Daemon]:
 
 @pytest.fixture
 def served(hooks: Hooks, healthy: Daemon) -> Hooks:
-    """Hooks whose daemon is there, and well; on a busy machine what it takes too late comes by the spool."""
+    """Hooks whose daemon is there, and well."""
     hooks.socket = healthy.socket
+    hooks.patient = True
     hooks.environ["EVENTD_SPOOL"] = healthy.environ["EVENTD_SPOOL"]
     return hooks
