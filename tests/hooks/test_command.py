@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eventd.spool.files import Spool
-from hooks.support import COMMAND, HANGING, Called, Hooks, given, inputs
+from hooks.support import COMMAND, GOLDEN, HANGING, Called, Hooks, given, inputs
 from support.daemon import Daemon
 from support.jetstream import JetStream
 from support.nats import NatsServer
@@ -17,6 +17,18 @@ from support.users import only_root
 from support.waiting import wait_until
 
 QUIET = Called(0, "", "")
+
+
+def timeless(event: dict[str, Any]) -> dict[str, Any]:
+    """What an event says, but for when it was said."""
+    data = event["payload"]["data"]
+    return {"type": event["type"], "session": event["session"], "data": data, "meta": event["meta"]}
+
+
+def golden(tool: str) -> list[dict[str, Any]]:
+    """The golden events of a tool's hooks, in the order in which these are called."""
+    named = json.loads((GOLDEN / f"{tool.replace('-', '_')}.json").read_text())
+    return [event for name, _ in inputs(tool) for event in named[name]]
 
 
 def stored(daemon: Daemon, session: str) -> list[dict[str, Any]]:
@@ -44,6 +56,7 @@ def test_what_hooks_are_given_arrives_in_the_stream(served: Hooks, healthy: Daem
         assert {event["agent"] for event in found} == {tool}
         assert {event["meta"]["source"]["cwd"] for event in found} == {"/home/ada/shop"}
         assert len({event["id"] for event in found}) == len(found)
+        assert [timeless(event) for event in found] == [timeless(event) for event in golden(tool)]
 
 
 def test_the_agent_can_be_named(served: Hooks, healthy: Daemon) -> None:
@@ -80,6 +93,25 @@ def test_without_an_answer_it_ends_and_the_event_waits(
     daemon.wait_shipped()
     found = [message.event["meta"]["source"]["hook"] for message in JetStream(nats_server.url).read()]
     assert found == [given("claude-code", name)["hook_event_name"] for name in names]
+
+
+def test_what_the_daemon_does_not_take_now_waits(hooks: Hooks, daemon: Daemon) -> None:
+    """As where an agent may not send so fast, or the outbox is full."""
+    hooks.patient = True
+    daemon.reconfigure(agents={"codex": {"maxEventsPerSecond": 1, "burst": 1}})
+    for turn in range(3):
+        assert hooks("codex", given("codex", "stop", turn_id=f"turn-{turn}")) == QUIET
+    wait_until(lambda: not hooks.spool.files(), HANGING, what="the daemon takes it in")
+    daemon.wait_for(lambda status: status["outbox"]["accepted"] == 3, what="all are there")
+
+
+def test_what_the_daemon_never_takes_is_let_go(hooks: Hooks, daemon: Daemon) -> None:
+    """Its person has turned it off; what is not wanted shall not pile up."""
+    hooks.patient = True
+    daemon.reconfigure(enabled=False)
+    assert hooks("codex", given("codex", "stop")) == QUIET
+    assert hooks.spool.files() == []
+    assert "1 events were refused: disabled" in hooks.log
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"no JSON", b"[]", b"\xff" * 1000, b"{" * 100_000], ids=range(6))
