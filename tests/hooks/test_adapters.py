@@ -13,7 +13,7 @@ from eventd.events.types import Kind
 from eventd.hooks import claude_code, client, codex, delivery
 from eventd_ipc.errors import CODES, ClientAction
 from eventd_ipc.messages import PROTOCOL
-from eventd_ipc.strict import decode_event
+from eventd_ipc.strict import check_labels, decode_event
 from hooks.support import GOLDEN, given, inputs
 
 NOW = 1_790_000_000_000
@@ -96,6 +96,7 @@ def test_nothing_of_a_form_is_kept() -> None:
 def test_what_a_tool_should_not_say_is_stored_all_the_same(tool: str, strange: dict[str, Any]) -> None:
     for event in ADAPTERS[tool].events(strange, tool, NOW):
         decode_event(msgspec.msgpack.encode(event))
+        check_labels(event["type"], None, event["session"])
 
 
 def test_prompts_that_say_the_same_are_two_and_one_that_is_sent_twice_is_one() -> None:

@@ -25,7 +25,7 @@ PERSON, AGENT, TOOL, WEB = "person", "agent", "tool", "web"
 WEB_TOOLS = ("webfetch", "websearch", "web_fetch", "web_search", "browser", "fetch")
 """What a tool's name has in it whose answers come from the web."""
 
-MAX_NAME = 128  # characters of names that the tool chooses
+MAX_NAME = 100  # characters of names that the tool chooses
 
 
 class Hook:
@@ -46,11 +46,11 @@ class Hook:
         self.tool = tool
         self.given = given
         self.time = time
-        self.name = text_of(given.get("hook_event_name"))[:MAX_NAME] or "unknown"
-        self.session = text_of(given.get("session_id"))[:MAX_NAME] or "unknown"
+        self.name = name_of(given.get("hook_event_name")) or "unknown"
+        self.session = name_of(given.get("session_id")) or "unknown"
         self.key = f"agent:{agent}:{self.session}"
-        self.turn = text_of(given.get(turn))[:MAX_NAME] or None
-        self.subagent = text_of(given.get("agent_id"))[:MAX_NAME] or None
+        self.turn = name_of(given.get(turn)) or None
+        self.subagent = name_of(given.get("agent_id")) or None
         self._common = common
         self._taken = {*common}
 
@@ -219,6 +219,11 @@ def without(*keys: str) -> Make:
 def text_of(value: object) -> str:
     """Return a value if it is a text, else ""."""
     return value if isinstance(value, str) else ""
+
+
+def name_of(value: object) -> str:
+    """Return a name that the tool chooses as one that the protocol takes; "" where there is none."""
+    return "".join(char if char.isprintable() else "_" for char in text_of(value)[:MAX_NAME])
 
 
 def type_of(name: str) -> str:
