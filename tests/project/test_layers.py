@@ -17,7 +17,9 @@ IPC = ROOT / "ipc" / "eventd_ipc"
 # know each other. A module with a line of its own does not count to the part of its folder.
 LAYERS = [
     ["__main__"],
+    ["entry"],
     ["cli"],
+    ["hooks"],
     ["backup"],
     ["transfer", "migration"],
     ["app"],
@@ -27,6 +29,7 @@ LAYERS = [
     ["reload"],
     ["metrics"],
     ["reading", "forgetting"],
+    ["intake"],
     ["server"],
     ["indexing"],
     ["ingest", "shipping", "context", "natsconfig"],
@@ -37,6 +40,7 @@ LAYERS = [
     ["config"],
     ["routes", "subjects", "events"],
     ["logs"],
+    ["spool", "sources"],
     ["secret", "redaction", "paths", "units", "nkey", "rate"],
     ["errors", "__init__"],
 ]
