@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import eventd
 from eventd_ipc.blocking import connect
+from eventd_ipc.events import Event
 from support.daemon import Daemon
 
 PLUGIN = Path(eventd.__file__).parent / "data" / "openclaw-plugin"
@@ -123,4 +124,4 @@ def stored(daemon: Daemon, agent: str = "*") -> list[Tree]:
 def remember(daemon: Daemon, agent: str, fact: str) -> None:
     """Store a fact that an agent is to remember."""
     with connect(agent, socket=daemon.socket) as client:
-        client.emit([{"type": "memory.fact", "payload": {"text": fact}}])
+        client.emit([Event(type="memory.fact", payload={"text": fact})])
