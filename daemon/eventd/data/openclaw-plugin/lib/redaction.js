@@ -20,7 +20,8 @@ const QUOTES = String.raw`["'\x60*]{0,3}`;
 // Each begins with something rare and looks behind that afterwards: so most of a text is passed over at once.
 const SHAPES = [
   ['private-key', new RegExp(
-    String.raw`-----BEGIN ${PEM}[^"'\x60]{0,16384}?-----END ${PEM}|-----BEGIN ${PEM}(?:\\n|[A-Za-z0-9+/=\s]){0,16384}`, 'g',
+    String.raw`-----BEGIN ${PEM}[^"'\x60]{0,16384}?-----END ${PEM}`
+    + String.raw`|-----BEGIN ${PEM}(?:\\n|[A-Za-z0-9+/=\s]){0,16384}`, 'g',
   )],
   ['github-token', /\b(?:gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{22,255})\b/g],
   ['anthropic-key', /\bsk-ant-[A-Za-z0-9_-]{16,255}/g],
@@ -33,7 +34,10 @@ const SHAPES = [
   ['npm-token', /\bnpm_[A-Za-z0-9]{36}\b/g],
   ['telegram-token', /\b\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])/g],
   ['jwt', /\beyJ[A-Za-z0-9_-]{8,4096}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{8,2048}/g],
-  ['url-password', /:\/\/(?<=\b[a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/:@"'<>]{0,128}:(?<value>(?!\[redacted:)[^\s/@"'<>]{1,256})(?=@)/g],
+  ['url-password', new RegExp(
+    String.raw`://(?<=\b[a-z][a-z0-9+.-]{1,20}://)[^\s/:@"'<>]{0,128}:`
+    + String.raw`(?<value>(?!\[redacted:)[^\s/@"'<>]{1,256})(?=@)`, 'g',
+  )],
   ['bearer-token', /\bbearer[ \t]+(?<value>(?!\[redacted:)[A-Za-z0-9._~+/-]{16,4096}=*)/gi],
   ['password', new RegExp(
     `(?:${WORDS})(?<=(?<![a-z0-9])(?:[a-z0-9]{1,32}[_-]){0,4}(?:${WORDS}))`
