@@ -1,0 +1,25 @@
+/**
+ * eventd's plugin for OpenClaw: it records what agents hear, say and do, and tells them at the start of a session
+ * what they should remember.
+ *
+ * Written from the plugin interface of OpenClaw 2026.9.6: `docs/plugins/hooks*` and `docs/plugins/manifest*`, the
+ * published types `PluginHook*Event` and `PluginHook*Context`, and what calls them. Nothing of OpenClaw is imported;
+ * fields that older versions (from 2026.4.24 on) do not have are optional here.
+ *
+ * Begin reading at `lib/plugin.js`: hook → `conversation`, `tools`, `sessions`, `runs` or `gateway` → `recorder`
+ * (an event) → `sender` (held until eventd has it) → `link` → `connection` (eventd's socket).
+ */
+
+import { Plugin } from './lib/plugin.js';
+
+export default {
+  id: 'eventd',
+  name: 'eventd',
+  description: 'Records what agents hear, say and do in eventd, and reminds them of it',
+
+  /** @param {object} api OpenClaw's plugin API. */
+  register(api) {
+    if (api.registrationMode !== undefined && api.registrationMode !== 'full') return; // somebody only looks
+    new Plugin(api).register(api);
+  },
+};

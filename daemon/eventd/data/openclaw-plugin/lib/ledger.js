@@ -1,0 +1,29 @@
+/**
+ * Which ids were given lately, and to what: a hook that is called twice tells nothing twice, and another event
+ * that would get the same id gets one of its own. (Some models count their tool calls anew in each run.)
+ */
+
+import { digest } from './ids.js';
+
+const MAX_IDS = 5_000; // the newest ones that are remembered
+
+export class Ledger {
+  #contents = new Map(); // id to a digest of what it was given to
+
+  /**
+   * @param {string} id
+   * @param {unknown} content What happened, without its time.
+   * @returns {string | null} The id to take; null where this very event has been told.
+   */
+  admit(id, content) {
+    const said = digest(JSON.stringify(content));
+    for (let n = 1, candidate = id; ; n += 1, candidate = `${id.slice(0, 120)}~${n}`) {
+      const known = this.#contents.get(candidate);
+      if (known === said) return null;
+      if (known !== undefined) continue;
+      this.#contents.set(candidate, said);
+      if (this.#contents.size > MAX_IDS) this.#contents.delete(this.#contents.keys().next().value);
+      return candidate;
+    }
+  }
+}
