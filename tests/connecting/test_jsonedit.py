@@ -1,10 +1,11 @@
 """JSON is edited in place: what is asked for changes, and not one byte else."""
 
 import json
+import os
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connecting.documents import NAMES, OBJECTS, VALUES, texts
@@ -12,8 +13,10 @@ from eventd.connecting.json5 import NotJson
 from eventd.connecting.jsonedit import WrongShape, append, put, read, remove
 
 NEW = "eventd-was-here"
+many = settings(max_examples=500 if os.environ.get("EVENTD_FAULTS") == "full" else 50)
 
 
+@many
 @given(OBJECTS.flatmap(lambda value: st.tuples(st.just(value), texts(value))))
 def test_what_is_written_in_any_style_is_read(pair: tuple[dict[str, Any], str]) -> None:
     """Comments, commas and quotes change nothing about what it says."""
@@ -21,6 +24,7 @@ def test_what_is_written_in_any_style_is_read(pair: tuple[dict[str, Any], str]) 
     assert read(text) == value
 
 
+@many
 @given(texts(), VALUES)
 def test_a_member_that_is_added_is_the_only_change(text: str, value: Any) -> None:
     """Everything that was there is there still, in its order; and removing it leaves the old bytes."""
@@ -31,6 +35,7 @@ def test_a_member_that_is_added_is_the_only_change(text: str, value: Any) -> Non
     assert removed == text or (not read(text) and read(removed) == {})
 
 
+@many
 @given(texts(), st.lists(NAMES, min_size=1, max_size=3), VALUES)
 def test_deep_inside_of_it_too(text: str, names: list[str], value: Any) -> None:
     """Objects and lists on the way are made; where something else is in the way, nothing is."""
@@ -53,6 +58,7 @@ def test_deep_inside_of_it_too(text: str, names: list[str], value: Any) -> None:
     assert remove(again, [*names, NEW, 1]) == added
 
 
+@many
 @given(texts(), st.data())
 def test_anything_can_be_removed(text: str, data: st.DataObject) -> None:
     """And only that."""
@@ -63,6 +69,7 @@ def test_anything_can_be_removed(text: str, data: st.DataObject) -> None:
     assert read(remove(text, [name])) == {key: each for key, each in value.items() if key != name}
 
 
+@many
 @given(texts(), st.data())
 def test_a_value_that_is_replaced_keeps_its_place(text: str, data: st.DataObject) -> None:
     """Its name and its neighbours too."""
@@ -117,7 +124,8 @@ def test_what_is_no_json_is_told_with_its_place(text: str, where: str) -> None:
     assert where in str(raised.value)
 
 
-@given(st.text(alphabet='{}[]",:/*\\ \n1ae\'', max_size=20))
+@many
+@given(st.text(alphabet="{}[]\",:/*\\ \n1ae'", max_size=20))
 def test_any_text_is_json_or_refused(text: str) -> None:
     """No other error; and all that is JSON is read as Python reads it."""
     try:

@@ -1,7 +1,7 @@
 """Reads JSON as people write it, and remembers where everything stands, so that it can be edited in place.
 
-All of JSON, and of JSON5 what is found in configuration files: comments, commas before a closing bracket, keys
-without quotes, single quotes, numbers like `+1`, `.5` and `0x10`. Nothing here changes a text.
+All of JSON, and of JSON5 what is found in configuration files: comments, commas before a closing bracket,
+keys without quotes, single quotes, numbers like `+1`, `.5` and `0x10`. Nothing here changes a text.
 """
 
 import re
@@ -193,7 +193,9 @@ class _Reader:
         if character in ("u", "x"):
             digits = self._text[self.at : self.at + (4 if character == "u" else 2)]
             if not re.fullmatch(r"[0-9a-fA-F]{4}|[0-9a-fA-F]{2}", digits):
-                raise self.failure("four digits are missing" if character == "u" else "two digits are missing")
+                raise self.failure(
+                    "four digits are missing" if character == "u" else "two digits are missing"
+                )
             self.at += len(digits)
             return chr(int(digits, 16))
         if character == "\r" and self.peek() == "\n":

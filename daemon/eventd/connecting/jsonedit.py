@@ -154,9 +154,10 @@ def _add(text: str, node: Node, name: str | int | None, value: Any) -> str:
 def _is_spread(text: str, node: Node) -> bool:
     """Whether the children of an object or a list stand on lines of their own."""
     if node.children:
-        return "\n" in text[node.start : node.children[-1].first] or "\n" in text[
-            node.children[-1].end : node.end
-        ]
+        return (
+            "\n" in text[node.start : node.children[-1].first]
+            or "\n" in text[node.children[-1].end : node.end]
+        )
     return "\n" in text[node.start : node.end] or "\n" in text.strip() or text.strip("\ufeff \r\n\t") == "{}"
 
 
@@ -169,7 +170,7 @@ def _render(text: str, value: Any, indent: str, *, spread: bool) -> str:
 
 
 def _child_indent(text: str, node: Node, base: str) -> str:
-    first = (node.children or [None])[0]
+    first = node.children[0] if node.children else None
     if first is not None and not text[text.rfind("\n", 0, first.first) + 1 : first.first].strip():
         return _indent_at(text, first.first)
     return base + _unit(text)
