@@ -17,7 +17,9 @@ IPC = ROOT / "ipc" / "eventd_ipc"
 # know each other. A module with a line of its own does not count to the part of its folder.
 LAYERS = [
     ["__main__"],
+    ["entry"],
     ["cli"],
+    ["hooks"],
     ["app"],
     ["applying"],
     ["status", "deadletters", "doctor"],
@@ -25,6 +27,7 @@ LAYERS = [
     ["reload"],
     ["metrics"],
     ["reading"],
+    ["intake"],
     ["server"],
     ["indexing"],
     ["ingest", "shipping", "context", "natsconfig"],
@@ -35,7 +38,8 @@ LAYERS = [
     ["config"],
     ["routes", "subjects", "events"],
     ["logs"],
-    ["secret", "paths", "units", "nkey", "rate"],
+    ["spool", "sources"],
+    ["secret", "redaction", "paths", "units", "nkey", "rate"],
     ["errors", "__init__"],
 ]
 
