@@ -32,7 +32,7 @@ LAYERS = [
     ["indexing"],
     ["ingest", "shipping", "context", "natsconfig"],
     ["access"],
-    ["outbox", "jetstream", "embedded", "index", "service"],
+    ["outbox", "jetstream", "embedded", "index", "service", "connecting"],
     ["outbox.model", "index.model"],
     ["sql"],
     ["config"],

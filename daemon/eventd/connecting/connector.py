@@ -205,7 +205,12 @@ class Connector:
 
 def here(environ: Mapping[str, str] = os.environ) -> Connector:
     """Return the connector for this user, in the current folder."""
-    around = Surroundings(Path.home(), Path.cwd(), environ)
+    home = Path("~").expanduser()
+    try:
+        project = Path.cwd()
+    except OSError:  # removed meanwhile
+        project = home
+    around = Surroundings(home, project, environ)
     return Connector(around, paths.connections_folder(), paths.user_data())
 
 

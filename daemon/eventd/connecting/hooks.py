@@ -5,6 +5,7 @@
 Our command stands in a group of its own behind all others: Codex knows an approved hook by its place.
 """
 
+import itertools
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -62,28 +63,33 @@ def others(document: Any, tool: str) -> int:
 
 
 def is_ours(command: object, tool: str) -> bool:
-    """Whether a command line is that of eventd's hooks for a tool."""
-    if not isinstance(command, str):
-        return False
+    """Whether a command line is that of eventd's hooks for a tool, in one of the forms that we write."""
+    words = program_words(command) if isinstance(command, str) else []
+    program = words[:-2]
+    is_eventd = len(program) == 1 and Path(program[0]).name == "eventd"
+    return words[-2:] == ["hook", tool] and (is_eventd or program[1:] == ["-m", "eventd"])
+
+
+def program_words(command: str) -> list[str]:
+    """Return the words of a command line, without `env` and what it sets; none where a shell would fail."""
+    words = words_of(command)
+    if words and Path(words[0]).name == "env":
+        words = list(itertools.dropwhile(lambda word: "=" in word, words[1:]))
+    return words
+
+
+def words_of(command: str) -> list[str]:
+    """Return all words of a command line, as a shell takes it apart."""
     try:
-        words = shlex.split(command)
+        return shlex.split(command)
     except ValueError:
-        return False
-    return words[-2:] == ["hook", tool] and any(Path(word).name == "eventd" for word in words[:-2])
-
-
-def program_of(command: str) -> str | None:
-    """Return the program that a command line of ours starts."""
-    words = shlex.split(command)
-    if Path(words[0]).name == "env":
-        words = [word for word in words[1:] if "=" not in word]
-    return words[0] if words else None
+        return []
 
 
 def is_startable(command: str) -> bool:
     """Whether the program of a command line is there and may be run."""
-    program = program_of(command)
-    return program is not None and Path(program).is_absolute() and os.access(program, os.X_OK)
+    words = program_words(command)
+    return bool(words) and Path(words[0]).is_absolute() and os.access(words[0], os.X_OK)
 
 
 def connect(text: str, tool: str, command: str, events: Mapping[str, int]) -> str:

@@ -157,9 +157,14 @@ def is_on(text: str) -> bool:
     return allowed and not is_off and _at(text, *ENTRY, "enabled") is True
 
 
-def is_current(copy: Path) -> bool:
+def is_current(copy: str | Path) -> bool:
     """Whether a copy of the plugin is that of this eventd."""
-    return dict(_contents(copy)) == dict(_contents(PACKAGED))
+    return dict(_contents(Path(copy).expanduser())) == dict(_contents(PACKAGED))
+
+
+def is_there(copy: str | Path) -> bool:
+    """Whether a folder holds a plugin."""
+    return (Path(copy).expanduser() / "openclaw.plugin.json").is_file()
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -26,6 +26,8 @@ TOOLS = {"claude-code": "claude_code", "codex": "codex"}
 """The tools, with the module of each."""
 
 AGENT_VARIABLE = "EVENTD_AGENT"
+TRIAL_VARIABLE = "EVENTD_TRIAL"
+"""Set, a session's start stores nothing and takes no right, but prints what it would hand over."""
 PROJECT_VARIABLE = "CLAUDE_PROJECT_DIR"  # the folder in which Claude Code was started
 HARD = 1.4  # seconds after which the process is over, whatever it does; Claude Code gives SessionEnd 1.5
 HARD_WITH_CONTEXT = 2.8  # the same for a call that may hand over the context
@@ -95,6 +97,8 @@ class _Call:
         now = time.time_ns() // 1_000_000
         events = adapter.events(data, agent, now)
         at_start = hook == adapter.START
+        if self._environ.get(TRIAL_VARIABLE):
+            return self._try(adapter, hook, agent) if at_start else ""
         injects = (
             (at_start or hook == adapter.PROMPT)
             and injection.wanted(self._environ, at_start=at_start)
@@ -117,6 +121,18 @@ class _Call:
             text = delivery.context(query, adapter.BUDGET, fits=adapter.fits)
             if text is None or (at_start and not right.take()):
                 return ""
+            return str(adapter.output(hook, text)) if text else ""
+        finally:
+            delivery.close()
+
+    def _try(self, adapter: ModuleType, hook: str, agent: str) -> str:
+        """Return what a new session would be handed, for `eventd doctor`."""
+        signal.setitimer(signal.ITIMER_REAL, HARD_WITH_CONTEXT)
+        session = f"agent:{agent}:eventd-trial"
+        delivery = Delivery(agent, session, None, Notes(None), self._environ, self._place)
+        try:
+            delivery.send([])
+            text = delivery.context(None, adapter.BUDGET, fits=adapter.fits)
             return str(adapter.output(hook, text)) if text else ""
         finally:
             delivery.close()
