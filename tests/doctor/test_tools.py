@@ -18,6 +18,7 @@ from eventd.connecting.codex import identity
 from eventd.connecting.hooks import ours
 from eventd.connecting.model import Program
 from eventd.doctor import spool
+from eventd.doctor.firing import last_seen
 from eventd.doctor.model import Findings, Level
 from eventd.doctor.tools import Tools, examine_tools
 from eventd_ipc.blocking import Client, connect

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "context": "Print the block for an agent's system prompt.",
     "connect": "Connect an agent tool: its hooks record and recall.",
     "hook": "Store what a hook of an agent tool is given.",
+    "mcp": "Offer recall, context, get and remember as tools (MCP).",
     "replay": "Show the events of a stream once more, in its order.",
     "index": "Look after the index that answers query, recall and context.",
     "reload": "Let the daemon load its config file anew.",
