@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ class Hooks:
 
     @property
     def spool(self) -> Spool:
-        return Spool(str(self.folder / "spool"))
+        return Spool(self.environ.get("EVENTD_SPOOL") or str(self.folder / "spool"))
 
     @property
     def log(self) -> str:
@@ -74,14 +75,17 @@ class Hooks:
     def __call__(self, tool: str, given: dict[str, Any] | bytes, **environ: str | None) -> Called:
         """Call a hook and wait for its end."""
         data = given if isinstance(given, bytes) else json.dumps(given).encode()
-        done = subprocess.run(
-            [*COMMAND, tool],
-            input=data,
-            capture_output=True,
-            env=self.variables(**environ),
-            timeout=HANGING,
-            check=False,
-        )
+        with tempfile.TemporaryFile() as file:  # takes 100 MB at once, which subprocess's pipe does not
+            file.write(data)
+            file.seek(0)
+            done = subprocess.run(
+                [*COMMAND, tool],
+                stdin=file,
+                capture_output=True,
+                env=self.variables(**environ),
+                timeout=HANGING,
+                check=False,
+            )
         return Called(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, tool: str, given: dict[str, Any], **environ: str | None) -> subprocess.Popen[bytes]:

@@ -158,13 +158,15 @@ class Spool:
             raise
         except OSError as error:
             raise Unreadable(f"it cannot be opened: {error.strerror}") from error
-        with open(fd, "rb") as opened:
+        try:
             found = os.fstat(fd)
             if found.st_mode & 0o170000 != 0o100000 or found.st_uid != os.geteuid():
                 raise Unreadable("it is no file of this user")
             if found.st_size != file.size or found.st_size > MAX_FILE:
                 raise Unreadable(f"it has {found.st_size} bytes, and should have {file.size}")
-            body = opened.read()
+            body = os.read(fd, file.size)
+        finally:
+            os.close(fd)
         try:
             document = json.loads(body)
         except (ValueError, RecursionError) as error:
