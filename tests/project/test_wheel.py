@@ -38,3 +38,13 @@ def test_the_wheel_carries_the_unit_files(unpacked: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "write " in done.stdout
+
+
+def test_the_wheel_carries_the_openclaw_plugin(unpacked: Path) -> None:
+    """All of its files: `eventd connect openclaw` has nothing else to copy from."""
+    plugin = Path("eventd", "data", "openclaw-plugin")
+    source = ROOT / "daemon" / plugin
+    files = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    assert Path("openclaw.plugin.json") in files
+    for path in files:
+        assert (unpacked / plugin / path).read_bytes() == (source / path).read_bytes()

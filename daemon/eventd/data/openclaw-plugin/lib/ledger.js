@@ -17,7 +17,7 @@ export class Ledger {
    */
   admit(id, content) {
     const said = digest(JSON.stringify(content));
-    for (let n = 1, candidate = id; ; n += 1, candidate = `${id.slice(0, 120)}~${n}`) {
+    for (let n = 2, candidate = id; ; candidate = `${id.slice(0, 120)}~${n}`, n += 1) {
       const known = this.#contents.get(candidate);
       if (known === said) return null;
       if (known !== undefined) continue;

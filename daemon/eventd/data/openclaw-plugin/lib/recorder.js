@@ -38,7 +38,8 @@ export class Recorder {
    */
   record(who, telling) {
     const { type, stream, data, origin, hook, cwd, meta = {} } = telling;
-    const { agent, session, sessionId, runId } = who;
+    const { agent, session, sessionId } = who;
+    const runId = who.runId || undefined; // what is not known is left out
     const content = { type, agent, runId, data };
     const id = this.#ledger.admit(eventId(sessionId || session, ...telling.id), content);
     if (id === null) return;
@@ -49,12 +50,12 @@ export class Recorder {
       timestamp,
       agent,
       session: session || undefined,
-      payload: { runId, stream, data, sessionKey: session, ts: timestamp },
+      payload: { runId, stream, data, sessionKey: session || undefined, ts: timestamp },
       meta: {
         runId,
         ...meta,
         origin,
-        source: { tool: 'openclaw', version: this.#version, via: 'plugin', hook, sessionId, cwd },
+        source: { tool: 'openclaw', version: this.#version, via: 'plugin', hook, sessionId: sessionId || undefined, cwd },
       },
     });
   }

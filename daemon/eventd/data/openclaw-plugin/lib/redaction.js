@@ -13,9 +13,10 @@ const anyCase = (pattern) => pattern.replace(/(?<!\\)[a-z]/g, (letter) => `[${le
 
 const PEM = String.raw`(?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----`;
 const WORDS = 'password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?token|auth[_-]?token|token';
-// The value of a password: to the end of the word, of what is quoted, or of a JSON text. Not a marker of ours, a
-// placeholder, or a reference to where the value is kept.
-const VALUE = String.raw`(?!\[redacted:)(?![<$%*{(\[])[^\s"'\x60,;|<>\\]{6,256}`;
+// The value of a password: to the end of the word, of what is quoted, or of a JSON text. No marker of ours, no
+// placeholder or reference to where the value is kept, and nothing that has a kind of its own.
+const OTHERS = 'sk-|[rs]k_|gh[pousr]_|github_pat_|xox[abeoprs]-|AKIA|ASIA|AIza|glpat-|npm_|eyJ|-----BEGIN';
+const VALUE = String.raw`(?!\[redacted:|${OTHERS})(?![<$%*{(\[])[^\s"'\x60,;|<>\\]{6,256}`;
 
 // Shape by kind; earlier ones have precedence. A named group is the secret in it, else all of it is.
 const SHAPES = {
@@ -33,9 +34,9 @@ const SHAPES = {
   'telegram-token': String.raw`\b\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])`,
   jwt: String.raw`\beyJ[A-Za-z0-9_-]{8,4096}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{8,2048}`,
   'url-password': String.raw`\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@"'<>]{0,128}:(?<url>(?!\[redacted:)[^\s/@"'<>]{1,256})@`,
-  'bearer-token': String.raw`\b${anyCase('bearer')}\s+(?<bearer>(?!\[redacted:)[A-Za-z0-9._~+/-]{16,4096}=*)`,
+  'bearer-token': String.raw`\b${anyCase('bearer')}[ \t]+(?<bearer>(?!\[redacted:)[A-Za-z0-9._~+/-]{16,4096}=*)`,
   password: String.raw`(?<![A-Za-z0-9])(?:[A-Za-z0-9]{1,32}[_-]){0,4}(?:${anyCase(WORDS)})`
-    + String.raw`["'\x60*]{0,3}\s{0,3}[:=]\s{0,3}["'\x60*]{0,3}(?<word>${VALUE})`,
+    + String.raw`["'\x60*]{0,3}[ \t]{0,3}[:=][ \t]{0,3}["'\x60*]{0,3}(?<word>${VALUE})`,
 };
 const KINDS = Object.keys(SHAPES);
 const VALUES = ['url', 'bearer', 'word'];
