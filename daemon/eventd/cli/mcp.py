@@ -18,11 +18,6 @@ Examples:
   eventd mcp
   eventd mcp --agent claude-code
 
-\b
-Tell your tool to start it:
-  claude mcp add --scope user eventd -- eventd mcp --agent claude-code
-  codex mcp add eventd -- eventd mcp --agent codex
-
 It needs the extra `mcp`: pip install 'openclaw-eventd[mcp]'. While the daemon is away, the tools say so, and
 answer again when it is back.
 """
@@ -40,7 +35,11 @@ def command(place: Place, agent: str | None) -> None:
 
     Speaks MCP on standard input and output, for a tool that starts it, until that leaves. The answers are
     those of the commands with the same names; what `remember` keeps is a fact (memory.fact) that each context
-    shows. Where agents have rules it shows $EVENTD_TOKEN, and never the administrator's.
+    shows. Where agents have rules it shows $EVENTD_TOKEN, and never the administrator's. To have it started:
+
+    \b
+    claude mcp add --scope user eventd -- eventd mcp --agent claude-code
+    codex mcp add eventd -- eventd mcp --agent codex
     """
     try:
         from ..mcpserver.server import serve
