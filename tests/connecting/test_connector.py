@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,31 @@ def test_another_eventd_gives_way_and_is_named(person: Person) -> None:
         "it was connected with another eventd: /old/venv/bin/eventd hook claude-code" in change.advice.notes
     )
     assert b"/old/venv" not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "my-eventd hook claude-code",
+        "echo eventd hook claude-code",
+        "rm -rf /tmp/x; eventd hook claude-code",
+        "sh -c 'eventd hook claude-code'",
+        "eventd hook claude-code --mine",
+        "eventd hook codex",
+        "eventd hook 'claude-code",
+    ],
+)
+def test_what_only_looks_like_ours_is_somebody_elses(person: Person, command: str) -> None:
+    """It stays, and is not what makes the tool connected; doctor runs no such thing."""
+    theirs = {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": command}]}]}}
+    file = person.file("claude-code")
+    file.write_text(json.dumps(theirs))
+    assert not any(connection.commands for connection in person.connector.connections())
+    person.connect("claude-code")
+    assert json.loads(file.read_text())["hooks"]["Stop"][0] == theirs["hooks"]["Stop"][0]
+    (person.home / "state" / "eventd" / "connect" / "connections.json").unlink()
+    person.undo()
+    assert json.loads(file.read_text()) == theirs
 
 
 @pytest.mark.parametrize(
@@ -312,6 +339,10 @@ def test_openclaw_gets_the_plugin_and_the_grant_that_its_owner_gives(person: Per
     assert any("--grant" in text for text in change.advice.todo)
     assert (copy / "openclaw.plugin.json").is_file()
     assert not any(path.stat().st_mode & 0o022 for path in (copy, *copy.rglob("*")))
+    if node := shutil.which("node"):  # the copy is whole
+        script = "import(process.argv[1]).then((module) => console.log(module.default.id))"
+        words = [node, "--eval", script, str(copy / "index.js")]
+        assert subprocess.run(words, capture_output=True, check=True).stdout == b"eventd\n"
     change = person.connect("openclaw", grant=True)
     assert read(file.read_text())["plugins"]["entries"]["eventd"]["hooks"] == {
         "allowConversationAccess": True

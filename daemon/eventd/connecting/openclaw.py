@@ -108,7 +108,7 @@ class OpenClaw:
         if not is_granted(text):
             todo.append(
                 "let the plugin see what is said: `eventd connect openclaw --grant` sets "
-                f"{'.'.join(GRANT)}; until then OpenClaw keeps most of it from the plugin"
+                f"{'.'.join(GRANT)}; until then it hears no answers of agents, and reminds nobody"
             )
         if may_not_inject(text):
             todo.append(

@@ -179,7 +179,7 @@ def _granted(place: Connection) -> Finding:
     if not openclaw.is_granted(place.text):
         return Finding(
             check, Level.PROBLEM, title,
-            f"{'.'.join(openclaw.GRANT)} is not set: OpenClaw keeps most of what is said from the plugin",
+            f"{'.'.join(openclaw.GRANT)} is not set: the plugin hears no answers of agents, and reminds nobody",
             "`eventd connect openclaw --grant`, then restart OpenClaw",
         )  # fmt: skip
     if openclaw.may_not_inject(place.text):
