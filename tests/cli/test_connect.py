@@ -42,6 +42,7 @@ def test_the_change_is_shown_made_and_undone(home: Home) -> None:
     assert f"Claude Code is connected: {home.settings}" in ended.err
     assert "a copy from before: " in ended.err
     assert "still to do, 1: start a new session" in ended.err
+    assert "eventd is not running" in ended.err  # the hooks themselves would never say so
     again = home("claude-code")
     assert (again.code, again.out) == (0, b"")
     assert "is connected already" in again.err

@@ -161,6 +161,10 @@ def test_the_program_has_gone_or_is_another_one(claude: Owner, tmp_path: Path) -
         Level.WARNING,
         False,
     )
+    linked = tmp_path / "bin" / "eventd"
+    linked.parent.mkdir()
+    linked.symlink_to(other)
+    assert of(claude.look(Program([str(linked)])), "tools.installed").level is Level.OK
     other.chmod(0o644)
     assert of(claude.look(), "tools.installed").level is Level.PROBLEM
     other.unlink()

@@ -83,6 +83,22 @@ def command(
     else:
         asks = grant is None and tool == "openclaw" and not (dry_run or as_json) and is_terminal(sys.stdin)
         _connect(connector, tool, wanted or Scope.USER, _wish(place, grant), dry_run, as_json, asks=asks)
+        if not as_json:
+            _look_for_daemon(place)
+
+
+def _look_for_daemon(place: Place) -> None:
+    """Say so where there is no daemon: hooks never complain."""
+    from eventd_ipc.errors import EventdClientError, NotRunning
+
+    from ..errors import EventdError
+
+    try:
+        place.connect().close()
+    except NotRunning:
+        notice("eventd is not running: until it does (`eventd service install`), events wait in a spool")
+    except (EventdClientError, EventdError) as error:
+        notice(f"note: {printable(str(error))}")
 
 
 def _wish(place: Place, grant: bool | None) -> "Wish":

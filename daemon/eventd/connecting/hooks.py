@@ -8,7 +8,7 @@ Our command stands in a group of its own behind all others: Codex knows an appro
 import itertools
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,11 @@ def words_of(command: str) -> list[str]:
         return []
 
 
+def is_same_program(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two ways to start eventd start the same one: through a link, say, or by its Python."""
+    return bool(_places(one) & _places(other))
+
+
 def is_startable(command: str) -> bool:
     """Whether the program of a command line is there and may be run."""
     words = program_words(command)
@@ -128,6 +133,16 @@ def disconnect(text: str, tool: str, original: str) -> str:
     if jsonedit.read(text).get(HOOKS) == {} and not _has(before, HOOKS):
         text = jsonedit.remove(text, (HOOKS,))
     return text
+
+
+def _places(words: Sequence[str]) -> set[Path]:
+    """Return where the program that some words start is to be found."""
+    if not words:
+        return set()
+    program = Path(words[0])
+    if list(words[1:]) == ["-m", "eventd"]:
+        program = program.with_name("eventd")
+    return {program.absolute(), program.resolve()}
 
 
 def _groups(document: Any) -> Iterator[tuple[str, int, dict[str, Any]]]:

@@ -52,7 +52,7 @@ def examine_handing(
         yield Finding(check, Level.OK, title, f"{text}; the plugin itself is tried by OpenClaw alone")
         return
     command = place.commands[0]
-    if hooks.program_words(command)[:-2] != list(program.words):
+    if not hooks.is_same_program(hooks.program_words(command)[:-2], program.words):
         yield unmade(check, title, "the hooks call another eventd, which is not tried")
         return
     yield _tried(check, title, command, agent, has_context=bool(text))

@@ -82,7 +82,6 @@ def _what(place: Connection) -> str:
 
 def _sound(tools: Tools, place: Connection, check: str, title: str, again: str) -> Iterator[Finding]:
     """Yield whether what stands in a file can work: the worst of it, or that it is well."""
-    expected = tools.program.hook(place.tool.name)
     if place.tool.name in HOOKED:
         gone = [command for command in place.commands if not hooks.is_startable(command)]
     else:
@@ -96,7 +95,7 @@ def _sound(tools: Tools, place: Connection, check: str, title: str, again: str) 
         text = f"{place.file} is no plain JSON, with its comments or its last commas"
         remedy = f"{place.tool.title} may read none of it: take these out"
         yield Finding(check, Level.WARNING, title, text, remedy)
-    elif place.tool.name in HOOKED and _program(place.commands[0]) != _program(expected):
+    elif place.tool.name in HOOKED and not _is_this(place.commands[0], tools.program):
         text = f"{place.file} calls another eventd: {place.commands[0]}"
         yield Finding(check, Level.WARNING, title, text, f"{again} has this one called")
     elif _is_older(place):
@@ -107,8 +106,8 @@ def _sound(tools: Tools, place: Connection, check: str, title: str, again: str) 
         yield Finding(check, Level.OK, title, str(place.file))
 
 
-def _program(command: str) -> list[str]:
-    return hooks.program_words(command)[:-2]
+def _is_this(command: str, program: Program) -> bool:
+    return hooks.is_same_program(hooks.program_words(command)[:-2], program.words)
 
 
 def _switched_off(place: Connection) -> str:
@@ -179,7 +178,7 @@ def _granted(place: Connection) -> Finding:
     if not openclaw.is_granted(place.text):
         return Finding(
             check, Level.PROBLEM, title,
-            f"{'.'.join(openclaw.GRANT)} is not set: the plugin hears no answers of agents, and reminds nobody",
+            f"{'.'.join(openclaw.GRANT)} is not set: the plugin hears no answers, and reminds nobody",
             "`eventd connect openclaw --grant`, then restart OpenClaw",
         )  # fmt: skip
     if openclaw.may_not_inject(place.text):
