@@ -35,6 +35,7 @@ def test_undone_it_is_the_same_byte_for_byte(person: Person, tool: str, name: st
     person.undo(tool)
     assert file.read_bytes() == data
     assert person.undo() == []
+    assert not list((person.home / "state" / "eventd" / "connect").glob("backups/*"))  # nobody needs them
 
 
 @pytest.mark.parametrize(("tool", "name", "data"), ALL, ids=IDS)

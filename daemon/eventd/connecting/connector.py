@@ -143,7 +143,7 @@ class Connector:
         with self.records.locked():
             if change.is_needed:
                 files.replace(change.file, change.before, change.after)
-            self.records.forget(change.file)
+            self.records.forget(change.file, change.after)
             if change.after is None and change.scope is Scope.PROJECT:
                 with contextlib.suppress(OSError):  # others keep something in it
                     change.file.parent.rmdir()

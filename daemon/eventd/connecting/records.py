@@ -87,23 +87,31 @@ class Records:
         return self._folder / BACKUPS / record.backup if record.backup else None
 
     def add(self, tool: str, scope: Scope, file: Path, backup: bytes | None, after: bytes) -> Record:
-        """Keep the copy and the record; an older record of the same file gives way, its copy stays."""
+        """Keep the copy and the record; an older record of the same file gives way, another copy stays."""
         at = time.time_ns() // 1_000_000
-        name = None if backup is None else f"{at}-{tool}-{file.name}"
-        if backup is not None and name is not None:
-            make_private(str(self._folder / BACKUPS))
-            _keep(self._folder / BACKUPS / name, backup)
+        name = None
+        if backup is not None:
+            old = self.of(file)
+            is_kept = old is not None and old.backup is not None and self.backup_of(old) == backup
+            name = old.backup if old is not None and is_kept else f"{at}-{tool}-{file.name}"
+            if name is not None and not is_kept:
+                make_private(str(self._folder / BACKUPS))
+                _keep(self._folder / BACKUPS / name, backup)
         record = Record(
             tool=tool, scope=scope, file=str(file), backup=name, after=fingerprint(after), at=at
         )  # fmt: skip
         self._save([each for each in self.all() if each.file != record.file] + [record])
         return record
 
-    def forget(self, file: Path) -> None:
-        """Drop the record of a file; its copy stays."""
-        left = [record for record in self.all() if record.file != str(file)]
-        if left != self.all():
-            self._save(left)
+    def forget(self, file: Path, now: bytes | None) -> None:
+        """Drop the record of a file; and its copy, which may hold secrets, where the file is the same now."""
+        record = self.of(file)
+        if record is None:
+            return
+        self._save([each for each in self.all() if each.file != record.file])
+        copy = self.backup_path(record)
+        if copy is not None and now is not None and copy.exists() and copy.read_bytes() == now:
+            copy.unlink()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
