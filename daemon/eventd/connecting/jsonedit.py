@@ -69,36 +69,28 @@ def remove(text: str, path: Path) -> str:
     """
     node, rest = _reach(parse(text), path[:-1])
     child = None if rest else node.child(path[-1])
-    if child is None or node.children is None:
+    if child is None:
         return text
-    number = next(number for number, each in enumerate(node.children) if each is child)
-    is_last = number == len(node.children) - 1
-    before = node.children[number - 1].end if number else node.start + 1
-    after = node.end - 1 if is_last else node.children[number + 1].first
-    kept = before  # behind the last thing that stays
-    comma_before: tuple[int, int] | None = None
-    in_comment = False
-    for kind, start, end in pieces(text, before, child.first):
-        kept, in_comment = end, text.startswith("//", start)
-        if kind == ",":
-            comma_before = start, end
-    comma_after = next(((s, e) for kind, s, e in pieces(text, child.end, after) if kind == ","), None)
-    left = _without(text, [comma_after] if comma_after else [])
-    rest_of_line = left[child.end :].lstrip(" \t")
-    if in_comment and not rest_of_line.startswith(("\r", "\n")):
+    text = _without(text, _cuts(text, node, child))
+    node, _ = _reach(parse(text), path[:-1])
+    is_blank = not text[node.start + 1 : node.end - 1].strip()
+    return text[: node.start + 1] + text[node.end - 1 :] if is_blank else text
+
+
+def _cuts(text: str, node: Node, child: Node) -> list[tuple[int, int]]:
+    """Return what goes with a child: the white space before it, itself, and one comma."""
+    children = node.children or []
+    number = next(number for number, each in enumerate(children) if each is child)
+    begin = children[number - 1].end if number else node.start + 1
+    end = children[number + 1].first if number + 1 < len(children) else node.end - 1
+    before = list(pieces(text, begin, child.first))
+    after = list(pieces(text, child.end, end))
+    kept = before[-1][2] if before else begin  # behind the last thing that stays
+    commas = [place for kind, *place in (*after, *before) if kind == ","]
+    ends_line = text[child.end :].lstrip(" \t,")[:1] in ("\r", "\n")
+    if before and text.startswith("//", before[-1][1]) and not ends_line:
         kept = child.first  # the line end before it ends a comment
-    cuts = [(kept, child.end)]
-    if comma_after is not None:
-        cuts.append(comma_after)
-    elif comma_before is not None:
-        cuts.append(comma_before)
-    if len(node.children) == 1:
-        inside = text[node.start + 1 : kept] + text[(comma_after or cuts[0])[1] : node.end - 1]
-        if not inside.strip():
-            return text[: node.start + 1] + text[node.end - 1 :]
-    if number == 0 and comma_after is not None and kept == node.start + 1 and "\n" not in text[kept:after]:
-        cuts.append((comma_after[1], after))
-    return _without(text, cuts)
+    return [(kept, child.end), *((first, last) for first, last in commas[:1])]
 
 
 def _without(text: str, cuts: Sequence[tuple[int, int]]) -> str:
