@@ -1,11 +1,15 @@
 """The hooks of a tool while the daemon is gone: nothing is lost, nothing twice, each session in order."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eventd.spool.files import tag_of
+from eventd_ipc.blocking import connect
+from eventd_ipc.events import Event
 from hooks.support import HANGING, Hooks, given
 from support.daemon import Daemon, DaemonFactory
 from support.disks import fill
@@ -121,12 +125,15 @@ def test_what_is_torn_foreign_or_refused_does_not_hold_up_the_rest(
     spool.write(document(7))
     torn = folder / spool.files()[2].name
     torn.write_bytes(torn.read_bytes()[:40])
-    (folder / "README").write_text("what is this?")
+    (folder / "README").write_text("somebody else's, and not touched")
+    (folder / f".{torn.name}").write_text("{")
+    os.utime(folder / f".{torn.name}", (0, 0))
     (folder / "00000000000000000000000-00000000-1.2.json").symlink_to("/etc/passwd")
     daemon.start()
     wait_taken(hooks, daemon)
     assert told(jetstream) == {"s": [f"call-{step:04}" for step in (0, 1, 3, 4, 5, 7)]}
     assert len(list((folder / "aside").iterdir())) == daemon.status()["spool"]["set_aside"] == 4
+    assert (folder / "README").exists()
     assert daemon.log_text.count('"spool_set_aside"') == 4
 
 
@@ -136,18 +143,44 @@ def test_a_session_that_has_to_wait_holds_up_no_other(
     """One agent sends faster than it may: its events come later, in order, and all of them."""
     daemon.kill()
     daemon.settings["agents"] = {"slow": {"maxEventsPerSecond": 4, "burst": 4}}
+    sessions = ("slow-1", "slow-2", "slow-3", "other")
     for step in range(4):
-        for copy in range(2):
-            spooled = document(2 * step + copy, "slow")
-            spooled["agent"] = "slow"
-            spooled["events"][0]["agent"] = "slow"
-            hooks.spool.write(spooled)
-        hooks.spool.write(document(step, "other"))
+        for session in sessions:
+            agent = session.partition("-")[0]
+            hooks.spool.write(document(step, session, agent=agent) | {"agent": agent})
     daemon.start()
+    daemon.wait_for(lambda status: "slow_down" in status["spool"]["problem"], what="it says what waits")
     wait_taken(hooks, daemon)
-    found = told(jetstream)
-    assert found["slow"] == [f"call-{step:04}" for step in range(8)]
-    assert found["other"] == [f"call-{step:04}" for step in range(4)]
+    assert told(jetstream) == {session: [f"call-{step:04}" for step in range(4)] for session in sessions}
+
+
+def test_what_is_stored_already_is_no_trouble(hooks: Hooks, daemon: Daemon, jetstream: JetStream) -> None:
+    """A hook that was called twice, once while the daemon was away: the same id at another time."""
+    with connect("claude-code", socket=daemon.socket) as client:
+        client.emit([Event(**document(step, timestamp=5)["events"][0]) for step in (1, 3)])
+    for step in range(5):
+        hooks.spool.write(document(step))
+    wait_taken(hooks, daemon)
+    assert told(jetstream) == {"s": [f"call-{step:04}" for step in (1, 3, 0, 2, 4)]}
+    assert daemon.status()["spool"]["set_aside"] == 0
+
+
+def test_while_somebody_empties_the_spool_later_events_go_behind(
+    hooks: Hooks, daemon: Daemon, jetstream: JetStream
+) -> None:
+    """Else they would be stored before those that are on their way. Other sessions are not concerned."""
+    hooks.spool.write(document(0, "first"))
+    wait_taken(hooks, daemon)  # makes the folder, and its lock
+    right = hooks.spool.begin_emptying()
+    assert right is not None
+    hooks.spool.write(document(0, "s0"))
+    call(hooks, 0, 1)
+    call(hooks, 1, 0)
+    tag = tag_of("agent:claude-code:s0")
+    assert sum(file.session == tag for file in hooks.spool.files()) == 2
+    hooks.spool.end_emptying(right)
+    wait_taken(hooks, daemon)
+    assert told(jetstream)["s0"] == ["call-0000", "call-0001"]
 
 
 def test_a_disk_without_room_loses_no_more_than_it_says(

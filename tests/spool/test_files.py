@@ -130,14 +130,16 @@ def test_a_folder_that_others_may_use_is_not_used(spool: Spool, mode: int) -> No
         spool.files()
 
 
-def test_strangers_are_told_from_our_files(spool: Spool) -> None:
+def test_what_was_never_finished_is_found_once_its_writer_must_be_gone(spool: Spool) -> None:
+    """What is somebody else's is not: the variable may name a folder that holds more than the spool."""
     spool.write(document())
-    folder = Path(spool.folder)
-    (folder / "notes.txt").touch()
-    (folder / ".old").touch()
-    os.utime(folder / ".old", (0, 0))
-    (folder / ".new").touch()
-    assert sorted(spool.strangers()) == [".old", "notes.txt"]
+    file, path = only(spool)
+    folder = path.parent
+    for name in ("notes.txt", ".profile", f".{file.name}", f".1{file.name[1:]}"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    (folder / f".1{file.name[1:]}").touch()
+    assert spool.unfinished() == [f".{file.name}"]
 
 
 def test_one_at_a_time_empties_it(spool: Spool) -> None:
