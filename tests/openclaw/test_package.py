@@ -93,6 +93,7 @@ def test_secrets_are_those_of_the_importer(node: str) -> None:
         "123456789:AA" + "c" * 33,
         "eyJhbGciOiJI.eyJzdWIiOiI.SflKxwRJSM",
         "npm_" + "d" * 36 + " glpat-" + "e" * 20 + " sk_live_" + "f" * 20,
+        "password=asia2024x and token: AKIAshort1, secret = sk-abc",
         "keyboard tokenizer passes",
     ]
     script = """

@@ -128,6 +128,7 @@ def test_run_without_a_gateway_hands_over_before_it_ends(daemon: Daemon, host_fa
     ids = use_tools(host, 0, 20)
     host.call("agent_end", {"runId": "r1", "success": True, "messages": []}, SESSION)
     assert len(stored(daemon)) == len(ids) + 1
+    assert host.end() == 0, "the connection must not keep it"
 
 
 def refuse_newly(peer: Peer, emit: Emit) -> None:

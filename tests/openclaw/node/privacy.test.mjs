@@ -15,6 +15,9 @@ const GITHUB = `ghp_${'a1'.repeat(18)}`;
 test('private parts are left out, also one that is never closed', () => {
   assert.equal(withoutPrivate('a <private>b\nc</private> d <PRIVATE>e</PRIVATE>'), 'a [private] d [private]');
   assert.equal(withoutPrivate('a <private>b'), 'a [private]');
+  assert.equal(withoutPrivate('a <private>b <private>c</private> d</private> e'), 'a [private] e');
+  assert.equal(withoutPrivate('a </private> b <private></private>c'), 'a </private> b [private]c');
+  assert.equal(withoutPrivate('<private>a</private> <private>b'), '[private] [private]');
   assert.ok(isAllPrivate(withoutPrivate(' <private>b</private>\n')));
   assert.ok(!isAllPrivate('hello'));
 });

@@ -58,6 +58,14 @@ test('a logger that fails disturbs nobody', async () => {
   await load({ logger }).get('gateway_stop')({}, {});
 });
 
-for (const mode of ['discovery', 'tool-discovery', 'setup-only', 'setup-runtime', 'cli-metadata']) {
-  test(`nothing is registered where OpenClaw only looks: ${mode}`, () => assert.equal(load({ registrationMode: mode }).size, 0));
+for (const mode of ['setup-only', 'setup-runtime', 'cli-metadata']) {
+  test(`nothing is registered where OpenClaw only reads: ${mode}`, () => {
+    const api = { registrationMode: mode, logger: {}, on: () => assert.fail('registered') };
+    Object.defineProperty(api, 'runtime', { get: () => assert.fail('OpenClaw throws here') });
+    plugin.register(api);
+  });
+}
+
+for (const mode of ['discovery', 'tool-discovery', 'full']) {
+  test(`the hooks are there to be shown: ${mode}`, () => assert.equal(load({ registrationMode: mode }).size, 16));
 }

@@ -12,6 +12,10 @@
 
 import { Plugin } from './lib/plugin.js';
 
+// Ways in which OpenClaw loads a plugin only to read about it or to set it up; `api.runtime` is not there then. In the
+// discovery modes the hooks are registered, because `openclaw plugins inspect` shows them and which are blocked.
+const ONLY_READ = new Set(['cli-metadata', 'setup-only', 'setup-runtime']);
+
 export default {
   id: 'eventd',
   name: 'eventd',
@@ -19,7 +23,6 @@ export default {
 
   /** @param {object} api OpenClaw's plugin API. */
   register(api) {
-    if (api.registrationMode !== undefined && api.registrationMode !== 'full') return; // somebody only looks
-    new Plugin(api).register(api);
+    if (!ONLY_READ.has(api.registrationMode)) new Plugin(api).register(api);
   },
 };

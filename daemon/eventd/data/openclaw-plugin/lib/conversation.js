@@ -7,6 +7,7 @@ import { isAllPrivate } from './privacy.js';
 import { usable } from './recorder.js';
 
 const BY_ITSELF = new Set(['heartbeat', 'cron', 'memory']); // what starts a run when no person does
+const MAX_COUNTS = 8; // numbers that a model's usage may have
 
 export class Conversation {
   #recorder;
@@ -116,7 +117,7 @@ export class Conversation {
     this.#say(who, said, hook, minute(time ?? Date.now()), {
       time,
       cwd: ctx.workspaceDir,
-      meta: { model: modelOf(message), channel: ctx.messageProvider, usage: this.#tidy.value(message.usage ?? null) ?? undefined },
+      meta: { model: modelOf(message), channel: ctx.messageProvider, usage: usageOf(message) },
       more: {},
     });
   }
@@ -144,6 +145,12 @@ function isOfPerson(who, ctx) {
 
 function modelOf({ provider, model }) {
   return [provider, model].filter((part) => typeof part === 'string' && part).join('/') || undefined;
+}
+
+/** How many tokens it took. */
+function usageOf({ usage }) {
+  const counts = Object.entries(usage ?? {}).filter(([, count]) => Number.isFinite(count));
+  return counts.length ? Object.fromEntries(counts.slice(0, MAX_COUNTS)) : undefined;
 }
 
 /** What is known of attachments, without where they lie. */

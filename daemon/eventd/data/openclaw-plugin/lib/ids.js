@@ -46,5 +46,5 @@ export function minute(time) {
 
 /** @param {string} text White space at its ends and in runs does not count. @returns {string} */
 export function digest(text) {
-  return createHash('sha256').update(text.split(/\s+/).filter(Boolean).join(' ')).digest('hex').slice(0, DIGITS);
+  return createHash('sha256').update(text.trim().replace(/\s+/g, ' ')).digest('hex').slice(0, DIGITS);
 }

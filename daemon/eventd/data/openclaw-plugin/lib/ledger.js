@@ -3,7 +3,7 @@
  * that would get the same id gets one of its own. (Some models count their tool calls anew in each run.)
  */
 
-import { digest } from './ids.js';
+import { createHash } from 'node:crypto';
 
 const MAX_IDS = 5_000; // the newest ones that are remembered
 
@@ -16,7 +16,7 @@ export class Ledger {
    * @returns {string | null} The id to take; null where this very event has been told.
    */
   admit(id, content) {
-    const said = digest(JSON.stringify(content));
+    const said = createHash('sha256').update(JSON.stringify(content)).digest('base64');
     for (let n = 2, candidate = id; ; candidate = `${id.slice(0, 120)}~${n}`, n += 1) {
       const known = this.#contents.get(candidate);
       if (known === said) return null;

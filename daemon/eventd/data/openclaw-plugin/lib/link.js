@@ -18,7 +18,7 @@ export class Link {
 
   /**
    * @returns {Promise<import('./connection.js').Connection>} An open connection.
-   * @throws {import('./sockets.js').Unreachable | import('./codes.js').Refused | import('./connection.js').ConnectionLost}
+   * @throws {Error} As `connect` does.
    */
   async open() {
     if (this.#connection && !this.#connection.ended) return this.#connection;

@@ -1,6 +1,9 @@
 /** The messages in which models and OpenClaw's transcripts hold a conversation. */
 
-/** @param {unknown} content A text, or a list of parts. @returns {string} The texts in it; thoughts and tool calls are none. */
+/**
+ * @param {unknown} content A text, or a list of parts.
+ * @returns {string} The texts in it; thoughts and tool calls are none.
+ */
 export function textOf(content) {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
@@ -25,7 +28,10 @@ export function answers(messages, since) {
   return found;
 }
 
-/** @param {unknown} messages @returns {{summary: string, timestamp: unknown} | undefined} The newest summary of what was compacted. */
+/**
+ * @param {unknown} messages Of a session, oldest first.
+ * @returns {{summary: string, timestamp: unknown} | undefined} The newest summary of what was compacted.
+ */
 export function summaryIn(messages) {
   if (!Array.isArray(messages)) return undefined;
   return messages.findLast((message) => message?.role === 'compactionSummary' && typeof message.summary === 'string');

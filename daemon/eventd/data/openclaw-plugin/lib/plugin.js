@@ -100,7 +100,8 @@ export class Plugin {
       subagent_ended: (event, ctx) => runs.returned(event, ctx),
     };
     const grants = sortByGrant(Object.keys(hooks), api.config?.plugins?.entries?.[api.id]?.hooks);
-    const gateway = new Gateway(new Recorder(put, this.#openclaw), this.#settings, { openclaw: this.#openclaw, ...grants });
+    const host = { openclaw: this.#openclaw, ...grants };
+    const gateway = new Gateway(new Recorder(put, this.#openclaw), this.#settings, host); // of no agent
     hooks.gateway_start = () => {
       this.#hasGateway = true;
       gateway.started();

@@ -1,11 +1,26 @@
 /** `<private>…</private>`: what a person marks so is never recorded. */
 
-const PRIVATE = /<private>[^]*?(?:<\/private>|$)/gi; // one that is never closed goes to the end
 const MARK = '[private]';
 
-/** @param {string} text @returns {string} The text without what is private. */
+/**
+ * @param {string} text Private parts may hold others; one that is never closed goes on to the end.
+ * @returns {string} The text with a mark for each private part.
+ */
 export function withoutPrivate(text) {
-  return text.includes('<') ? text.replace(PRIVATE, MARK) : text;
+  if (!/private>/i.test(text)) return text;
+  const parts = [];
+  let at = 0; // where what is not private goes on
+  let depth = 0;
+  for (const { 0: tag, index } of text.matchAll(/<\/?private>/gi)) {
+    if (tag[1] !== '/') {
+      if (depth === 0) parts.push(text.slice(at, index), MARK);
+      depth += 1;
+    } else if (depth > 0) {
+      depth -= 1;
+      at = index + tag.length;
+    }
+  }
+  return parts.join('') + (depth > 0 ? '' : text.slice(at));
 }
 
 /** @param {string} text Already without what is private. @returns {boolean} Whether nothing else was in it. */

@@ -38,10 +38,11 @@ export class Recorder {
    */
   record(who, telling) {
     const { type, stream, data, origin, hook, cwd, meta = {} } = telling;
-    const { agent, session, sessionId } = who;
+    const { agent, session } = who;
     const runId = who.runId || undefined; // what is not known is left out
+    const sessionId = who.sessionId || undefined;
     const content = { type, agent, runId, data };
-    const id = this.#ledger.admit(eventId(sessionId || session, ...telling.id), content);
+    const id = this.#ledger.admit(eventId(sessionId ?? session, ...telling.id), content);
     if (id === null) return;
     const timestamp = usable(telling.time) ?? Date.now();
     this.#put({
@@ -55,7 +56,7 @@ export class Recorder {
         runId,
         ...meta,
         origin,
-        source: { tool: 'openclaw', version: this.#version, via: 'plugin', hook, sessionId: sessionId || undefined, cwd },
+        source: { tool: 'openclaw', version: this.#version, via: 'plugin', hook, sessionId, cwd },
       },
     });
   }

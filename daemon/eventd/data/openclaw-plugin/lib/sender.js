@@ -171,7 +171,7 @@ export class Sender {
     if (refusal.action >= Action.RETRY) return batch;
     let condemned = batch;
     if (guilty && refusal.action === Action.DROP_EVENT) condemned = [guilty];
-    if (guilty && refusal.action === Action.DROP_AGENT) condemned = batch.filter((event) => event.owner === guilty.owner);
+    if (guilty && refusal.action === Action.DROP_AGENT) condemned = batch.filter(({ owner }) => owner === guilty.owner);
     this.#giveUp(refusal.code, condemned, refusal.message);
     return batch.filter((event) => !condemned.includes(event));
   }

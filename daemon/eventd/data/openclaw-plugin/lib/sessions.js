@@ -77,8 +77,9 @@ export class Sessions {
 
   #record(type, hook, event, ctx, telling) {
     const data = this.#tidy.value(telling.data);
+    const stream = type.includes('compaction') ? 'compaction' : 'session';
     this.#recorder.record(identify(event, ctx), {
-      ...telling, type, hook, data, stream: type.includes('compaction') ? 'compaction' : 'session', origin: 'agent', cwd: ctx.workspaceDir,
+      ...telling, type, stream, data, origin: 'agent', hook, cwd: ctx.workspaceDir,
     });
   }
 }

@@ -57,7 +57,7 @@ export async function checkFolder(socket) {
 async function check(folder, holdsSocket) {
   const found = await lstat(folder);
   if (![0, process.geteuid()].includes(found.uid) && !(holdsSocket && await isGivenByRoot(folder))) {
-    throw new Unreachable(`the folder ${folder} belongs to another user (uid ${found.uid}); name a socket in one of your own`);
+    throw new Unreachable(`the folder ${folder} belongs to another user (uid ${found.uid}); name a socket of your own`);
   }
   if (found.isSymbolicLink()) return; // has no mode; what it points to is looked at as well
   if (!found.isDirectory()) throw new Unreachable(`${folder} is no folder`);

@@ -2,7 +2,8 @@
 
 import { identify } from './identity.js';
 
-const WEB = /^(?:web[_-]|browser|x_search|firecrawl|tavily|exa_|brave_|perplexity)/i; // tools that bring what strangers wrote
+// Tools that bring what strangers wrote.
+const WEB = /^(?:web[_-]|browser|x_search|firecrawl|tavily|exa_|brave_|perplexity)/i;
 
 export class Tools {
   #recorder;
@@ -36,7 +37,7 @@ export class Tools {
   #record(what, event, ctx, origin, more) {
     const who = identify(event, ctx);
     const name = String(event.toolName ?? ctx.toolName ?? '');
-    const toolCallId = event.toolCallId ?? ctx.toolCallId;
+    const [toolCallId] = [event.toolCallId, ctx.toolCallId].filter((id) => typeof id === 'string' && id);
     this.#recorder.record(who, {
       type: `conversation.tool_${what}`,
       stream: 'tool',
@@ -53,6 +54,7 @@ export class Tools {
 function plainResult(result) {
   if (!Array.isArray(result?.content)) return result ?? null;
   return result.content
-    .map((part) => (typeof part?.text === 'string' ? part.text : `[${part?.type ?? 'something'} ${part?.mimeType ?? ''}]`))
+    .map((part) => part ?? {})
+    .map(({ text, type = 'something', mimeType = '' }) => (typeof text === 'string' ? text : `[${type} ${mimeType}]`))
     .join('\n');
 }

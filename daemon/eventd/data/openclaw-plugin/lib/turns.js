@@ -66,7 +66,7 @@ export class Turns {
     return !(plain.length >= PIECE && run.delivered.includes(plain));
   }
 
-  /** @returns {boolean} Whether the model has not said what the channel has delivered, nor a text of which it is a piece. */
+  /** @returns {boolean} Whether the model has said neither what the channel has delivered, nor a text around it. */
   isNewlyDelivered(session, runId, text) {
     const plain = compact(text);
     const run = this.run(session, runId);
