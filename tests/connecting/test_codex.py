@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from connecting.person import Person
+from eventd.connecting import claude_code as connected
 from eventd.connecting.codex import EVENTS, Trust, are_off, identity, trust
 from eventd.connecting.hooks import Handler, ours
+from eventd.hooks import claude_code, codex, mapping
 
 
 def approve(person: Person, *, skip: str = "", **changes: Any) -> dict[str, Any]:
@@ -101,3 +103,10 @@ def _toml(config: dict[str, Any]) -> list[str]:
     return [
         f'[hooks.state."{key}"]\ntrusted_hash = "{note["trusted_hash"]}"\n' for key, note in state.items()
     ]
+
+
+def test_what_is_hooked_is_known_to_the_hook() -> None:
+    """What we have a tool call us for becomes an event with a meaning, not just a record of a hook."""
+    pairs = ((EVENTS, codex.HOOKS), (connected.EVENTS, claude_code.HOOKS))
+    for hooked, known in pairs:
+        assert [event for event in hooked if known.get(event, mapping.other) is mapping.other] == []

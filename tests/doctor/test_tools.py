@@ -297,7 +297,7 @@ def test_events_that_wait_in_the_spool(claude: Owner, monkeypatch: pytest.Monkey
     claude.connect("claude-code", program=Program(WORDS, claude.home / "nobody.sock"))
     claude.hook("claude-code", "UserPromptSubmit", prompt=SAID)
     found = of(claude.look(), "tools.spool")
-    assert (found.level, "1 files with events wait" in found.found) == (Level.WARNING, True)
+    assert (found.level, "1 file with events" in found.found) == (Level.WARNING, True)
     assert "EVENTD_SPOOL" in found.remedy
     folder = claude.home / ".local" / "state" / "eventd" / "spool"
     folder.chmod(0o755)

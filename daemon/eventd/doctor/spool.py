@@ -36,7 +36,8 @@ def examine_spool(visited: Visit, environ: Mapping[str, str], *, used: bool) -> 
             yield Finding(check, Level.OK, title, "nothing waits")
         return
     age = max(0.0, time.time() - min(file.time for file in files) / 1e9)
-    text = f"{len(files)} files with events wait in {folder}, the oldest for {age:.0f} s"
+    many = f"{len(files)} file" + ("s" if len(files) > 1 else "")
+    text = f"{many} with events in {folder}, the oldest for {age:.0f} s"
     if visited.welcome is None:
         remedy = "they are safe there, and taken in once the daemon runs: `eventd service install`"
         yield Finding(check, Level.WARNING, title, text, remedy)
