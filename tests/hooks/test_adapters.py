@@ -1,5 +1,6 @@
 """The recorded inputs of both tools become the golden events, contexts the outputs that the tools take."""
 
+import functools
 import json
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from eventd_ipc.strict import decode_event
 from hooks.support import GOLDEN, given, inputs
 
 NOW = 1_790_000_000_000
+DEEP = functools.reduce(lambda inner, _: [inner], range(5000), list[Any]())
 ADAPTERS = {"claude-code": claude_code, "codex": codex}
 RECORDED = [(tool, name) for tool in ADAPTERS for name, _ in inputs(tool)]
 
@@ -87,8 +89,9 @@ def test_nothing_of_a_form_is_kept() -> None:
         {"hook_event_name": "PreToolUse", "session_id": "s", "tool_name": {}, "tool_input": None},
         {"hook_event_name": "Stop", "session_id": "s", "last_assistant_message": None},
         {"hook_event_name": "PostToolBatch", "session_id": "s", "tool_calls": "no list"},
+        {"hook_event_name": "New", "session_id": "s", "deep": DEEP},
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_a_tool_should_not_say_is_stored_all_the_same(tool: str, strange: dict[str, Any]) -> None:
     for event in ADAPTERS[tool].events(strange, tool, NOW):

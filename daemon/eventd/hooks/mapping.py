@@ -245,6 +245,6 @@ def _run(hook: Hook, event_type: str, phase: str, text: str = "") -> Event:
 
 
 def _other_id(hook: Hook, data: dict[str, Any] | None = None) -> str:
-    # Not of what was left out: what a digest is of can be guessed.
-    content = json.dumps([hook.turn, data, hook.rest()], sort_keys=True)
+    # Of what is stored, and nothing else: what a digest is of can be guessed.
+    content = json.dumps(clean([hook.turn, data, hook.rest()]), sort_keys=True)
     return ids.other(hook.tool, hook.session, type_of(hook.name), content, hook.time)
