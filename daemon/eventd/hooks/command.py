@@ -130,7 +130,6 @@ class _Call:
 
     def _try(self, adapter: ModuleType, hook: str, agent: str) -> str:
         """Return what a new session would be handed, for `eventd doctor`."""
-        signal.setitimer(signal.ITIMER_REAL, HARD_WITH_CONTEXT)
         session = f"agent:{agent}:eventd-trial"
         delivery = Delivery(agent, session, None, Notes(None), self._environ, self._place)
         try:
