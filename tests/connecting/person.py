@@ -29,10 +29,15 @@ class Person:
         return self.home / folder / name
 
     @property
+    def state(self) -> Path:
+        """Where it is noted what was connected."""
+        return self.home / "state" / "eventd" / "connect"
+
+    @property
     def connector(self) -> Connector:
         """Who connects tools."""
         around = Surroundings(self.home, self.project, self.environ)
-        return Connector(around, self.home / "state" / "eventd" / "connect", self.home / "share" / "eventd")
+        return Connector(around, self.state, self.home / "share" / "eventd")
 
     def connect(
         self, tool: str, scope: Scope = Scope.USER, *, program: Program = PROGRAM, grant: bool = False

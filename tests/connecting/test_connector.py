@@ -5,6 +5,8 @@ import os
 import shutil
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,11 @@ from connecting.documents import texts
 from connecting.person import NAMES, PROGRAM, Person
 from connecting.samples import ALL, CLAUDE, IDS, OPENCLAW
 from eventd.connecting.claude_code import EVENTS
+from eventd.connecting.connector import Connector
 from eventd.connecting.jsonedit import WrongShape, read
 from eventd.connecting.model import CannotConnect, Program, Scope, Wish
 from eventd.connecting.records import Record
+from support.disks import NoDisk, fill, small_disk
 from support.users import FIRST_USER, only_root
 
 OTHER = Program(["/old/venv/bin/eventd"])
@@ -35,7 +39,7 @@ def test_undone_it_is_the_same_byte_for_byte(person: Person, tool: str, name: st
     person.undo(tool)
     assert file.read_bytes() == data
     assert person.undo() == []
-    assert not list((person.home / "state" / "eventd" / "connect").glob("backups/*"))  # nobody needs them
+    assert not list(person.state.glob("backups/*"))  # nobody needs them
 
 
 @pytest.mark.parametrize(("tool", "name", "data"), ALL, ids=IDS)
@@ -90,7 +94,7 @@ def test_any_document_is_the_same_afterwards(tmp_path_factory: pytest.TempPathFa
         person.undo(tool)
         assert file.read_bytes() == text.encode()
         person.connect(tool)
-        (person.home / "state" / "eventd" / "connect" / "connections.json").unlink()
+        (person.state / "connections.json").unlink()
         person.undo(tool)
         left = read(file.read_text(encoding="utf-8"))
         assert {**read(text), "hooks": 0, "plugins": 0} == {**left, "hooks": 0, "plugins": 0}
@@ -153,7 +157,7 @@ def test_what_only_looks_like_ours_is_somebody_elses(person: Person, command: st
     assert not any(connection.commands for connection in person.connector.connections())
     person.connect("claude-code")
     assert json.loads(file.read_text())["hooks"]["Stop"][0] == theirs["hooks"]["Stop"][0]
-    (person.home / "state" / "eventd" / "connect" / "connections.json").unlink()
+    (person.state / "connections.json").unlink()
     person.undo()
     assert json.loads(file.read_text()) == theirs
 
@@ -286,6 +290,51 @@ def test_a_change_at_the_same_time_is_not_lost(person: Person) -> None:
         person.connector.make(change, Wish(PROGRAM))
     assert file.read_bytes() == b'{"model": "new"}'
     assert [path.name for path in file.parent.iterdir()] == ["settings.json"]
+
+
+def test_many_at_once_know_of_each_other(person: Person) -> None:
+    """Each project is noted, so each is undone."""
+    person.file("codex")
+    projects = [person.home / f"project{number}" for number in range(8)]
+
+    def connect(project: Path) -> None:
+        project.mkdir()
+        other = Connector(
+            replace(person.connector.around, project=project), person.state, person.home / "share"
+        )
+        wish = Wish(PROGRAM)
+        other.make(other.plan("codex", Scope.PROJECT, wish), wish)
+
+    with ThreadPoolExecutor(len(projects)) as pool:
+        list(pool.map(connect, projects))
+    assert len(person.undo()) == len(projects)
+    assert not [path for project in projects for path in project.iterdir()]
+
+
+def test_a_full_disk_leaves_everything_as_it_was(person: Person, tmp_path: Path) -> None:
+    """Nothing half written, nothing left behind; with room again it works. The same holds for undoing."""
+    try:
+        with small_disk(tmp_path / "disk") as disk:
+            real = disk / "settings.json"
+            real.write_bytes(CLAUDE)
+            person.file("claude-code").symlink_to(real)
+            filler = fill(disk)
+            with pytest.raises(OSError, match="No space left"):
+                person.connect("claude-code")
+            assert real.read_bytes() == CLAUDE
+            assert sorted(path.name for path in disk.iterdir()) == ["filler", "settings.json"]
+            filler.unlink()
+            person.connect("claude-code")
+            connected = real.read_bytes()
+            filler = fill(disk)
+            with pytest.raises(OSError, match="No space left"):
+                person.undo()
+            assert real.read_bytes() == connected
+            filler.unlink()
+            person.undo()
+            assert real.read_bytes() == CLAUDE
+    except NoDisk as error:
+        pytest.skip(str(error))
 
 
 def test_a_tool_that_is_not_there(person: Person) -> None:
