@@ -129,33 +129,31 @@ async def test_mistakes_are_told_in_words(
     assert says in text_of(answer)
 
 
-async def test_a_daemon_that_is_away_and_comes_back(short_tmp: Path) -> None:
-    """Is told as an error of the tool, with what to do; then it answers again."""
+async def test_a_daemon_that_is_away_comes_back_and_asks_for_a_token(short_tmp: Path) -> None:
+    """Each is told as an error of the tool.
+
+    The administrator's token, which this user could read, is not shown: a model would see everybody's events.
+    """
     daemon = Daemon(short_tmp / "d", {"url": "nats://127.0.0.1:1"})
+    token = short_tmp / "token"
+    token.write_text("a-secret-of-claude\n")
+    token.chmod(0o600)
     try:
-        async with tools(daemon) as client:
+        async with tools(daemon, EVENTD_CONFIG=str(daemon.config)) as client:
             away = await client.call_tool("recall", {"text": "Anna"})
             assert away.is_error
             assert "eventd is not running" in text_of(away)
             assert "eventd run" in text_of(away)
             daemon.start()
             assert (await call(client, "recall", text="Anna")).startswith("nothing was found")
-            daemon.restart(kill=True)
-            assert await call(client, "context") == "there is nothing to remember"
+            daemon.kill()
+            daemon.settings["agents"] = {AGENT: {"tokenFile": str(token)}}
+            daemon.start()
+            refused = await client.call_tool("recall", {"text": "Anna"})
+            assert refused.is_error
+            assert "token" in text_of(refused)
     finally:
         daemon.kill()
-
-
-async def test_it_is_never_the_administrator(short_tmp: Path, daemon: Daemon) -> None:
-    """Though this user could read that token: a model would see every agent's events."""
-    (short_tmp / "token").write_text("a-secret-of-claude\n")
-    (short_tmp / "token").chmod(0o600)
-    rules = {AGENT: {"tokenFile": str(short_tmp / "token")}}
-    with Daemon(short_tmp / "d", {"url": "nats://127.0.0.1:1", "agents": rules}) as strict:
-        async with tools(strict, EVENTD_CONFIG=str(strict.config)) as client:
-            answer = await client.call_tool("recall", {"text": "Anna"})
-            assert answer.is_error
-            assert "token" in text_of(answer)
 
 
 def test_without_the_extra() -> None:
