@@ -60,6 +60,16 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
     return SYSTEM_DATA if os.geteuid() == 0 else platformdirs.user_data_path(APP, appauthor=False)
 
 
+def user_data() -> Path:
+    """Return the folder for what belongs to a user of tools, whoever runs the daemon."""
+    return platformdirs.user_data_path(APP, appauthor=False)
+
+
+def connections_folder() -> Path:
+    """Return the folder that knows which tools of this user are connected, with copies of their files."""
+    return platformdirs.user_state_path(APP, appauthor=False) / "connect"
+
+
 def outbox_file(data: Path) -> Path:
     """Return the outbox's database in a data folder: the truth until it is shipped."""
     return data / "outbox.db"

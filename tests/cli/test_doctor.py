@@ -88,6 +88,26 @@ def test_without_daemon_and_nats_it_goes_as_far_as_it_can(eventd: Eventd) -> Non
     assert "\x1b" not in text
 
 
+def test_agent_tools_of_the_user_are_looked_at(eventd: Eventd, short_tmp: Path) -> None:
+    """Those that are there; connected or not."""
+    (short_tmp / ".codex").mkdir()
+    home = str(short_tmp)
+
+    def tools() -> dict[str, str]:
+        [document] = eventd("doctor", "--json", HOME=home, PATH="/usr/bin:/bin").objects
+        return {f["check"]: f["level"] for f in document["findings"] if f["check"].startswith("tools.")}
+
+    assert tools() == {"tools.installed": "note"}
+    assert eventd("connect", "codex", HOME=home, PATH="/usr/bin:/bin").code == 0
+    assert tools() == {
+        "tools.installed": "ok",
+        "tools.trusted": "problem",
+        "tools.firing": "note",
+        "tools.context": "note",
+        "tools.spool": "ok",
+    }
+
+
 def test_json_is_one_document_on_one_line(eventd: Eventd) -> None:
     """With the same exit code."""
     ended = eventd("doctor", "--json")

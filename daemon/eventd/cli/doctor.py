@@ -115,13 +115,18 @@ def command(
 def _examine(place: Place, wish: "Wish") -> "list[Finding]":
     import anyio
 
+    from ..connecting.connector import here
+    from ..connecting.model import Program
     from ..doctor.runner import Doctor
+    from ..doctor.tools import Tools
+    from .program import program
 
     patient = replace(place, timeout=wish.timeout)
     doctor = Doctor(
         wish,
         connect=lambda agent: patient.connect(agent, admin=True),
         candidates=lambda config, socket: _candidates(place, config, socket),
+        tools=Tools(here(), Program(program(), place.socket)),
     )
     return anyio.run(doctor.examine)
 

@@ -22,6 +22,7 @@ GROUPS = {
     "events": "Events",
     "disk": "Disk",
     "trial": "Test event",
+    "tools": "Agent tools",
     "service": "Service",
 }
 """Headings, in the order of the findings. What belongs to a route stands under the route's name."""

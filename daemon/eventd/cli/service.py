@@ -1,10 +1,8 @@
 """`eventd service`: eventd under systemd or launchd."""
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +11,7 @@ from .exits import ExitCode
 from .options import option
 from .output import notice, print_line
 from .place import Place
+from .program import program
 
 if TYPE_CHECKING:
     from ..service.installation import Command, Installation, UnitFile
@@ -131,10 +130,10 @@ def installation_for(place: Place, is_system: bool | None) -> "Installation":
 
     form = Form.SYSTEM if (os.geteuid() == 0 if is_system is None else is_system) else Form.USER
     config = [] if place.config is None else ["--config", str(place.config.absolute())]
-    program, socket = [*_program(), *config], place.socket.absolute() if place.socket else None
+    words, socket = [*program(), *config], place.socket.absolute() if place.socket else None
     if sys.platform == "darwin":
-        return for_launchd(form, program, socket)
-    return for_systemd(form, program, socket, version=_systemd_version())
+        return for_launchd(form, words, socket)
+    return for_systemd(form, words, socket, version=_systemd_version())
 
 
 def _systemd_version() -> int:
@@ -146,14 +145,6 @@ def _systemd_version() -> int:
     except OSError:
         return 0  # what has to be run says so in its turn
     return systemd_version(answer.stdout)
-
-
-def _program() -> list[str]:
-    """Return the words that start this very eventd from anywhere."""
-    called = Path(sys.argv[0])
-    if called.name == "__main__.py" or (found := shutil.which(called)) is None:
-        return [sys.executable, "-m", "eventd"]
-    return [str(Path(found).absolute())]
 
 
 def _write(file: "UnitFile") -> None:

@@ -21,6 +21,7 @@ from .reading import examine_reading
 from .room import examine_room
 from .service import Candidates, examine_service
 from .streams import label
+from .tools import Tools, examine_tools
 from .trial import examine_trial
 from .visit import Connect, Visit, visit
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 ROUTES_AT_ONCE = 16  # connections that are open at the same time
 
-ORDER = ("config", "access", "daemon", "events", "disk", "route", "trial", "service")
+ORDER = ("config", "access", "daemon", "events", "disk", "route", "trial", "tools", "service")
 """Groups of checks in the order in which people read them; those of routes stay together, route by route."""
 
 
@@ -57,12 +58,16 @@ class Doctor:
     Args:
         connect: How the daemon is reached; has a deadline of its own.
         candidates: How eventd may be installed as a service here.
+        tools: The agent tools of this user; None: they are not looked at.
     """
 
-    def __init__(self, wish: Wish, connect: Connect, candidates: Candidates) -> None:
+    def __init__(
+        self, wish: Wish, connect: Connect, candidates: Candidates, tools: Tools | None = None
+    ) -> None:
         self._wish = wish
         self._connect = connect
         self._candidates = candidates
+        self._tools = tools
 
     async def examine(self) -> Findings:
         """Return all findings, in the order in which people read them."""
@@ -89,7 +94,10 @@ class Doctor:
         trial = await self._trial(config, routes, visited)
         service: Findings = []
         await _collect(service, "service.installed", lambda: self._service(visited))
-        everything = [*loaded.findings, *here, *daemon, *told, *others, *found, *trial, *service]
+        tools: Findings = []
+        if (those := self._tools) is not None:
+            await _collect(tools, "tools.installed", lambda: examine_tools(those, visited, self._connect))
+        everything = [*loaded.findings, *here, *daemon, *told, *others, *found, *trial, *tools, *service]
         return sorted(everything, key=lambda finding: ORDER.index(_place(finding)))
 
     async def _routes(self, config: Config, visited: Visit, into: list[Examined]) -> None:

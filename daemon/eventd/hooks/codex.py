@@ -29,6 +29,7 @@ COMMON = (
 
 HOOKS: dict[str, Make] = {
     "SessionStart": mapping.session_start,
+    "SessionEnd": mapping.session_end,
     "UserPromptSubmit": mapping.prompt,
     "Stop": mapping.answer,
     "StopFailure": mapping.failure,

@@ -27,6 +27,8 @@ TOOLS = {"claude-code": "claude_code", "codex": "codex"}
 """The tools, with the module of each."""
 
 AGENT_VARIABLE = "EVENTD_AGENT"
+TRIAL_VARIABLE = "EVENTD_TRIAL"
+"""Set, a session's start stores nothing and takes no right, but prints what it would hand over."""
 PROJECT_VARIABLE = "CLAUDE_PROJECT_DIR"  # the folder in which Claude Code was started
 HARD = 3.0  # seconds after which the process is over, whatever it does; without trouble 0.8 + 1.5 are enough
 END, HARD_AT_END = "SessionEnd", 1.3  # seconds for this hook, to which Claude Code gives 1.5
@@ -100,6 +102,8 @@ class _Call:
         now = time.time_ns() // 1_000_000
         events = adapter.events(data, agent, now)
         at_start = hook == adapter.START
+        if self._environ.get(TRIAL_VARIABLE):
+            return self._try(adapter, hook, agent) if at_start else ""
         injects = (
             (at_start or hook == adapter.PROMPT)
             and injection.wanted(self._environ, at_start=at_start)
@@ -120,6 +124,17 @@ class _Call:
             text = delivery.context(query, adapter.BUDGET, fits=adapter.fits)
             if text is None or (at_start and not right.take()):
                 return ""
+            return str(adapter.output(hook, text)) if text else ""
+        finally:
+            delivery.close()
+
+    def _try(self, adapter: ModuleType, hook: str, agent: str) -> str:
+        """Return what a new session would be handed, for `eventd doctor`."""
+        session = f"agent:{agent}:eventd-trial"
+        delivery = Delivery(agent, session, None, Notes(None), self._environ, self._place)
+        try:
+            delivery.send([])
+            text = delivery.context(None, adapter.BUDGET, fits=adapter.fits)
             return str(adapter.output(hook, text)) if text else ""
         finally:
             delivery.close()
