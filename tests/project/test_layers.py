@@ -18,6 +18,7 @@ IPC = ROOT / "ipc" / "eventd_ipc"
 LAYERS = [
     ["__main__"],
     ["cli"],
+    ["transfer"],
     ["app"],
     ["applying"],
     ["status", "deadletters", "doctor"],
