@@ -242,6 +242,7 @@ class Client:
             speed: How many times faster than they were stored; without it as fast as possible.
             to: A NATS subject to which they are published as well.
             headers: Whether each comes with the headers of its message.
+            route: Of several accounts that have the stream, that of this agent's route.
             credit: Events that may be under way; bounds memory.
         """
         return EventStream(self, requests.replay(**wanted))

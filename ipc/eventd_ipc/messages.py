@@ -162,6 +162,7 @@ class Replay(msgspec.Struct, tag="replay", tag_field="op", omit_defaults=True):
         speed: How many times faster than they were stored; without it as fast as possible.
         to: A NATS subject to which the events are published as well; it must be of no stream of eventd.
         headers: Whether each event comes with the headers of its message. Only JetStream has them.
+        route: Of several accounts that have the stream, that of this agent's route; the agent's when absent.
     """
 
     id: int
@@ -179,6 +180,7 @@ class Replay(msgspec.Struct, tag="replay", tag_field="op", omit_defaults=True):
     to: str | None = None
     credit: int = 256
     headers: bool = False
+    route: str | None = None
 
 
 class Recall(msgspec.Struct, tag="recall", tag_field="op", omit_defaults=True):

@@ -59,6 +59,7 @@ class ReplayOptions(_Filters, total=False):
     speed: float | None
     to: str | None
     headers: bool
+    route: str | None
 
 
 def query(**wanted: Unpack[QueryOptions]) -> Query:

@@ -7,8 +7,8 @@ under way behind them be stored first.
 import enum
 import time
 from collections import deque
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -107,17 +107,54 @@ def _items(lines: Iterable[Line], defaults: Defaults, results: Results) -> Itera
             yield Item(line, event.id or "", len(data), msgspec.Raw(data))
 
 
+class Listener(Protocol):
+    """Hears what becomes of the lines."""
+
+    def store(self, stored: Sequence[tuple[Line, str]]) -> None:
+        """Note that events are on disk; each with its id."""
+
+    def refuse(self, line: Line, code: str, message: str) -> None:
+        """Note that a line was not taken."""
+
+    def stopped_at(self, number: int) -> None:
+        """Note where the input was left."""
+
+    def say(self, text: str) -> None:
+        """Tell a person something."""
+
+
+Start = Callable[["Client", Sequence[msgspec.Raw]], "Exchange"]
+"""Sends a frame with events, without waiting for its ack."""
+
+
+def start_emit(client: "Client", events: Sequence[msgspec.Raw]) -> "Exchange":
+    """Send an emit."""
+    return client.start_emit(events)
+
+
 class Sender:
     """Sends events in frames, takes their acks, and sends again what may be taken later.
 
     Args:
         client: Connected; closed by `close`, as are its successors.
         wait: Seconds without progress after which it gives up.
+        admin: Whether it connects as an administrator, where it has to connect again.
+        start: How a frame is sent.
     """
 
     def __init__(
-        self, place: Place, client: "Client", agent: str | None, results: Results, wait: float
+        self,
+        place: Place,
+        client: "Client",
+        agent: str | None,
+        results: Listener,
+        wait: float,
+        *,
+        admin: bool = False,
+        start: Start = start_emit,
     ) -> None:
+        self._admin = admin
+        self._start = start
         self._place = place
         self._client = client
         self._agent = agent
@@ -153,6 +190,27 @@ class Sender:
             self._settle_oldest()
             self._send_waiting()
 
+    def ask[R](self, question: Callable[["Client"], R]) -> R:
+        """Ask the daemon something between two frames, again where it is away or busy.
+
+        Raises:
+            EventdClientError: It does not answer that, or was away or busy for too long.
+        """
+        while True:
+            client = self._client
+            try:
+                return question(client)
+            except EventdClientError as error:
+                failure = error
+            course = _course(failure)
+            if course in (_Course.DROP, _Course.GIVE_UP):
+                raise failure
+            if course is _Course.RECONNECT:
+                client.close()
+                self.flush()
+            if self._client is client:  # else it has connected again already
+                self._recover([failure])
+
     def _send_waiting(self) -> None:
         while self._waiting:
             if len(self._under_way) >= self._window:
@@ -161,7 +219,7 @@ class Sender:
             items = self._next_batch()
             sent: Exchange | EventdClientError
             try:
-                sent = self._client.start_emit([item.raw for item in items])
+                sent = self._start(self._client, [item.raw for item in items])
             except EventdClientError as error:
                 sent = error
             self._under_way.append((items, sent))
@@ -253,7 +311,7 @@ class Sender:
         while True:
             self._rest(failure)
             try:
-                client = self._place.connect(self._agent)
+                client = self._place.connect(self._agent, admin=self._admin)
             except (ConnectionLost, NotRunning, TimedOut, Refused) as error:
                 if isinstance(error, Refused) and not error.retryable:
                     raise

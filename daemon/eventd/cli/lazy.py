@@ -3,6 +3,7 @@ is what an agent's hook waits for.
 """
 
 import importlib
+import keyword
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ class LazyGroup(click.Group):
     Args:
         package: Where the modules of the commands are.
         commands: Short help by name, in the order of the help; the module has the command's name,
-            with `_` for `-`.
+            with `_` for `-`, and with one behind it where the name is a word of Python.
     """
 
     def __init__(self, *args: Any, package: str, lazy: Mapping[str, str], **kwargs: Any) -> None:
@@ -34,7 +35,8 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in self._lazy:
             return None
-        module = importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}")
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"{self._package}.{name}{'_' * keyword.iskeyword(name)}")
         command: click.Command = getattr(module, COMMAND)
         return command
 

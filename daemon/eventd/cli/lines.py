@@ -67,10 +67,6 @@ class LineReader:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._number = 0
-        self._offset = 0
-        self._rest = bytearray()
-        self._skipping = False
         found = os.fstat(fd)
         self.size = found.st_size or None
 
@@ -79,13 +75,29 @@ class LineReader:
         return bool(select.select([self._fd], [], [], 0)[0])
 
     def __iter__(self) -> Iterator[list[Line]]:
+        cutter = LineCutter()
         while data := os.read(self._fd, CHUNK):
-            if lines := self._cut(data):
+            if lines := cutter.cut(data):
                 yield lines
-        if (self._rest or self._skipping) and (lines := self._cut(b"\n")):
+        if lines := cutter.end():
             yield lines
 
-    def _cut(self, data: bytes) -> list[Line]:
+
+class LineCutter:
+    """Cuts bytes into lines, however they come; holds no more than one line that is not whole."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._offset = 0
+        self._rest = bytearray()
+        self._skipping = False
+
+    def end(self) -> list[Line]:
+        """Return the last line, where nothing has ended it."""
+        return self.cut(b"\n") if self._rest or self._skipping else []
+
+    def cut(self, data: bytes) -> list[Line]:
+        """Return the lines that are whole with these bytes."""
         first, *others = data.split(b"\n")
         if not self._skipping:
             self._rest += first

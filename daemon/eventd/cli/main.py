@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "recall": "Find what was said and done by its words, best first.",
     "context": "Print the block for an agent's system prompt.",
     "replay": "Show the events of a stream once more, in its order.",
+    "export": "Write stored events to a file, as they are.",
+    "import": "Store the events of files, each of them once.",
     "index": "Look after the index that answers query, recall and context.",
     "reload": "Let the daemon load its config file anew.",
     "service": "Let systemd or launchd run eventd.",

@@ -40,7 +40,7 @@ def parts_of(event: NewEvent, *, own: bool) -> Parts:
     """Return what the row of an event is made of. An event that is not understood becomes a raw row.
 
     Args:
-        own: It was accepted here, so its agent is known; of others the body has a say, see `attribute`.
+        own: It was accepted here, so its agent is known, whatever the body says; see `attribute`.
     """
     try:
         return _understood(event, own=own)
@@ -60,6 +60,8 @@ def _understood(event: NewEvent, *, own: bool) -> Parts:
     agent, normal = event.agent, normalise(event.body)
     if not own:
         agent, normal = attribute(Origin(agent, event.by_session), event.body, normal)
+    elif normal is None or normal.agent != agent:  # as bodies can be that were put here as they are
+        normal = attribute(Origin(agent), event.body, normal)[1]
     if normal is None:
         return _raw(event, agent)
     time = event.stored if normal.time is None else normal.time

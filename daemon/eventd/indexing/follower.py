@@ -124,6 +124,11 @@ class Follower:
         return self._shipper.link.name
 
     @property
+    def account(self) -> str:
+        """What we call the account of the route; it tells streams of one name apart."""
+        return self._fleet.stream_of(self._shipper).account
+
+    @property
     def behind(self) -> int:
         """Sequences that were not read yet, as of the last look."""
         return max(0, self.last - self.position)

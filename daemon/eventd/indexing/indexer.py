@@ -147,6 +147,7 @@ class Indexer:
                 {
                     "route": follower.route,
                     "name": follower.name,
+                    "account": follower.account,
                     "position": follower.position,
                     "last": follower.last,
                     "behind": follower.behind,

@@ -18,7 +18,7 @@ from ..indexing.owners import Ownership
 from ..jetstream.session import Session
 from ..routes import StreamKey
 from ..server.operations import StreamResponder
-from .filters import bad, check_agent, filter_of
+from .filters import bad, check_agent, filter_of, short
 from .matching import matches
 from .streams import StreamReads
 
@@ -57,7 +57,7 @@ class Replays:
         if request.to is not None and not responder.identity.admin:
             raise Forbidden("only administrators may publish what is replayed", hint="leave `to` out")
         wanted = filter_of(request, scope_of(responder.identity, request.agent, request.visibility))
-        agent = wanted.scope.author
+        agent = short("route", request.route) or wanted.scope.author
         stream, session = self._reads.locate(request.stream, agent)
         if request.to is not None and session is None:
             raise NatsError(
