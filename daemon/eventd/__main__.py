@@ -2,7 +2,7 @@
 
 import sys
 
-from eventd.cli.main import main
+from eventd.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

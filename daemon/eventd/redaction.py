@@ -11,9 +11,10 @@ from typing import NamedTuple
 MARKER = "[redacted:{kind}]"
 """What stands in place of a secret; no JSON, Markdown or shell reads anything else into it."""
 
-# The value of a password: to the end of the word, of what is quoted, or of a JSON text. Not a marker of ours, a
-# placeholder, or a reference to where the value is kept.
-_VALUE = r"(?!\[redacted:)(?![<$%*{(\[])[^\s\"'`,;|<>\\]{6,256}"
+# The value of a password: to the end of the word, of what is quoted, or of a JSON text. No marker of ours, no
+# placeholder or reference to where the value is kept, and nothing that has a kind of its own.
+_OTHERS = r"sk-|[rs]k_|gh[pousr]_|github_pat_|xox[abeoprs]-|AKIA|ASIA|AIza|glpat-|npm_|eyJ|-----BEGIN"
+_VALUE = rf"(?!\[redacted:|{_OTHERS})(?![<$%*{{(\[])[^\s\"'`,;|<>\\]{{6,256}}"
 
 _PATTERNS: dict[str, str] = {
     "private-key": (

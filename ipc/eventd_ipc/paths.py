@@ -9,8 +9,6 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .errors import UnsafeSocket
-
 SOCKET_NAME = "eventd.sock"
 SOCKET_VARIABLE = "EVENTD_SOCKET"
 FOLDER = "eventd"
@@ -97,18 +95,27 @@ def check_folder(folder: Path, *, as_guest: bool = True) -> None:
 
 
 def _check(folder: Path, *, is_parent: bool, as_guest: bool) -> None:
+    if (problem := _problem(folder, is_parent=is_parent, as_guest=as_guest)) is not None:
+        from .errors import UnsafeSocket  # loading it takes longer than all the rest of a hook
+
+        raise UnsafeSocket(problem[0], hint=problem[1])
+
+
+def _problem(folder: Path, *, is_parent: bool, as_guest: bool) -> tuple[str, str | None] | None:
+    """Return what is wrong with a folder and what to do about it; None where nothing is."""
     found = folder.lstat()
     if found.st_uid not in {0, os.geteuid()} and not (as_guest and _is_given_by_root(folder)):
-        raise UnsafeSocket(f"the folder {folder} belongs to another user (uid {found.st_uid})")
+        return f"the folder {folder} belongs to another user (uid {found.st_uid})", None
     if stat.S_ISLNK(found.st_mode):
-        return  # has no mode; what it points to is looked at as well
+        return None  # has no mode; what it points to is looked at as well
     if not stat.S_ISDIR(found.st_mode):
-        raise UnsafeSocket(f"{folder} is not a folder")
+        return f"{folder} is not a folder", None
     if found.st_mode & _OTHERS_WRITE and not (is_parent and found.st_mode & stat.S_ISVTX):
-        raise UnsafeSocket(
+        return (
             f"others can write to the folder {folder} (mode {stat.S_IMODE(found.st_mode):04o})",
-            hint=f"chmod go-w {folder}, or set {SOCKET_VARIABLE} to a socket in a folder of your own",
+            f"chmod go-w {folder}, or set {SOCKET_VARIABLE} to a socket in a folder of your own",
         )
+    return None
 
 
 def _is_given_by_root(folder: Path) -> bool:

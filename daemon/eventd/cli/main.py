@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "get": "Show one stored event.",
     "recall": "Find what was said and done by its words, best first.",
     "context": "Print the block for an agent's system prompt.",
+    "hook": "Store what a hook of an agent tool is given.",
     "replay": "Show the events of a stream once more, in its order.",
     "export": "Write stored events to a file, as they are.",
     "import": "Store the events of files, each of them once.",

@@ -1,0 +1,16 @@
+"""Where the `eventd` command begins: the way of hooks, which agents wait for, is the short one."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["hook"] and len(arguments) == 2 and not arguments[1].startswith("-"):
+        from .hooks.command import TOOLS, run
+
+        if arguments[1] in TOOLS:
+            return run(arguments[1])
+    from .cli.main import main as command_line
+
+    return command_line()

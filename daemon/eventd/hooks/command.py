@@ -1,0 +1,152 @@
+"""`eventd hook TOOL`: one call of a hook, from its input to its end, which is always a good one.
+
+The tool waits for it and shows what it prints. So it says nothing but a context, ends with 0 whatever
+happens, and is over after a fixed time even where a disk or a daemon hangs.
+"""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from ..spool.files import Spool, tag_of
+from ..spool.places import spool_folder, state_folder
+from . import consent, given, injection
+from .delivery import Delivery
+from .notes import Notes
+
+TOOLS = {"claude-code": "claude_code", "codex": "codex"}
+"""The tools, with the module of each."""
+
+AGENT_VARIABLE = "EVENTD_AGENT"
+PROJECT_VARIABLE = "CLAUDE_PROJECT_DIR"  # the folder in which Claude Code was started
+HARD = 1.4  # seconds after which the process is over, whatever it does; Claude Code gives SessionEnd 1.5
+HARD_WITH_CONTEXT = 2.8  # the same for a call that may hand over the context
+
+STDIN, STDOUT = 0, 1
+_not_in_name = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def run(tool: str, place: str | None = None) -> int:
+    """Handle one call and return 0.
+
+    Args:
+        tool: One of `TOOLS`.
+        place: The daemon's socket, where it was named.
+    """
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.setitimer(signal.ITIMER_REAL, HARD)
+    environ = os.environ
+    state = state_folder(environ)
+    notes = Notes(state)
+    notes.about = tool
+    try:
+        answer = _Call(tool, environ, state, notes, place).handle(given.read(STDIN))
+        if answer:
+            os.write(STDOUT, answer.encode())
+    except Exception as error:  # the tool must not see it; without its message, which may hold anything
+        notes.add(f"failed: {type(error).__name__} in {_where(error)}")
+    return 0
+
+
+class _Call:
+    """One call of a hook of a tool."""
+
+    def __init__(
+        self, tool: str, environ: Mapping[str, str], state: str | None, notes: Notes, place: str | None
+    ) -> None:
+        self._tool = tool
+        self._environ = environ
+        self._state = state
+        self._notes = notes
+        self._place = place
+
+    def handle(self, read: given.Given) -> str:
+        """Store what there is to store; return what is to be printed."""
+        if consent.is_off(self._environ):
+            return ""
+        data = given.parse(read)
+        if data is None:
+            if read.size:
+                self._notes.add(f"{read.size} bytes of input are no JSON object")
+            return ""
+        hook = str(data.get("hook_event_name"))
+        self._notes.about = f"{self._tool} {hook[:40]}"
+        if consent.is_ignored(str(data.get("cwd")), self._environ.get(PROJECT_VARIABLE, "")):
+            return ""
+        adapter = _adapter(self._tool)
+        name = _file_name(f"{self._tool}-{data.get('session_id')}")
+        switch = consent.SessionSwitch(self._state, name)
+        if (hook == adapter.PROMPT and switch.listen(str(data.get("prompt")))) or switch.is_off:
+            return ""
+        right = injection.Right(self._state, name)
+        if hook == adapter.COMPACTING:
+            right.give_back()
+        return self._deliver(adapter, hook, data, right)
+
+    def _deliver(self, adapter: ModuleType, hook: str, data: dict[str, Any], right: injection.Right) -> str:
+        agent = self._environ.get(AGENT_VARIABLE) or self._tool
+        now = time.time_ns() // 1_000_000
+        events = adapter.events(data, agent, now)
+        at_start = hook == adapter.START
+        injects = (
+            (at_start or hook == adapter.PROMPT)
+            and injection.wanted(self._environ, at_start=at_start)
+            and right.is_free
+            and (at_start or right.take())  # a prompt has one try, whatever comes of it
+        )
+        if injects:
+            signal.setitimer(signal.ITIMER_REAL, HARD_WITH_CONTEXT)
+        folder = spool_folder(self._environ)
+        spool = Spool(folder) if folder else None
+        session = f"agent:{agent}:{data.get('session_id')}"
+        if events:
+            session = events[0]["session"]
+        delivery = Delivery(agent, session, spool, self._notes, self._environ, self._place)
+        try:
+            delivery.send(events)
+            if not injects:
+                return ""
+            query = None if at_start else _said(events)
+            text = delivery.context(query, adapter.BUDGET, fits=adapter.fits)
+            if text is None or (at_start and not right.take()):
+                return ""
+            return str(adapter.output(hook, text)) if text else ""
+        finally:
+            delivery.close()
+
+
+def _adapter(tool: str) -> ModuleType:
+    """Load the tool's module, and only that."""
+    if tool == "codex":
+        from . import codex
+
+        return codex
+    from . import claude_code
+
+    return claude_code
+
+
+def _said(events: list[dict[str, Any]]) -> str | None:
+    """Return what was said, as it is stored: eventd tells it from what was said before."""
+    text = events[0]["payload"]["data"].get("text") if events else None
+    return text if isinstance(text, str) else None
+
+
+def _file_name(name: str) -> str:
+    """Return a name for a session's files: as it is, where no file system minds that."""
+    plain = _not_in_name.sub("_", name)[:100]
+    return plain if plain == name else f"{plain}-{tag_of(name)}"
+
+
+def _where(error: BaseException) -> str:
+    """Return file and line of our code in which an error was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"

@@ -1,0 +1,1 @@
+"""Where events wait that no daemon could take: small files in a folder of the user."""
