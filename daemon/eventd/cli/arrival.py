@@ -1,6 +1,5 @@
 """The lines of files on their way into the daemon: read, asked about, and sent if they are new."""
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,10 +8,10 @@ import msgspec
 from eventd_ipc.errors import Refused
 from eventd_ipc.messages import MAX_KNOWN, RawEvent
 
-from ..errors import EventdError
 from ..transfer.files import DamagedFile, Unpacked
 from ..transfer.incoming import NotTaken, Reader
 from .bulk import Item, Sender
+from .known import ask_known
 from .lines import CHUNK, MAX_LINE, Line, LineCutter
 from .place import Place
 from .tally import Tally
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
     from eventd_ipc.blocking import Client
     from eventd_ipc.session import Exchange
 
-INDEX_PAUSE = 0.2  # seconds between two looks whether the index is complete
-
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class IndexIncomplete(EventdError):
-    """What is stored already cannot be told, so that events could be stored twice."""
 
 
 class _Taken(NamedTuple):
@@ -139,27 +132,10 @@ class Arrival:
             by_agent.setdefault(event.agent, []).append(event.id)
         found: dict[tuple[str, str], bool] = {}
         for agent, ids in by_agent.items():
-            answer = self._known(agent, ids)
+            answer = ask_known(self._sender, agent, ids, self._wait, self._tally.say)
             found.update(((agent, event_id), False) for event_id in answer["known"])
             found.update(((agent, event_id), True) for event_id in answer["forgotten"])
         return found
-
-    def _known(self, agent: str, ids: Sequence[str]) -> dict[str, list[str]]:
-        end: float | None = None
-        while True:
-            answer = self._sender.ask(lambda client: client.known(agent, ids))
-            if answer["complete"]:
-                return answer
-            now = time.monotonic()
-            if end is None:
-                self._tally.say("the index is being built; waiting for it")
-                end = now + self._wait
-            if now >= end:
-                raise IndexIncomplete(
-                    "the daemon's index is not complete, so it cannot be told what is stored already",
-                    hint="see `eventd index status`; try again when it is ready, or with a longer --wait",
-                )
-            time.sleep(INDEX_PAUSE)
 
 
 def _start_put(client: "Client", events: Sequence[msgspec.Raw]) -> "Exchange":
