@@ -18,6 +18,7 @@ from . import (
     neighbours,
     remembering,
     scrape,
+    sessions,
     stalls,
     sustained,
     targets,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "idle": idle.measure,
     "stalls": stalls.measure,
     "scrape": scrape.measure,
+    "sessions": sessions.measure,
 }
 ROUNDS = 3
 QUICK = 0.1  # part of the events that --quick uses, in one round

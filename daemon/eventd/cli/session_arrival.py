@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from .session_tally import SessionTally, SourceLine
 
 MAX_BYTES = 4 * 2**20  # of events that are asked about together; a large one may come on top
 MAX_RECENT = 20_000  # names of events that were sent lately, and may not be on disk yet
+SETTLE = 5.0  # seconds for which a daemon that has just started may look for what is in the streams
 INTERVAL = 0.1  # seconds between two movements of the bar
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -93,6 +94,7 @@ class SessionArrival:
         self._folders: dict[str, str] = {}  # why a project's events are left out, "" where they are not
         self._sessions: dict[str, bool] = {}
         self._moved = 0.0
+        self._settle = SETTLE
 
     def take(self, found: Found) -> None:
         """Bring in all transcripts of a tool. One that is broken does not stop the others.
@@ -198,10 +200,17 @@ class SessionArrival:
             by_agent.setdefault(agent, []).append(event_id)
         found: dict[tuple[str, str], bool] = {}
         for agent, ids in by_agent.items():
-            answer = ask_known(self._sender, agent, ids, self._wait, self._tally.say)
+            answer = self._ask(self._sender, agent, ids)
             found.update(((agent, event_id), False) for event_id in answer["known"])
             found.update(((agent, event_id), True) for event_id in answer["forgotten"])
         return found
+
+    def _ask(self, sender: Sender, agent: str, ids: Sequence[str]) -> dict[str, Any]:
+        answer = ask_known(sender, agent, ids, self._wait, self._tally.say, self._settle)
+        if not answer["complete"] and self._settle:
+            self._settle = 0.0
+            self._tally.say("NATS is away: only what this daemon has seen itself counts as already there")
+        return answer
 
     def _remember(self, name: tuple[str, str]) -> None:
         self._recent.add(name)

@@ -122,9 +122,7 @@ def prompt(hook: Hook) -> list[Event]:
     if is_all_private(text):
         return []
     event_id = ids.said_in(hook.tool, hook.session, hook.turn, without_private(text), hook.time)
-    return [
-        hook.event("conversation.message.in", "user", event_id, {"role": "user", "text": text}, PERSON)
-    ]
+    return [hook.event("conversation.message.in", "user", event_id, {"role": "user", "text": text}, PERSON)]
 
 
 def answer(hook: Hook) -> list[Event]:

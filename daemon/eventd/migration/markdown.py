@@ -13,7 +13,9 @@ _title = re.compile(r"^ {0,3}#[ \t]+([^\r\n]*?)[ \t]*#*[ \t]*\r?$", re.MULTILINE
 _front = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.MULTILINE | re.DOTALL)
 _key = re.compile(r"^([A-Za-z][\w-]*)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
 _session = re.compile(r"^\ufeff?\s*#[ \t]+Session:", re.MULTILINE)
-_about = re.compile(r"^-[ \t]+\*\*(Session Key|Session ID|Source)\*\*:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.MULTILINE)
+_about = re.compile(
+    r"^-[ \t]+\*\*(Session Key|Session ID|Source)\*\*:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.MULTILINE
+)
 
 
 class Piece(NamedTuple):

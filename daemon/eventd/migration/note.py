@@ -16,7 +16,9 @@ from .files import Content
 from .kinds import name_of
 from .walk import Found, shown
 
-PART = 96 * 1024  # UTF-8 bytes of one event's text: full-text search looks at 256 Ki characters, servers take 1 MiB
+PART = (
+    96 * 1024
+)  # UTF-8 bytes of one event's text: full-text search looks at 256 Ki characters, servers take 1 MiB
 MAX_SECTIONS = 2000  # of one file; with more, neighbours share an event so that the lead can name all of them
 JSON_GROWTH = 6  # times its bytes that a text takes as JSON at the most: each control character
 

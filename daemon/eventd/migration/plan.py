@@ -57,7 +57,9 @@ class _Planner:
             known[event.content].append(event.id)
         return [known[draft.content].pop(0) if known[draft.content] else "" for draft in drafts]
 
-    def _replaced(self, role: str, drafts: list[Draft], ids: list[str]) -> tuple[list[list[str]], list[Stored]]:
+    def _replaced(
+        self, role: str, drafts: list[Draft], ids: list[str]
+    ) -> tuple[list[list[str]], list[Stored]]:
         """Return the earlier versions of each draft that is new, by its name, and what is left of the stored."""
         kept = set(ids)
         rest: dict[str, list[Stored]] = defaultdict(list)
@@ -88,7 +90,11 @@ class _Planner:
         by_name: dict[str, str] = {}
         for n, draft in enumerate(drafts):
             closes = list(draft.data.pop("supersedes", ()))
-            closes += [by_name[name] for name in dict.fromkeys((*closes, draft.data.get("factId"))) if name in by_name]
+            closes += [
+                by_name[name]
+                for name in dict.fromkeys((*closes, draft.data.get("factId")))
+                if name in by_name
+            ]
             ids[n] = ids[n] or self._add(draft, replaces[n], closes)
             if fact_id := draft.data.get("factId"):
                 by_name[fact_id] = ids[n]
@@ -131,4 +137,3 @@ class _Planner:
 
 def _heading(event: Stored) -> str:
     return event.name.partition("\n")[0]
-

@@ -142,7 +142,9 @@ class State:
             for path, sha256 in hashes:
                 for known in lost:
                     file = known.files.get(path)
-                    same[known.name] += file is not None and file.lead is not None and file.lead.sha256 == sha256
+                    same[known.name] += (
+                        file is not None and file.lead is not None and file.lead.sha256 == sha256
+                    )
             name, files = same.most_common(1)[0] if same else ("", 0)
             if files:
                 return self.workspaces[name]

@@ -10,7 +10,17 @@ from .kinds import INSTRUCTIONS, LONG_TERM, Kind, kind_of
 TREES = (b"memory", b"life")
 """Folders of a workspace that are looked through."""
 MACHINE = frozenset({b"node_modules", b"__pycache__", b"venv"})
-MACHINE_ENDINGS = (b".sqlite", b".sqlite-wal", b".sqlite-shm", b".db", b".tmp", b".bak", b".lock", b".swp", b"~")
+MACHINE_ENDINGS = (
+    b".sqlite",
+    b".sqlite-wal",
+    b".sqlite-shm",
+    b".db",
+    b".tmp",
+    b".bak",
+    b".lock",
+    b".swp",
+    b"~",
+)
 MAX_DEPTH = 64  # folders within folders
 
 
@@ -85,7 +95,10 @@ class _Walker:
                 self._skip(name, "instructions for the agent, no memory")
         for file in list(self._walk.files):
             found = os.lstat(file.place)
-            if not file.path.count(b"/") and files.setdefault((found.st_dev, found.st_ino), file.path) != file.path:
+            if (
+                not file.path.count(b"/")
+                and files.setdefault((found.st_dev, found.st_ino), file.path) != file.path
+            ):
                 self._walk.files.remove(file)
         self._walk.files.sort(key=lambda file: file.path)
         self._walk.skipped.sort(key=lambda skipped: skipped.path)

@@ -105,7 +105,9 @@ def _write(folder: bytes, path: bytes, data: bytes) -> None:
             below = os.open(part, flags, dir_fd=fd)
             os.close(fd)
             fd = below
-        created = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=fd)
+        created = os.open(
+            name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=fd
+        )
         with os.fdopen(created, "wb") as file:
             file.write(data)
     finally:
