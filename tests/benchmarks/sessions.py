@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -15,13 +16,14 @@ from eventd.sources.transcripts import read
 from sources.support import ClaudeCode, Codex, OpenClaw
 
 from .report import Sheet
-from .stage import Options, eventd, workspace
+from .stage import Options, shipping, workspace
 
-NOTE = "the broker is away; texts as agents write them; the whole command, with its process"
+NOTE = "a broker that syncs always; texts as agents write them; the whole command, with its process"
 
 FIRST = "first import"
 AGAIN = "second import, nothing new"
 BYTES = "first import: transcripts read"
+CPU = "first import: processor time of the command"
 READING = "reading and tidying alone, in process"
 
 EVENTS = 30_000  # of all sessions together
@@ -36,10 +38,12 @@ def measure(sheet: Sheet, options: Options) -> None:
     """Import sessions of all three tools."""
     sheet.note = NOTE
     for _ in range(options.rounds):
-        with workspace(options, "sessions") as folder, eventd(folder) as daemon:
+        with workspace(options, "sessions") as folder, shipping(folder) as (daemon, _):
             home = folder / "home"
             size = _write(home, options.amount(EVENTS))
+            before = _processor_time()
             seconds, added = _import(daemon.socket, home, "added")
+            sheet.add(CPU, 1e6 * (_processor_time() - before) / added, "µs/event")
             sheet.add(FIRST, added / seconds, "events/s")
             sheet.add(BYTES, size / seconds / 1e6, "MB/s")
             seconds, known = _import(daemon.socket, home, "known")
@@ -79,6 +83,12 @@ def _import(socket: Path, home: Path, figure: str) -> tuple[float, int]:
     )
     seconds = time.perf_counter() - began
     return seconds, sum(json.loads(line)[figure] for line in done.stdout.splitlines())
+
+
+def _processor_time() -> float:
+    """Return the seconds of processor time that commands have taken so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _read(home: Path) -> float:
