@@ -34,6 +34,7 @@ from .errors import EventdError
 from .index.index import Index
 from .indexing.indexer import Indexer
 from .ingest.admission import Admission
+from .intake import Intake, intake_folder
 from .jetstream.endpoint import Endpoint, Resolve, fixed
 from .metrics.endpoint import MetricsEndpoint
 from .metrics.exposition import exposition
@@ -187,8 +188,10 @@ class Daemon:
         indexer = Indexer(index, outbox, fleet, config.index, waiting=lambda: context.in_flight.size)
         endpoint = MetricsEndpoint(config.metrics.listen)
         reload = ReloadStatus()
+        spool = intake_folder(self._socket)
+        intake = Intake(spool, context) if spool is not None else None
         report = StatusReport(
-            config, self._socket, outbox, fleet, indexer, stats, self._embedded, endpoint, reload
+            config, self._socket, outbox, fleet, indexer, stats, self._embedded, endpoint, reload, intake
         )
         freshness = Freshness(outbox, index, indexer)
         remembering = Remembering(index, freshness, config.context, config.contexts)
@@ -227,6 +230,8 @@ class Daemon:
         tasks.start_soon(self._notifier.keep_status, report.line, name="service status")
         self._on_ready(ReadyInfo(self._socket, config.data_dir, self._destination(), config.source))
         tasks.start_soon(reloader.run, name="config")
+        if intake is not None:
+            tasks.start_soon(intake.run, name="spool")
         await _first_signal()
         self._notifier.stopping()
         await self._stop(reloader.config.shutdown_timeout, server, served, fleet, index)

@@ -17,6 +17,7 @@ from .config.settings import Config
 from .embedded.keeper import EmbeddedKeeper
 from .health import HealthCheck
 from .indexing.indexer import Indexer
+from .intake import Intake
 from .metrics.endpoint import MetricsEndpoint
 from .outbox.model import OutboxStats, RouteStats
 from .outbox.outbox import Outbox
@@ -39,6 +40,7 @@ class StatusReport:
         embedded: The embedded server, where one is run.
         endpoint: Where metrics are served by HTTP, if they are.
         reload: How the configuration was taken over.
+        intake: What empties the spool of hooks, where this daemon does that.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class StatusReport:
         embedded: EmbeddedKeeper,
         endpoint: MetricsEndpoint,
         reload: ReloadStatus,
+        intake: Intake | None = None,
     ) -> None:
         self._config = config
         self._socket = socket
@@ -67,6 +70,7 @@ class StatusReport:
         self._started = time.monotonic()
         self._started_at = _now()
         self._reload = reload
+        self._intake = intake
 
     def configure(self, config: Config) -> None:
         """Report on another configuration."""
@@ -100,6 +104,7 @@ class StatusReport:
             "routes": [_route_document(one, stats.routes.get(one.number), now) for one in self._shippers],
             "index": index,
             "embedded": asdict(embedded) if (embedded := self._embedded.status) else None,
+            "spool": asdict(self._intake.status) if self._intake else None,
             "metrics": asdict(endpoint) if (endpoint := self._endpoint.status) else None,
         }
 

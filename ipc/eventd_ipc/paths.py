@@ -5,18 +5,17 @@ agents say. So both ends look at the owner and the mode of every folder on the w
 """
 
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-SOCKET_NAME = "eventd.sock"
-SOCKET_VARIABLE = "EVENTD_SOCKET"
-FOLDER = "eventd"
-SYSTEM_FOLDER = Path("/run") / FOLDER
+from . import places
+from .errors import UnsafeSocket
+from .places import FOLDER, SOCKET_NAME, SOCKET_VARIABLE
+
+SYSTEM_FOLDER = Path(places.SYSTEM_FOLDER)
 """Of the system service: root makes it (systemd's `RuntimeDirectory=`) and hands it to the service's user."""
 
 _PRIVATE = 0o700
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def client_sockets(
@@ -27,15 +26,8 @@ def client_sockets(
     Args:
         socket: The only place, when given; so is `$EVENTD_SOCKET`.
     """
-    if (named := _named(socket, environ)) is not None:
-        yield named
-        return
-    if runtime := environ.get("XDG_RUNTIME_DIR"):
-        yield Path(runtime) / FOLDER / SOCKET_NAME
-    if os.geteuid() != 0:
-        yield _login_folder() / FOLDER / SOCKET_NAME
-    yield SYSTEM_FOLDER / SOCKET_NAME
-    yield _fallback_folder() / SOCKET_NAME
+    named = os.fspath(socket) if socket else None
+    return map(Path, places.sockets(named, environ, str(SYSTEM_FOLDER)))
 
 
 def server_socket(
@@ -52,11 +44,12 @@ def server_socket(
         return named
     if (runtime := environ.get("XDG_RUNTIME_DIR")) and Path(runtime).is_dir():
         return Path(runtime) / FOLDER / SOCKET_NAME
-    if os.geteuid() != 0 and _is_ours(_login_folder()):
-        return _login_folder() / FOLDER / SOCKET_NAME
+    login = Path(places.login_folder())
+    if os.geteuid() != 0 and _is_ours(login):
+        return login / FOLDER / SOCKET_NAME
     if _is_ours(SYSTEM_FOLDER) or (os.geteuid() == 0 and SYSTEM_FOLDER.parent.is_dir()):
         return SYSTEM_FOLDER / SOCKET_NAME
-    return _fallback_folder() / SOCKET_NAME
+    return Path(places.fallback_folder()) / SOCKET_NAME
 
 
 def prepare_folder(folder: Path) -> None:
@@ -86,41 +79,8 @@ def check_folder(folder: Path, *, as_guest: bool = True) -> None:
         UnsafeSocket: Naming the folder and what is wrong with it.
         FileNotFoundError: It is not there.
     """
-    folder = folder.absolute()
-    real = folder.resolve(strict=True)
-    for place in dict.fromkeys((folder, real)):  # a link on the way could be turned elsewhere
-        _check(place, is_parent=False, as_guest=as_guest)
-        for parent in place.parents:
-            _check(parent, is_parent=True, as_guest=False)
-
-
-def _check(folder: Path, *, is_parent: bool, as_guest: bool) -> None:
-    if (problem := _problem(folder, is_parent=is_parent, as_guest=as_guest)) is not None:
-        from .errors import UnsafeSocket  # loading it takes longer than all the rest of a hook
-
-        raise UnsafeSocket(problem[0], hint=problem[1])
-
-
-def _problem(folder: Path, *, is_parent: bool, as_guest: bool) -> tuple[str, str | None] | None:
-    """Return what is wrong with a folder and what to do about it; None where nothing is."""
-    found = folder.lstat()
-    if found.st_uid not in {0, os.geteuid()} and not (as_guest and _is_given_by_root(folder)):
-        return f"the folder {folder} belongs to another user (uid {found.st_uid})", None
-    if stat.S_ISLNK(found.st_mode):
-        return None  # has no mode; what it points to is looked at as well
-    if not stat.S_ISDIR(found.st_mode):
-        return f"{folder} is not a folder", None
-    if found.st_mode & _OTHERS_WRITE and not (is_parent and found.st_mode & stat.S_ISVTX):
-        return (
-            f"others can write to the folder {folder} (mode {stat.S_IMODE(found.st_mode):04o})",
-            f"chmod go-w {folder}, or set {SOCKET_VARIABLE} to a socket in a folder of your own",
-        )
-    return None
-
-
-def _is_given_by_root(folder: Path) -> bool:
-    above = folder.parent.stat()  # through a link, as from /var/run; the link itself is looked at, too
-    return above.st_uid == 0 and not above.st_mode & _OTHERS_WRITE
+    if (fault := places.fault_of(os.fspath(folder), as_guest=as_guest)) is not None:
+        raise UnsafeSocket(fault[0], hint=fault[1])
 
 
 def _named(socket: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path | None:
@@ -128,17 +88,17 @@ def _named(socket: str | os.PathLike[str] | None, environ: Mapping[str, str]) ->
     return Path(named).expanduser() if named else None
 
 
-def _login_folder() -> Path:
-    """The folder that a login session has on Linux, also where the variable is missing (cron, su)."""
-    return Path("/run/user") / str(os.geteuid())
-
-
-def _fallback_folder() -> Path:
-    """The folder on macOS, and in containers without logins; unlike a temporary one it is not cleaned up."""
-    import platformdirs  # most clients never come here, and start faster without
-
-    return platformdirs.user_data_path(FOLDER, appauthor=False)
-
-
 def _is_ours(folder: Path) -> bool:
     return folder.is_dir() and folder.stat().st_uid == os.geteuid()
+
+
+__all__ = [
+    "FOLDER",
+    "SOCKET_NAME",
+    "SOCKET_VARIABLE",
+    "SYSTEM_FOLDER",
+    "check_folder",
+    "client_sockets",
+    "prepare_folder",
+    "server_socket",
+]

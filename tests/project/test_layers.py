@@ -17,8 +17,10 @@ IPC = ROOT / "ipc" / "eventd_ipc"
 # know each other. A module with a line of its own does not count to the part of its folder.
 LAYERS = [
     ["__main__"],
+    ["entry"],
     ["cli"],
     ["transfer"],
+    ["hooks"],
     ["app"],
     ["applying"],
     ["status", "deadletters", "doctor"],
@@ -26,6 +28,7 @@ LAYERS = [
     ["reload"],
     ["metrics"],
     ["reading"],
+    ["intake"],
     ["server"],
     ["indexing"],
     ["ingest", "shipping", "context", "natsconfig"],
@@ -36,7 +39,8 @@ LAYERS = [
     ["config"],
     ["routes", "subjects", "events"],
     ["logs"],
-    ["secret", "paths", "units", "nkey", "rate"],
+    ["spool"],
+    ["secret", "redaction", "paths", "units", "nkey", "rate"],
     ["errors", "__init__"],
 ]
 

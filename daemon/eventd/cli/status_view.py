@@ -84,6 +84,18 @@ def _facts(document: Tree) -> Iterable[tuple[str, str]]:
     yield "index", _index(_tree(document.get("index")))
     yield "disk", _disk(_tree(document.get("outbox")))
     yield "nats", _embedded(_tree(document.get("embedded")))
+    yield "spool", _spool(_tree(document.get("spool")))
+
+
+def _spool(spool: Tree) -> str:
+    """Return how the events of hooks do that wait for the daemon; "" where there are none to speak of."""
+    waiting, lost, aside = (int(spool.get(key) or 0) for key in ("waiting", "lost", "set_aside"))
+    return _joined(
+        f"{count(waiting, 'call')} of hooks to be taken in" if waiting else "",
+        neutral(str(spool.get("problem") or "")),
+        f"{lost} events were lost for lack of room" if lost else "",
+        f"{aside} files set aside in {neutral(str(spool.get('folder')))}/aside" if aside else "",
+    )
 
 
 def _versions(versions: Tree) -> str:

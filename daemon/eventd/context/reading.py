@@ -31,6 +31,8 @@ STATED = 60  # characters; a text of this length or more counts once, however of
 DELTA_GAP = 60_000  # ms between two states of a growing message where the writer gives no run
 
 START_TYPES = ("session.start",)
+FOREIGN = ("tool", "web")
+"""Values of `meta.origin` that are no person's and no agent's."""
 
 _NOISE = re.compile(
     r"\W*(?:HEARTBEAT_OK|NO_REPLY|ANNOUNCE_SKIP|REPLY_SKIP)\W*\Z"
@@ -351,11 +353,25 @@ def _fetch(source: Source, marks: Sequence[Mark], room: int) -> dict[int, str]:
 
 
 def text_of(kind: Kind, body: bytes) -> str:
-    """Return what an event of some kind says; "" where it says nothing in words."""
+    """Return what an event of some kind says; "" where it says nothing in words.
+
+    So does a message that neither a person nor an agent has said, as its writer marks it: what a tool or the
+    web says is nobody's memory.
+    """
+    if kind not in TOOLS and is_foreign(body):
+        return ""
     if kind is Kind.COMPACTION:
         event = normalise(body)
         return first_plain(event.data, "summary", "text", "content") if event is not None else ""
     return _tool(body) if kind in TOOLS else said(body)
+
+
+def is_foreign(body: bytes) -> bool:
+    """Whether `meta.origin` of an event is a tool or the web."""
+    if b'"origin":"tool"' not in body and b'"origin":"web"' not in body:  # JSON escapes the quotes of a text
+        return False
+    event = normalise(body)
+    return event is not None and event.meta.get("origin") in FOREIGN
 
 
 def first_plain(data: Tree, *keys: str) -> str:

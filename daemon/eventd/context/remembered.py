@@ -10,7 +10,7 @@ from ..index.model import Entry, Hit
 from . import memory
 from .block import Item
 from .memory import Memory
-from .reading import Past, is_noise, said, squeezed, stripped, text_of
+from .reading import Past, is_noise, squeezed, stripped, text_of
 from .request import ContextRequest
 from .rows import Row, row
 from .safe import label
@@ -53,7 +53,7 @@ def pending_rows(
         text, tool = texts.get(item.mark.n, ""), ""
         body = bodies.get(item.mark.n)
         if item.kind == "message" and not text and body is not None:
-            text = stripped(said(body))
+            text = stripped(text_of(item.mark.kind, body))
         elif item.kind == "run":
             text = ""
         elif item.kind == "tool call":

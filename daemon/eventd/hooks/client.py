@@ -3,15 +3,20 @@
 The clients of `eventd_ipc` do far more, and loading them takes longer than a hook may.
 """
 
+from __future__ import annotations
+
 import os
 import socket
 import struct
 import time
-from typing import Any
 
-from eventd_ipc.paths import check_folder, client_sockets
+from eventd_ipc.places import fault_of, sockets
 
 from .msgpack import NotMsgpack, pack, unpack
+
+TYPE_CHECKING = False  # typing's own takes 3 ms to load
+if TYPE_CHECKING:
+    from typing import Any
 
 PROTOCOL = 1  # as `eventd_ipc.messages` has it; the tests compare them
 MAX_REPLY = 8 * 1024 * 1024  # bytes
@@ -86,20 +91,23 @@ class Client:
 
     def _connect(self, place: str | None) -> socket.socket:
         try:
-            for candidate in client_sockets(place):
+            for candidate in sockets(place, os.environ):
                 try:
-                    candidate.lstat()
-                    check_folder(candidate.parent)
+                    os.lstat(candidate)
+                    if fault := fault_of(os.path.dirname(candidate), as_guest=True):
+                        raise Away(fault[0])
                     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 except OSError:
                     continue
                 connection.settimeout(self._left())
                 try:
-                    connection.connect(os.fspath(candidate))
+                    connection.connect(candidate)
                 except OSError:
                     connection.close()
                     continue
                 return connection
+        except Away:
+            raise
         except Exception as error:  # a folder that is not safe, no home, no platformdirs
             raise Away(f"{type(error).__name__}: {error}") from error
         raise Away("nobody answers")

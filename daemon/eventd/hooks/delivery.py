@@ -1,13 +1,19 @@
 """Brings the events of a hook to the daemon, or into the spool; in order, once, and in time."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..spool.files import Spool, Spooled, Unreadable, tag_of
 from .client import Away, Client, Refused
-from .notes import Notes
 from .token import admin_token, named_token
+
+TYPE_CHECKING = False  # typing's own takes 3 ms to load
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .notes import Notes
 
 EVENT_TIME = 0.3  # seconds for the daemon to take events
 CONTEXT_TIME = 1.5  # seconds for it to answer with the context, these included
@@ -27,7 +33,7 @@ FINAL = frozenset(
 )
 """Codes that the same events meet again and again, so they are not kept (`ClientAction.DROP_…`)."""
 
-Event = dict[str, Any]
+type Event = dict[str, Any]
 
 
 class Delivery:
@@ -131,13 +137,16 @@ class Delivery:
         tag = tag_of(self._session)
         own = [file for file in waiting if file.session == tag]
         others = [file for file in waiting if file.session != tag][:MAX_HELP]
-        with spool.emptying() as held:
-            if not held:  # another hook, or the daemon, is at it
-                return not own
+        right = spool.begin_emptying()
+        if right is None:  # another hook, or the daemon, is at it
+            return not own
+        try:
             if not self._send_files(client, spool, own):
                 return False
             self._send_files(client, spool, others)
-            return True
+        finally:
+            spool.end_emptying(right)
+        return True
 
     def _send_files(self, client: Client, spool: Spool, files: list[Spooled]) -> bool:
         """Send files in order; return whether all of them are stored, or out of the way."""

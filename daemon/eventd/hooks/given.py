@@ -1,11 +1,16 @@
 """What a hook is given on standard input: read within a deadline, however much it is, and made sense of."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
 import select
 import time
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False  # typing's own takes 3 ms to load
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_WHOLE = 8 * 1024 * 1024  # bytes that are read as a whole; of more only both ends are kept
 HEAD = 1024 * 1024  # bytes of the beginning of what is longer
@@ -15,13 +20,14 @@ MAX_EARLY = 1024 * 1024  # bytes that are tried as a whole while standard input 
 IDLE = 0.3  # seconds without a byte after which no more is waited for
 LONGEST = 1.0  # seconds for all of it
 
-_piece = re.compile(r'"(?:[^"\\]|\\.)*+"|["{}\[\],:]', re.DOTALL)
-_torn_escape = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
+# Compiled where they are needed, which is hardly ever: that takes longer than the rest of this module.
+_PIECE = r'"(?:[^"\\]|\\.)*+"|["{}\[\],:]'
+_TORN_ESCAPE = r"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z"
 # Keys that may stand behind a long answer of a tool.
 _LATE = {"tool_use_id": r'"((?:[^"\\]|\\.){1,200})"', "duration_ms": r"(\d{1,15})"}
 
 
-class Given(NamedTuple):
+class Given:
     """What was read.
 
     Attributes:
@@ -30,9 +36,10 @@ class Given(NamedTuple):
         size: How many there were.
     """
 
-    head: bytes
-    tail: bytes
-    size: int
+    def __init__(self, head: bytes, tail: bytes, size: int) -> None:
+        self.head = head
+        self.tail = tail
+        self.size = size
 
 
 def read(fd: int) -> Given:
@@ -103,11 +110,13 @@ def _closed(text: str, size: int) -> str:
     closers: list[str] = []
     sound = 0  # after so many characters all that is open could be closed
     is_value: list[bool] = []  # for each level, whether a value comes next
-    for found in _piece.finditer(text):
+    for found in re.finditer(_PIECE, text, re.DOTALL):
         piece = found.group()
         if piece == '"':  # begins, and does not end
             if is_value and (is_value[-1] or closers[-1] == "]"):
-                inside = _torn_escape.sub(lambda torn: torn[0][: -len(torn[1])], text[found.start() + 1 :])
+                inside = re.sub(
+                    _TORN_ESCAPE, lambda torn: torn[0][: -len(torn[1])], text[found.start() + 1 :]
+                )
                 note = f"\\n[eventd: the rest was left out; all of it had {size} bytes]"
                 return text[: found.start() + 1] + inside + note + '"' + "".join(reversed(closers))
             break

@@ -4,15 +4,20 @@ An adapter of a tool says which hook is what (`claude_code`, `codex`). Fields th
 the event's data under their own names, so nothing that a newer version tells is lost.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..sources import ids
 from .cleaning import clean, is_all_private, without_private
 
-Event = dict[str, Any]
+TYPE_CHECKING = False  # typing's own takes 3 ms to load
+if TYPE_CHECKING:
+    from typing import Any
+
+type Event = dict[str, Any]
 
 PERSON, AGENT, TOOL, WEB = "person", "agent", "tool", "web"
 """`meta.origin`: who said it. The context is made of what the first two said."""
@@ -21,9 +26,6 @@ WEB_TOOLS = ("webfetch", "websearch", "web_fetch", "web_search", "browser", "fet
 """What a tool's name has in it whose answers come from the web."""
 
 MAX_NAME = 128  # characters of names that the tool chooses
-
-_capital = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_not_in_type = re.compile(r"[^a-z0-9_]+")
 
 
 class Hook:
@@ -99,7 +101,7 @@ class Hook:
         }
 
 
-Make = Callable[[Hook], list[Event]]
+type Make = Callable[[Hook], list[Event]]
 
 
 def session_start(hook: Hook) -> list[Event]:
@@ -194,9 +196,13 @@ def nothing(_hook: Hook) -> list[Event]:
     return []
 
 
-def other(hook: Hook) -> list[Event]:
-    """Everything else, under the hook's own name."""
-    return [hook.event(f"hook.{type_of(hook.name)}", "hook", _other_id(hook), {}, TOOL)]
+def other(hook: Hook, data: dict[str, Any] | None = None) -> list[Event]:
+    """Everything else, under the hook's own name.
+
+    Args:
+        data: What goes with the fields that nobody has taken.
+    """
+    return [hook.event(f"hook.{type_of(hook.name)}", "hook", _other_id(hook, data), data or {}, TOOL)]
 
 
 def without(*keys: str) -> Make:
@@ -217,7 +223,8 @@ def text_of(value: object) -> str:
 
 def type_of(name: str) -> str:
     """Return a hook's name as it stands in a type: `PreToolUse` is `pre_tool_use`."""
-    return _not_in_type.sub("_", _capital.sub("_", name).lower())[:64].strip("_") or "unknown"
+    words = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub("[^a-z0-9_]+", "_", words.lower())[:64].strip("_") or "unknown"
 
 
 def _result(hook: Hook, result: Any, *, is_error: bool) -> list[Event]:
@@ -237,6 +244,7 @@ def _run(hook: Hook, event_type: str, phase: str, text: str = "") -> Event:
     return hook.event(event_type, "lifecycle", event_id, data, AGENT, run)
 
 
-def _other_id(hook: Hook) -> str:
-    content = json.dumps(hook.rest(), sort_keys=True)  # not what was left out: a digest can be guessed at
+def _other_id(hook: Hook, data: dict[str, Any] | None = None) -> str:
+    # Not of what was left out: what a digest is of can be guessed.
+    content = json.dumps([hook.turn, data, hook.rest()], sort_keys=True)
     return ids.other(hook.tool, hook.session, type_of(hook.name), content, hook.time)

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from eventd_ipc.paths import client_sockets
+from eventd_ipc.places import sockets
 
 TOKEN_VARIABLE = "EVENTD_TOKEN"  # noqa: S105 - its name
 MAX_FILE = 4096  # bytes
@@ -28,8 +28,8 @@ def admin_token(environ: Mapping[str, str], place: str | None = None) -> str | N
         with open(os.path.join(_data_folder(environ), _ADMIN_FILE), "rb") as file:
             owner = os.fstat(file.fileno()).st_uid
             lines = file.read(MAX_FILE).decode().split()
-        socket = next(socket for socket in client_sockets(place) if socket.exists())
-        return lines[0] if socket.stat().st_uid == owner else None
+        socket = next(socket for socket in sockets(place, environ) if os.path.exists(socket))
+        return lines[0] if os.stat(socket).st_uid == owner else None
     except (OSError, UnicodeDecodeError, IndexError, StopIteration):
         return None
 

@@ -8,7 +8,7 @@ go on with what it is:
 |---|---|---|---|
 | `call` | tool call | `tool_use_id` | Claude Code: `id` of the `tool_use` block; Codex: `call_id` |
 | `result` | tool result | `tool_use_id` | `tool_use_id` of the `tool_result` block; `call_id` of the output |
-| `said_in` | a prompt | `prompt_id` (Claude Code), `turn_id` (Codex), the text | `promptId`; `turn_id`; the text |
+| `said_in` | a prompt | `prompt_id` (Claude Code), `turn_id` (Codex); the text | `promptId`, `turn_id` |
 | `said_out` | an answer | the same | the same |
 | `start` | the session begins | once (`startup`, `clear`, `fork`) or by minute | the first line: `startup` |
 | `end` | the session ends | `reason`, by minute | not there |

@@ -13,17 +13,19 @@ Beside them are `lock` (held by who empties the spool), `lost` (how many events 
 `aside/` (files that nobody could make sense of).
 """
 
+from __future__ import annotations
+
 import fcntl
 import json
 import os
-import re
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
 
 from .places import check_private, make_private
+
+TYPE_CHECKING = False  # typing's own takes 3 ms to load
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 1
 MAX_FILES = 10_000
@@ -36,11 +38,11 @@ _LOCK, _LOST, _ASIDE = "lock", "lost", "aside"
 _PLACES = frozenset({_LOCK, _LOST, _ASIDE})
 _UNFINISHED = "."  # before the name of a file that is being written
 _DIGITS = 20  # of the number in `lost`: it is written in place, also where the disk has no room
-_name = re.compile(r"(\d{23})-([0-9a-f]{8})-(\d+)\.(\d+)\.json").fullmatch
+_TIME = 23  # digits of the time in a name
 
 
-class Spooled(NamedTuple):
-    """A file of the spool, as its name says it; they sort in the order in which they are taken.
+class Spooled:
+    """A file of the spool, as its name says it.
 
     Attributes:
         time: When it was written, Unix ns.
@@ -48,11 +50,14 @@ class Spooled(NamedTuple):
         size: Bytes.
     """
 
-    time: int
-    session: str
-    process: int
-    size: int
-    name: str
+    def __init__(self, name: str, time: int, session: str, size: int) -> None:
+        self.name = name
+        self.time = time
+        self.session = session
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"<Spooled {self.name}>"
 
 
 class SpoolFull(OSError):
@@ -84,8 +89,8 @@ class Spool:
             names = os.listdir(self.folder)
         except FileNotFoundError:
             return []
-        found = (_parse(name) for name in names if not name.startswith(_UNFINISHED))
-        return sorted(file for file in found if file is not None)
+        found = (_parse(name) for name in sorted(names) if not name.startswith(_UNFINISHED))
+        return [file for file in found if file is not None]
 
     def strangers(self) -> list[str]:
         """Return the names in the folder that no hook has given, and of files that were never finished."""
@@ -120,7 +125,7 @@ class Spool:
             raise SpoolFull("the spool is full")
         self._prepare_count()
         now = max([now, *(file.time + 1 for file in waiting if file.session == tag)])
-        name = f"{now:023d}-{tag}-{os.getpid()}.{len(body)}.json"
+        name = f"{now:0{_TIME}d}-{tag}-{os.getpid()}.{len(body)}.json"
         self._bring_to_disk(name, body)
 
     def _bring_to_disk(self, name: str, body: bytes) -> None:
@@ -181,24 +186,26 @@ class Spool:
             _remove(os.path.join(aside, old))
         os.rename(self._path(name), os.path.join(aside, name.lstrip(_UNFINISHED)))
 
-    @contextmanager
-    def emptying(self) -> Iterator[bool]:
-        """Hold the right to empty the spool, if nobody else does; says whether it is held."""
+    def begin_emptying(self) -> int | None:
+        """Take the right to empty the spool; None where somebody else has it.
+
+        Returns:
+            What `end_emptying` takes; the end of the process gives it back as well.
+        """
         try:
             fd = os.open(self._path(_LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError:
-            yield False
-            return
+            return None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(fd)
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            os.close(fd)
+            return None
+        return fd
+
+    def end_emptying(self, right: int) -> None:
+        """Give the right to somebody else."""
+        os.close(right)
 
     # What was lost.
 
@@ -249,10 +256,14 @@ def tag_of(session: str) -> str:
 
 
 def _parse(name: str) -> Spooled | None:
-    if (found := _name(name)) is None:
+    parts = name.replace(".", "-").split("-")
+    if len(parts) != 5:
         return None
-    moment, session, process, size = found.groups()
-    return Spooled(int(moment), session, int(process), int(size), name)
+    moment, session, process, size, end = parts
+    is_sound = moment.isdigit() and process.isdigit() and size.isdigit() and len(moment) == _TIME
+    if not (is_sound and end == "json" and name == f"{moment}-{session}-{process}.{size}.json"):
+        return None
+    return Spooled(name, int(moment), session, int(size))
 
 
 def _is_sound(document: object) -> bool:
