@@ -181,7 +181,17 @@ class Client:
         Args:
             ids: At most `MAX_KNOWN`.
         """
-        found: dict[str, Any] = self._document(requests.known(agent, ids))
+        return self.told(self.start_known(agent, ids))
+
+    def start_known(self, agent: str, ids: Sequence[str]) -> Exchange:
+        """Ask for known ids without waiting; `told` waits for what is returned here."""
+        exchange, data = self._session.begin(requests.known(agent, ids))
+        self._send(data)
+        return exchange
+
+    def told(self, known: Exchange) -> dict[str, Any]:
+        """Wait for the answer about known ids."""
+        found: dict[str, Any] = self._answer(known, Result).data
         return found
 
     def get(

@@ -161,7 +161,8 @@ class Replay(msgspec.Struct, tag="replay", tag_field="op", omit_defaults=True):
         until: End before this Unix time in milliseconds.
         speed: How many times faster than they were stored; without it as fast as possible.
         to: A NATS subject to which the events are published as well; it must be of no stream of eventd.
-        headers: Whether each event comes with the headers of its message. Only JetStream has them.
+        headers: Whether each event comes with the headers of its message, and with whose it is. Only
+            JetStream has them.
         route: Of several accounts that have the stream, that of this agent's route; the agent's when absent.
     """
 
@@ -381,6 +382,7 @@ class StoredEvent(msgspec.Struct, tag="event", tag_field="op", omit_defaults=Tru
         time: When the stream took it, Unix milliseconds; until then, when it was accepted.
         body: The stored JSON, byte for byte.
         headers: Those of the message, where a `replay` asked for them.
+        agent: Whose it is, likewise; "" where it is nobody's.
     """
 
     id: int
@@ -390,6 +392,7 @@ class StoredEvent(msgspec.Struct, tag="event", tag_field="op", omit_defaults=Tru
     time: int
     body: bytes
     headers: dict[str, str] | None = None
+    agent: str | None = None
 
 
 class End(msgspec.Struct, tag="end", tag_field="op", omit_defaults=True):

@@ -22,6 +22,7 @@ from . import (
     stalls,
     sustained,
     targets,
+    transfer,
 )
 from .report import Sheet, machine, table
 from .stage import Options, hide_person
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "backlog": backlog.measure,
     "sustained": sustained.measure,
     "remembering": remembering.measure,
+    "transfer": transfer.measure,
     "command": command.measure,
     "idle": idle.measure,
     "stalls": stalls.measure,

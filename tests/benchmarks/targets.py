@@ -6,7 +6,7 @@ from typing import Literal
 
 from support.daemon import STALL_HEALED, STALL_SHOWN
 
-from . import accept, backlog, command, idle, latency, neighbours, remembering, stalls, sustained
+from . import accept, backlog, command, idle, latency, neighbours, remembering, stalls, sustained, transfer
 from .report import Sheet, number
 
 
@@ -68,6 +68,8 @@ TARGETS = (
     Target("the same, p99", "remembering", remembering.CONTEXT_P99, "<=", 30, "ms"),
     Target("eventd context as a whole process", "remembering", remembering.CONTEXT_COMMAND, "<=", 120, "ms"),
     Target("last 1000 beside getting each", "remembering", remembering.QUERY, "<=", 0.02, "x", of="ratio"),
+    Target("eventd export", "transfer", transfer.EXPORT, ">=", 20_000, "events/s"),
+    Target("eventd import", "transfer", transfer.IMPORT, ">=", 20_000, "events/s"),
     Target("eventd emit as a whole process", "command", command.EMIT, "<=", 100, "ms"),
     Target("idle daemon, share of a core", "idle", idle.CPU, "<=", 1.0, "%"),
     Target("idle daemon, RSS without the broker", "idle", idle.RSS, "<=", 80, "MB"),

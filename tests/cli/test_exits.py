@@ -127,7 +127,7 @@ def test_a_refusal_is_told_with_its_hint(eventd: Eventd, server: ScriptedServer,
 
 def test_a_refused_connection_is_a_refusal(eventd: Eventd, server: ScriptedServer) -> None:
     """The daemon answered, so it is reachable; it does not want us."""
-    server.greeting = lambda peer, hello: dismiss("unauthorised")(peer, None)  # type: ignore[arg-type] # unused
+    server.greeting = lambda peer, hello: dismiss("unauthorised")(peer, None)
     ended = eventd("status")
     assert ended.code == ExitCode.REFUSED
     assert ended.err.startswith("error: unauthorised: ")

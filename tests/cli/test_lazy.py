@@ -8,6 +8,7 @@ from importlib import import_module
 
 import pytest
 
+from eventd.cli.lazy import module_of
 from eventd.cli.main import COMMANDS, cli
 from ipc.support.scripted import ScriptedServer
 
@@ -76,13 +77,13 @@ def test_the_help_imports_no_command(server: ScriptedServer) -> None:
     """`eventd --help` knows the commands by a table."""
     done = subprocess.run([sys.executable, "-c", PROBE, "--help"], capture_output=True, check=True, text=True)
     _, modules = json.loads(done.stderr)
-    assert not {f"eventd.cli.{name}" for name in COMMANDS} & set(modules)
+    assert not {f"eventd.cli.{module_of(name)}" for name in COMMANDS} & set(modules)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_says_what_the_command_says(name: str) -> None:
     """The short help of the table is the first line of the command's own help."""
-    command = import_module(f"eventd.cli.{name.replace('-', '_')}").command
+    command = import_module(f"eventd.cli.{module_of(name)}").command
     assert command.name == name
     assert command.help is not None
     assert COMMANDS[name] == command.help.partition("\n")[0]

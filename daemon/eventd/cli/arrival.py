@@ -1,18 +1,24 @@
 """The lines of files on their way into the daemon: read, asked about, and sent if they are new."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from eventd_ipc.errors import Refused
+from eventd_ipc.errors import EventdClientError, NotFound, Refused
 from eventd_ipc.messages import MAX_KNOWN, RawEvent
 
 from ..transfer.files import DamagedFile, Unpacked
 from ..transfer.incoming import NotTaken, Reader
+from ..transfer.incoming import Place as Origin
 from .bulk import Item, Sender
+from .filters import EVERYBODY
 from .known import ask_known
-from .lines import CHUNK, MAX_LINE, Line, LineCutter
+from .lines import Line, LineCutter
 from .place import Place
 from .tally import Tally
 
@@ -20,14 +26,39 @@ if TYPE_CHECKING:
     from eventd_ipc.blocking import Client
     from eventd_ipc.session import Exchange
 
+READ = 512 * 1024  # bytes of a file, unpacked, that are read at once
+AHEAD = 1  # chunks that are asked about while the one before is sent
+LINE_SHARE = 2  # times the largest event that a line may have: base64 takes a third more
+LINE_ROOM = 64 * 1024  # bytes of a line that are not the event
+APART = 500  # sequences between two messages from which on they are looked for one by one
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class _Taken(NamedTuple):
-    """An event of a line."""
+class _Read(NamedTuple):
+    """A line, and what it becomes."""
 
     line: Line
     event: RawEvent
+    place: Origin | None
+
+
+_Name = tuple[str, str]
+"""Agent and id of an event."""
+
+
+class _Chunk(NamedTuple):
+    """Lines that are asked about together.
+
+    Attributes:
+        by_agent: The ids in them.
+        client: Whom it was asked, and what was asked of it, in the order of the agents.
+    """
+
+    read: Sequence[_Read]
+    by_agent: dict[str, list[str]]
+    client: "Client"
+    asked: "list[Exchange]"
 
 
 class Arrival:
@@ -61,8 +92,11 @@ class Arrival:
         self._agent = agent
         self._default = client.welcome.agent
         self._max_event = client.welcome.limits.max_event
+        self._max_line = LINE_SHARE * self._max_event + LINE_ROOM
         self._wait = wait
         self._dry_run = dry_run
+        self._ahead: deque[_Chunk] = deque()
+        self._recent: set[_Name] = set()  # sent with the chunk before
 
     def close(self) -> None:
         """Close the connection, and tell where the input was left when not all of it was sent."""
@@ -76,66 +110,126 @@ class Arrival:
             IndexIncomplete: Its index was not complete for too long.
         """
         reader = Reader(self._default, self._agent, self._max_event)
-        cutter = LineCutter()
+        cutter = LineCutter(self._max_line)
         damage: DamagedFile | None = None
         while True:
             try:
-                data = file.read(CHUNK)
+                data = file.read(READ)
             except DamagedFile as error:
                 data, damage = b"", error
-            lines = cutter.cut(data) if data else cutter.end()
-            self._bring(self._read(lines, reader))
+            read = self._read(cutter.cut(data) if data else cutter.end(), reader)
+            for start in range(0, len(read), MAX_KNOWN):
+                self._ahead.append(self._asked(read[start : start + MAX_KNOWN]))
+                if len(self._ahead) > AHEAD:
+                    self._bring(self._ahead.popleft())
+            if not data or not file.has_more():
+                while self._ahead:
+                    self._bring(self._ahead.popleft())
+                self._sender.flush()
             self._tally.advance(file.taken)
             if not data:
                 break
-        self._sender.flush()
         if damage is not None:
             self._tally.damaged(str(damage))
 
-    def _read(self, lines: Iterable[Line], reader: Reader) -> list[_Taken]:
-        taken: list[_Taken] = []
+    def _read(self, lines: Iterable[Line], reader: Reader) -> list[_Read]:
+        taken: list[_Read] = []
         for line in lines:
             if line.text is None:
-                self._tally.refuse(line, "too_large", f"a line has at most {MAX_LINE} bytes")
+                self._tally.refuse(line, "too_large", f"a line has at most {self._max_line} bytes")
                 continue
             try:
-                taken.append(_Taken(line, reader.read(line.text)))
+                taken.append(_Read(line, *reader.read(line.text)))
             except NotTaken as error:
                 self._tally.refuse(line, error.code, str(error))
         return taken
 
-    def _bring(self, taken: Sequence[_Taken]) -> None:
-        """Send the events that are not known yet."""
-        for start in range(0, len(taken), MAX_KNOWN):
-            some = taken[start : start + MAX_KNOWN]
-            passed_over = self._passed_over(some)
-            fresh: list[Item] = []
-            for line, event in some:
-                name = (event.agent, event.id)
-                if (forgotten := passed_over.get(name)) is None:
-                    data = _encode(event)
-                    fresh.append(Item(line, event.id, len(data), msgspec.Raw(data)))
-                    passed_over[name] = False  # should it be there once more
-                elif forgotten:
-                    self._tally.forgot()
-                else:
-                    self._tally.knew()
-            if self._dry_run:
-                self._tally.store([(item.line, item.event_id) for item in fresh])
-            else:
-                self._sender.send(fresh)
-
-    def _passed_over(self, taken: Iterable[_Taken]) -> dict[tuple[str, str], bool]:
-        """Return the agent and id of events that are not sent, and whether they were forgotten."""
+    def _asked(self, read: Sequence[_Read]) -> _Chunk:
+        """Ask about events without waiting for the answers: meanwhile those before them are sent."""
         by_agent: dict[str, list[str]] = {}
-        for _, event in taken:
+        for _, event, _ in read:
             by_agent.setdefault(event.agent, []).append(event.id)
-        found: dict[tuple[str, str], bool] = {}
-        for agent, ids in by_agent.items():
-            answer = ask_known(self._sender, agent, ids, self._wait, self._tally.say)
+        chunk = _Chunk(read, by_agent, self._sender.client, [])
+        with suppress(EventdClientError):  # then they are asked about when it is their turn
+            chunk.asked.extend(chunk.client.start_known(agent, ids) for agent, ids in by_agent.items())
+        return chunk
+
+    def _bring(self, chunk: _Chunk) -> None:
+        """Send the events that are not known yet."""
+        passed_over = self._passed_over(chunk) | self._in_place(chunk.read)
+        # What was sent since it was asked for; and should one be there once more.
+        passed_over |= dict.fromkeys(self._recent, False)
+        self._recent.clear()
+        fresh: list[Item] = []
+        for line, event, _ in chunk.read:
+            name = (event.agent, event.id)
+            if (forgotten := passed_over.get(name)) is None:
+                data = _encode(event)
+                fresh.append(Item(line, event.id, len(data), msgspec.Raw(data)))
+                self._recent.add(name)
+                passed_over[name] = False
+            elif forgotten:
+                self._tally.forgot()
+            else:
+                self._tally.knew()
+        if self._dry_run:
+            self._tally.store([(item.line, item.event_id) for item in fresh])
+        else:
+            self._sender.send(fresh)
+
+    def _passed_over(self, chunk: _Chunk) -> dict[_Name, bool]:
+        """Return which events are not sent, and whether that is because they were forgotten."""
+        found: dict[_Name, bool] = {}
+        for number, (agent, ids) in enumerate(chunk.by_agent.items()):
+            answer = self._told(chunk, number)
+            if answer is None or not answer["complete"]:
+                answer = ask_known(self._sender, agent, ids, self._wait, self._tally.say)
             found.update(((agent, event_id), False) for event_id in answer["known"])
             found.update(((agent, event_id), True) for event_id in answer["forgotten"])
         return found
+
+    def _told(self, chunk: _Chunk, number: int) -> dict[str, Any] | None:
+        """Return the answer to what was asked ahead; None where it was lost, or never asked."""
+        if number < len(chunk.asked) and chunk.client is self._sender.client:
+            with suppress(EventdClientError):
+                return chunk.client.told(chunk.asked[number])
+        return None
+
+    def _in_place(self, read: Iterable[_Read]) -> dict[_Name, bool]:
+        """Return those of other writers' messages that are where they were: this is the store itself."""
+        found: dict[_Name, bool] = {}
+        for stretch in _stretches(read):
+            for event in self._sender.ask(partial(_there, stretch)):
+                found[event.agent, event.id] = False
+        return found
+
+
+def _stretches(read: Iterable[_Read]) -> list[dict[Origin, RawEvent]]:
+    """Return other writers' messages by the places where they were, those together that were close."""
+    stretches: list[dict[Origin, RawEvent]] = []
+    last: Origin | None = None
+    placed = [(each.place, each.event) for each in read if each.place is not None]
+    for place, event in sorted(placed, key=itemgetter(0)):
+        if last is None or place.stream != last.stream or place.seq - last.seq > APART:
+            stretches.append({})
+        stretches[-1][place] = event
+        last = place
+    return stretches
+
+
+def _there(wanted: Mapping[Origin, RawEvent], client: "Client") -> list[RawEvent]:
+    """Return those of a stretch of messages that the daemon's stream has at their places."""
+    first, *_, last = (next(iter(wanted)), *wanted)
+    found: list[RawEvent] = []
+    try:
+        with client.replay(stream=first.stream, first=first.seq, last=last.seq, agent=EVERYBODY) as events:
+            for there in events:
+                event = wanted.get(Origin(there.stream, there.seq, there.time))
+                if event is not None and (event.subject, event.body) == (there.subject, there.body):
+                    found.append(event)
+    except NotFound:
+        pass  # no route uses a stream of that name
+    return found
 
 
 def _start_put(client: "Client", events: Sequence[msgspec.Raw]) -> "Exchange":

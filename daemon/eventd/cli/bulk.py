@@ -190,6 +190,11 @@ class Sender:
             self._settle_oldest()
             self._send_waiting()
 
+    @property
+    def client(self) -> "Client":
+        """The connection that is used now."""
+        return self._client
+
     def ask[R](self, question: Callable[["Client"], R]) -> R:
         """Ask the daemon something between two frames, again where it is away or busy.
 

@@ -13,13 +13,18 @@ COMMAND: Final = "command"
 """Name of the click command in the module of each command."""
 
 
+def module_of(command: str) -> str:
+    """Return the name of a command's module: `-` becomes `_`, and a word of Python gets one behind it."""
+    name = command.replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
 class LazyGroup(click.Group):
     """A click group that knows its commands by name and short help alone.
 
     Args:
         package: Where the modules of the commands are.
-        commands: Short help by name, in the order of the help; the module has the command's name,
-            with `_` for `-`, and with one behind it where the name is a word of Python.
+        commands: Short help by name, in the order of the help.
     """
 
     def __init__(self, *args: Any, package: str, lazy: Mapping[str, str], **kwargs: Any) -> None:
@@ -35,8 +40,7 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in self._lazy:
             return None
-        name = cmd_name.replace("-", "_")
-        module = importlib.import_module(f"{self._package}.{name}{'_' * keyword.iskeyword(name)}")
+        module = importlib.import_module(f"{self._package}.{module_of(cmd_name)}")
         command: click.Command = getattr(module, COMMAND)
         return command
 

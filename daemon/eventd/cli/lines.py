@@ -46,7 +46,7 @@ class Line:
 
     Attributes:
         number: From 1.
-        text: None where the line is longer than `MAX_LINE`.
+        text: None where the line is too long.
         end: Bytes of the input up to and with this line.
     """
 
@@ -84,9 +84,14 @@ class LineReader:
 
 
 class LineCutter:
-    """Cuts bytes into lines, however they come; holds no more than one line that is not whole."""
+    """Cuts bytes into lines, however they come; holds no more than one line that is not whole.
 
-    def __init__(self) -> None:
+    Args:
+        max_line: Bytes; what is longer is skipped.
+    """
+
+    def __init__(self, max_line: int = MAX_LINE) -> None:
+        self._max_line = max_line
         self._number = 0
         self._offset = 0
         self._rest = bytearray()
@@ -111,7 +116,7 @@ class LineCutter:
                 self._end_line(text, lines)
             self._rest = bytearray(rest)
             self._offset += len(rest)
-        if len(self._rest) > MAX_LINE:
+        if len(self._rest) > self._max_line:
             self._rest.clear()
             self._skipping = True
         return lines
@@ -121,7 +126,7 @@ class LineCutter:
         self._offset += 1
         if self._number == 1:
             text = text.removeprefix(_BOM)
-        too_long = self._skipping or len(text) > MAX_LINE
+        too_long = self._skipping or len(text) > self._max_line
         if too_long or text.strip():
             lines.append(Line(self._number, None if too_long else text, self._offset))
         self._skipping = False

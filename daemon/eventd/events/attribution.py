@@ -58,10 +58,7 @@ def attribute(origin: Origin, body: bytes, event: Normal | None) -> tuple[str, N
             named = None  # nobody could ask for it
         if event.agent in ("", owner, named):
             return named or owner, event
-    believed = event.agent in ("", owner)
-    if event.agent == UPSTREAM_AGENT and event.session:  # an older writer's, under the agent's own subject
-        believed = believed or agent_of_session(event.session) == owner
-    return owner, event if believed else None
+    return owner, event if event.agent in ("", owner) else None
 
 
 def is_answer(body: bytes, event: Normal | None) -> bool:

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, NamedTuple
 
-from ..events.attribution import Origin, attribute
+from ..events.attribution import UPSTREAM_AGENT, Origin, attribute
 from ..events.normal import VISIBILITIES, Normal, normalise
 from ..events.types import Kind
 from .model import NewEvent
@@ -60,8 +60,8 @@ def _understood(event: NewEvent, *, own: bool) -> Parts:
     agent, normal = event.agent, normalise(event.body)
     if not own:
         agent, normal = attribute(Origin(agent, event.by_session), event.body, normal)
-    elif normal is None or normal.agent != agent:  # as bodies can be that were put here as they are
-        normal = attribute(Origin(agent), event.body, normal)[1]
+    elif normal is not None and normal.agent != agent:  # put here as it is, from another stream
+        normal = _believed(event, normal)
     if normal is None:
         return _raw(event, agent)
     time = event.stored if normal.time is None else normal.time
@@ -77,6 +77,14 @@ def _understood(event: NewEvent, *, own: bool) -> Parts:
         event_id=id_of(event.event_id or normal.id),
         indexed=_NOTHING if normal.visibility == SECRET else indexed(normal, time),
     )
+
+
+def _believed(event: NewEvent, normal: Normal) -> Normal | None:
+    """Return the event in a body that may claim somebody else, as far as its stream is believed later."""
+    shared = event.subject.split(".")[-2:-1] == [UPSTREAM_AGENT]
+    origin = Origin(UPSTREAM_AGENT, by_session=True) if shared else Origin(event.agent)
+    agent, believed = attribute(origin, event.body, normal)
+    return believed if agent == event.agent else None
 
 
 def row_of(

@@ -23,7 +23,7 @@ import nats.errors
 
 from ..errors import LinkLost, NatsError
 from .headers import EXPECTED_STREAM, parse_headers
-from .session import ApiError, RequestTimeout, Session
+from .session import ApiError, RequestTimeout, Session, take_ready
 
 PAGE = 500  # messages asked for at once
 PAGE_BYTES = 4 * 1024 * 1024  # bytes asked for at once; bounds memory here and in the server's queue for us
@@ -216,6 +216,8 @@ class Reader:
         return not self._heard and self._pulls < UNHEARD_PULLS
 
     async def _next(self, timeout: float) -> nats.aio.msg.Msg:
+        if (ready := take_ready(self._inbound)) is not None:
+            return ready
         try:
             with anyio.fail_after(timeout):
                 message: nats.aio.msg.Msg = await self._inbound.next_msg(timeout=timeout + 1)

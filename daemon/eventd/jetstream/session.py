@@ -330,6 +330,19 @@ async def open_session(endpoint: Endpoint, route: str, first: int = 0) -> AsyncI
     raise NatsError("; ".join(failures), hint="is nats-server running there, and are the credentials right?")
 
 
+def take_ready(subscription: nats.aio.subscription.Subscription) -> nats.aio.msg.Msg | None:
+    """Return a message that has come already; None where there is none.
+
+    nats-py's `next_msg` makes a task for each message, which takes as long as all the rest of reading it.
+    """
+    if not subscription.pending_msgs:
+        return None
+    message: nats.aio.msg.Msg = subscription._pending_queue.get_nowait()
+    subscription._pending_size -= len(message.data)
+    subscription._pending_queue.task_done()
+    return message
+
+
 async def _connect(url: str, endpoint: Endpoint, route: str, options: Mapping[str, Any]) -> Session:
     client = Client()
     inbox = inbox_prefix(route)

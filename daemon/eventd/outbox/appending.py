@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import batched, chain
 from typing import Any, NamedTuple
 
 import apsw
@@ -11,6 +11,8 @@ from .checks import NEVER_EXPIRES, XXH3, ledger_key, ledger_keys, row_crc_part, 
 from .model import NEARLY_FULL, NewRow, Refusal, Submission
 from .shares import Shares, share_of
 from .store import MARK_EVERY, ROW_OVERHEAD, Store
+
+ASKED_AT_ONCE = 500  # ids that one statement asks for
 
 
 @dataclass(slots=True)
@@ -80,15 +82,16 @@ def refuse(store: Store, submissions: Iterable[Submission], refusal: Refusal) ->
                 _count_refusal(store, refusal)
 
 
-def known(store: Store, agent: str, event_ids: Iterable[str]) -> set[str]:
+def known(store: Store, agent: str, event_ids: Sequence[str]) -> set[str]:
     """Return those of some ids of an agent that the ledger has: what has one of them is not stored again."""
     if (number := store.agents.get(agent)) is None:
         return set()
-    return {
-        event_id
-        for event_id in event_ids
-        if store.first("known_digest", (number, ledger_key(event_id))) is not None
-    }
+    by_key = dict(zip(ledger_keys(event_ids), event_ids, strict=True))
+    found: set[str] = set()
+    for keys in batched(by_key, ASKED_AT_ONCE):
+        sql = f"SELECT key FROM ledger WHERE agent = ? AND key IN ({', '.join('?' * len(keys))})"  # noqa: S608
+        found.update(by_key[key] for (key,) in store.db.execute(sql, (number, *keys)))
+    return found
 
 
 def _append_one_by_one(store: Store, submissions: Sequence[Submission], at: int) -> None:

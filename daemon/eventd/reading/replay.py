@@ -1,7 +1,7 @@
 """Answers `replay`: a stretch of a stream in its order, as fast as possible or at the speed of back then."""
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -11,10 +11,13 @@ from eventd_ipc.messages import Replay, StoredEvent
 
 from ..access.scopes import Forbidden, scope_of
 from ..errors import NatsError
+from ..events.attribution import Origin, attribute
+from ..events.normal import normalise
 from ..index.index import Index
 from ..index.model import Filter
 from ..index.reads import is_cut
 from ..indexing.owners import Ownership
+from ..jetstream.reading import Message
 from ..jetstream.session import Session
 from ..routes import StreamKey
 from ..server.operations import StreamResponder
@@ -32,14 +35,18 @@ MAX_SUBJECT = 256  # characters
 
 
 class _Replayed(NamedTuple):
-    """An event of the stretch; `time` is the stream's, Unix ms."""
+    """An event of the stretch, with what a `StoredEvent` has."""
 
     stream: str
     seq: int
     subject: str
     time: int
     body: bytes
-    headers: Mapping[str, str] | None = None
+    headers: dict[str, str] | None = None
+    agent: str | None = None
+
+    def reply(self, request: Replay) -> StoredEvent:
+        return StoredEvent(request.id, *self)
 
 
 class Replays:
@@ -65,7 +72,8 @@ class Replays:
             )
         if request.headers and session is None:
             raise NatsError(
-                "headers are in NATS alone, and there is no connection", hint="see `eventd status`"
+                "messages with their headers are in NATS alone, and there is no connection to it",
+                hint="see `eventd status`",
             )
         source = (
             self._from_index(request, stream, wanted)
@@ -73,22 +81,17 @@ class Replays:
             else self._from_stream(request, stream, agent, wanted)
         )
         pace = _Pace(request.speed)
-        async with aclosing(source) as events:
-            async for event in events:
-                await pace.wait(event.time)
-                if session is not None and request.to is not None:
-                    await _publish(session, request.to, event)
-                await responder.send(
-                    StoredEvent(
-                        request.id,
-                        event.stream,
-                        event.seq,
-                        event.subject,
-                        event.time,
-                        event.body,
-                        dict(event.headers or {}) if request.headers else None,
-                    )
-                )
+        async with aclosing(source) as pages:
+            async for page in pages:
+                events = [event.reply(request) for event in page]
+                if request.speed is None and request.to is None:
+                    await responder.send_events(events)
+                    continue
+                for event in events:
+                    await pace.wait(event.time)
+                    if session is not None and request.to is not None:
+                        await _publish(session, request.to, event)
+                    await responder.send(event)
 
     def _check(self, request: Replay) -> None:
         if request.speed is not None and not 0.001 <= request.speed <= 1e6:
@@ -110,8 +113,9 @@ class Replays:
 
     async def _from_stream(
         self, request: Replay, stream: StreamKey, agent: str | None, wanted: Filter
-    ) -> AsyncGenerator[_Replayed]:
+    ) -> AsyncGenerator[list[_Replayed]]:
         owners = self._ownership.of(stream)
+        everything = wanted == Filter()
         async with aclosing(
             self._reads.stretch(
                 stream.name,
@@ -121,16 +125,17 @@ class Replays:
                 since=request.since,
                 until=request.until,
             )
-        ) as messages:
-            async for message in messages:
-                if matches(wanted, owners.origin(message), message.body, message.time):
-                    yield _Replayed(
-                        stream.name, message.seq, message.subject, message.time, message.body, message.headers
-                    )
+        ) as pages:
+            async for page in pages:
+                found = [m for m in page if everything or matches(wanted, owners.origin(m), m.body, m.time)]
+                if request.headers:
+                    yield [_with_headers(stream.name, m, owners.origin(m)) for m in found]
+                else:
+                    yield [_Replayed(stream.name, m.seq, m.subject, m.time, m.body) for m in found]
 
     async def _from_index(
         self, request: Replay, stream: StreamKey, wanted: Filter
-    ) -> AsyncGenerator[_Replayed]:
+    ) -> AsyncGenerator[list[_Replayed]]:
         after = (request.first or 1) - 1
         upto = LAST if request.last is None else request.last
         while True:
@@ -143,10 +148,19 @@ class Replays:
                 if request.until is not None and entry.stored >= request.until:
                     return
                 if request.since is None or entry.stored >= request.since:
-                    yield _Replayed(stream.name, entry.seq, entry.subject, entry.stored, entry.body)
+                    yield [_Replayed(stream.name, entry.seq, entry.subject, entry.stored, entry.body)]
             if len(page) < PAGE and not is_cut(page):
                 return
             after = page[-1].seq
+
+
+def _with_headers(stream: str, message: Message, origin: Origin) -> _Replayed:
+    agent = origin.agent
+    if not agent or not message.msg_id.startswith(f"{agent}:"):  # else it is our own
+        agent, _ = attribute(origin, message.body, normalise(message.body))
+    return _Replayed(
+        stream, message.seq, message.subject, message.time, message.body, dict(message.headers), agent
+    )
 
 
 class _Pace:
@@ -166,5 +180,5 @@ class _Pace:
         await anyio.sleep(max(0.0, began + (time - first) / 1000 / self._speed - now))
 
 
-async def _publish(session: Session, subject: str, event: _Replayed) -> None:
+async def _publish(session: Session, subject: str, event: StoredEvent) -> None:
     await session.publish(subject, event.body, {ORIGIN: f"{event.stream} {event.seq}"})

@@ -4,6 +4,8 @@ import json
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import anyio
@@ -133,8 +135,8 @@ class StreamReads:
         last: int | None,
         since: int | None,
         until: int | None,
-    ) -> AsyncGenerator[Message]:
-        """Yield a stretch of a stream in its order, up to what is its end now.
+    ) -> AsyncGenerator[list[Message]]:
+        """Yield a stretch of a stream in its order, page by page, up to what is its end now.
 
         Args:
             stream, agent: As for `locate`; what others have in the stream is there too.
@@ -153,12 +155,13 @@ class StreamReads:
             try:
                 async with open_reader(session, name, start_seq=start, start_time=begin) as reader:
                     while page := await reader.page():
-                        for message in page:
-                            if message.seq > end or (until is not None and message.time >= until):
-                                return
-                            if since is None or message.time >= since:
-                                yield message
-                            start = message.seq + 1
+                        whole = len(page)
+                        if page[-1].seq > end or until is not None:
+                            page = list(takewhile(partial(_is_before, end, until), page))
+                        yield page if since is None else [m for m in page if m.time >= since]
+                        if len(page) < whole:
+                            return
+                        start = page[-1].seq + 1
                     return
             except ReaderGone:  # who reads has paused: go on behind what it has got
                 await anyio.sleep(REOPEN_PAUSE)
@@ -231,6 +234,10 @@ class StreamReads:
         if agent is None:
             return []
         return [f"{agent_prefix(self.routes.of(agent).prefix, agent)}.>"]
+
+
+def _is_before(end: int, until: int | None, message: Message) -> bool:
+    return message.seq <= end and (until is None or message.time < until)
 
 
 def _moment(time: int | None) -> int | None:

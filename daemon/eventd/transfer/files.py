@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import select
 import stat
 import sys
 import tempfile
@@ -108,6 +109,10 @@ class Unpacked:
     def taken(self) -> int:
         """Bytes of the file itself that have been read."""
         return self._file.tell() if self.size is not None else 0
+
+    def has_more(self) -> bool:
+        """Whether reading goes on at once, rather than waiting for who writes it."""
+        return self.size is not None or bool(select.select([self._file], [], [], 0)[0])
 
     def read(self, size: int) -> bytes:
         """Return the next bytes, `size` at the most; none at the end.

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -43,6 +43,25 @@ class NotTaken(Exception):
         self.code = code
 
 
+class Place(NamedTuple):
+    """Where a message was that has no id of ours; `time` is the stream's, Unix ms."""
+
+    stream: str
+    seq: int
+    time: int
+
+
+class Taken(NamedTuple):
+    """What a line becomes.
+
+    Attributes:
+        place: Of another writer's message: an import into the very store that it comes from finds it there.
+    """
+
+    event: RawEvent
+    place: Place | None
+
+
 class Reader:
     """Reads the lines of one input.
 
@@ -58,7 +77,7 @@ class Reader:
         self._max_event = max_event
         self._seen: Counter[bytes] = Counter()  # events without an id of their own, by their hash
 
-    def read(self, line: bytes) -> RawEvent:
+    def read(self, line: bytes) -> Taken:
         """Return the event of a line.
 
         Raises:
@@ -68,44 +87,36 @@ class Reader:
         try:
             record = read_record(line)
         except ValueError as error:
-            event = self._of_event(line, error)
+            event, place = self._of_event(line, error), None
         else:
-            event = self._of_record(record)
+            event, place = self._of_record(record)
         if self._agent is not None:
             event = _given_to(self._agent, event)
         if len(event.body) > self._max_event:
             raise NotTaken(
                 "too_large", f"the event takes {len(event.body)} bytes; at most {self._max_event} are allowed"
             )
-        return event
+        return Taken(event, place)
 
-    def _of_record(self, record: Record) -> RawEvent:
+    def _of_record(self, record: Record) -> Taken:
         """Return a message as it was stored.
 
         What eventd has stored keeps its id. Any other message gets one made of the place where it was: ids of
         other writers are not always their events' own.
         """
         named, of_type = _tokens(record.subject)
-        owner, _, event_id = record.message_id.partition(":")
         stored = record.stored
-        ours = id_fault(event_id) is None and agent_fault(owner) is None
-        if not (ours and (owner == named or (named == UPSTREAM_AGENT and event_id.startswith(IMPORTED)))):
-            owner, event_id = self._owner(named, stored), _place_id(record)
-        return RawEvent(
-            owner,
-            event_id,
-            record.subject,
-            stored,
-            never_expires=record.never_expires or of_type.startswith(MEMORY_TOKENS),
-        )
-
-    def _owner(self, named: str, stored: bytes) -> str:
-        """Return whose another writer's message is, by the subject that it had."""
-        if named == UPSTREAM_AGENT and (found := _agent_of_session(_decoded(stored))):
-            return found
-        if not named and self._agent is None:
-            raise NotTaken("no_agent", "its subject names no agent; --agent says whose it is")
-        return named or self._agent or ""
+        owner = _owner(named, stored) if record.agent is None else record.agent
+        if agent_fault(owner) is not None:
+            owner = self._agent or ""
+        if not owner:
+            raise NotTaken("no_agent", "it is nobody's where it comes from; --agent says whose it becomes")
+        writer, _, event_id = record.message_id.partition(":")
+        place = None
+        if writer != owner or id_fault(event_id) is not None:
+            event_id, place = _place_id(record), Place(record.stream, record.seq, record.time)
+        never_expires = record.never_expires or of_type.startswith(MEMORY_TOKENS)
+        return Taken(RawEvent(owner, event_id, record.subject, stored, never_expires), place)
 
     def _of_event(self, line: bytes, not_record: ValueError) -> RawEvent:
         """Return an event that comes without its message: its bytes, with what they leave out added."""
@@ -161,6 +172,12 @@ def _tokens(subject: str) -> tuple[str, str]:
     except ValueError:
         agent = ""
     return ("" if agent_fault(agent) else agent), of_type
+
+
+def _owner(named: str, stored: bytes) -> str:
+    """Return whose a message is by its subject, and that of older writers by its session."""
+    found = _agent_of_session(_decoded(stored)) if named == UPSTREAM_AGENT else None
+    return found or named
 
 
 def _place_id(record: Record) -> str:

@@ -104,7 +104,13 @@ def records(client: Client, source: Source, wanted: Wanted) -> Iterator[Record]:
                 continue
             if _in_time(event, wanted):
                 yield Record.of(
-                    event.stream, event.seq, event.time, event.subject, event.headers or {}, event.body
+                    event.stream,
+                    event.seq,
+                    event.time,
+                    event.subject,
+                    event.headers or {},
+                    event.body,
+                    event.agent,
                 )
 
 

@@ -1,7 +1,7 @@
 """A stored message as a line of a file: everything that JetStream knows about it, its bytes as they are.
 
     {"stream":"openclaw-events","seq":7,"time":1758000000123,"subject":"openclaw.events.main.msg_in",
-     "headers":{"Nats-Msg-Id":"main:e-1"},"body":{"id":"e-1", …}}
+     "headers":{"Nats-Msg-Id":"main:e-1"},"agent":"main","body":{"id":"e-1", …}}
 
 A body that is one line of JSON stands there as it was stored; any other one stands in `data`, as base64.
 """
@@ -25,6 +25,8 @@ class Record(msgspec.Struct, omit_defaults=True, gc=False):
     Attributes:
         seq: Its sequence in the stream.
         time: When the stream took it, Unix milliseconds.
+        agent: Whose it is, as the daemon has it that read the stream: who may write there and on that subject
+            decides it. "" for nobody's; None where that was not asked.
         body: What was stored, where that is one line of JSON; else empty.
         data: What was stored, where it is anything else; else None.
     """
@@ -34,12 +36,20 @@ class Record(msgspec.Struct, omit_defaults=True, gc=False):
     time: int
     subject: str
     headers: dict[str, str] = {}
+    agent: str | None = None
     body: msgspec.Raw = msgspec.Raw()
     data: bytes | None = None
 
     @classmethod
     def of(
-        cls, stream: str, seq: int, time: int, subject: str, headers: dict[str, str], stored: bytes
+        cls,
+        stream: str,
+        seq: int,
+        time: int,
+        subject: str,
+        headers: dict[str, str],
+        stored: bytes,
+        agent: str | None = None,
     ) -> Self:
         """Return the record of a message.
 
@@ -47,8 +57,8 @@ class Record(msgspec.Struct, omit_defaults=True, gc=False):
             stored: Its bytes.
         """
         if is_line(stored):
-            return cls(stream, seq, time, subject, headers, msgspec.Raw(stored))
-        return cls(stream, seq, time, subject, headers, data=stored)
+            return cls(stream, seq, time, subject, headers, agent, msgspec.Raw(stored))
+        return cls(stream, seq, time, subject, headers, agent, data=stored)
 
     @property
     def stored(self) -> bytes:

@@ -29,9 +29,11 @@ from eventd_ipc.messages import (
     Get,
     Hello,
     Index,
+    Known,
     Limits,
     Ping,
     Pong,
+    Put,
     Query,
     Recall,
     Replay,
@@ -68,11 +70,11 @@ class Peer:
             self.connection.shutdown(socket.SHUT_RDWR)
 
 
-Step = Callable[[Peer, Emit], None]
-"""What is done with an emit."""
+Step = Callable[[Peer, Any], None]
+"""What is done with an emit, or a put."""
 
 
-def store(peer: Peer, emit: Emit) -> None:
+def store(peer: Peer, emit: Emit | Put) -> None:
     """Store and acknowledge."""
     peer.send(Ack(emit.id, peer.server.keep(emit)))
 
@@ -192,7 +194,7 @@ class ScriptedServer:
         self._threads.clear()
         self._peers.clear()
 
-    def keep(self, emit: Emit) -> list[str]:
+    def keep(self, emit: Emit | Put) -> list[str]:
         events = [msgspec.msgpack.decode(raw) for raw in emit.events]
         with self._lock:
             for event in events:
@@ -238,9 +240,12 @@ class ScriptedServer:
             answer(peer, request)
             return
         match request:
-            case Emit():
+            case Emit() | Put():
                 step = self.script.popleft() if self.script else store
                 step(peer, request)
+            case Known():
+                known = [event_id for event_id in request.ids if event_id in self.stored]
+                peer.send(Result(request.id, {"known": known, "forgotten": [], "complete": True}))
             case Ping():
                 peer.send(Pong(request.id))
             case Get():
