@@ -257,7 +257,7 @@ def test_poison_in_transcripts_stays_within_its_fence(person: Person, daemon: Da
 
 
 def check_fence(block: str) -> None:
-    """Check that the block is ours alone: one frame, our headings, and nothing in it that is more than text."""
+    """Check that the block is ours alone: one frame, our headings, and in it nothing but text."""
     lines = block.splitlines()
     assert lines[0].startswith("<eventd-memory ")
     assert lines[-1] == "</eventd-memory>"
