@@ -73,6 +73,19 @@ def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path, monkeypatch: pyt
     assert missed == Counter({TOO_LONG: 1})
 
 
+def test_a_line_that_is_too_long_is_never_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it is: reading it takes no more than the bound."""
+    monkeypatch.setattr(reading, "MAX_RECORD", MIB)
+    path = tmp_path / "long"
+    path.write_bytes(b"x" * (30 * MIB) + b"\nshort\n")
+    tracemalloc.start()
+    try:
+        assert [record.data for record in lines(path)] == [None, b"short\n"]
+        assert tracemalloc.get_traced_memory()[1] < 5 * MIB
+    finally:
+        tracemalloc.stop()
+
+
 def test_packed_files_are_read(tmp_path: Path) -> None:
     """Rollouts that Codex has packed."""
     Codex().ask("one").say("two").write(tmp_path, packed=True)

@@ -94,7 +94,7 @@ class SessionArrival:
         self._folders: dict[str, str] = {}  # why a project's events are left out, "" where they are not
         self._sessions: dict[str, bool] = {}
         self._moved = 0.0
-        self._settle = SETTLE
+        self._settle = min(SETTLE, wait)
 
     def take(self, found: Found) -> None:
         """Bring in all transcripts of a tool. One that is broken does not stop the others.
