@@ -118,8 +118,8 @@ class Intake:
         Raises:
             OSError: The folder cannot be used.
         """
-        await anyio.to_thread.run_sync(self._tidy)
         files = await self._list()
+        await anyio.to_thread.run_sync(self._tidy)
         if not files:
             self._told.clear()
             self.status.problem = ""
@@ -157,11 +157,13 @@ class Intake:
         return files
 
     def _tidy(self) -> None:
-        """Put away what no hook has made, and see what was lost."""
-        if not os.path.isdir(self._spool.folder):  # noqa: PTH112 - the spool is a folder's name
-            return
-        for name in self._spool.strangers():
-            self._set_aside(name, "it is none of the spool's, or was never finished")
+        """Put away what was never finished, and see what was lost."""
+        try:
+            unfinished = self._spool.unfinished()
+        except FileNotFoundError:
+            return  # no hook has written anything yet
+        for name in unfinished:
+            self._set_aside(name, "its writer has gone before it was done")
         lost = self._spool.lost
         if lost > self.status.lost:
             logger.warning(

@@ -6,7 +6,19 @@ from typing import Literal
 
 from support.daemon import STALL_HEALED, STALL_SHOWN
 
-from . import accept, backlog, command, idle, latency, neighbours, remembering, stalls, sustained, transfer
+from . import (
+    accept,
+    backlog,
+    command,
+    hook,
+    idle,
+    latency,
+    neighbours,
+    remembering,
+    stalls,
+    sustained,
+    transfer,
+)
 from .report import Sheet, number
 
 
@@ -71,6 +83,7 @@ TARGETS = (
     Target("eventd export", "transfer", transfer.EXPORT, ">=", 20_000, "events/s"),
     Target("eventd import", "transfer", transfer.IMPORT, ">=", 20_000, "events/s"),
     Target("eventd emit as a whole process", "command", command.EMIT, "<=", 100, "ms"),
+    Target("eventd hook as a whole process", "hook", hook.HOOK, "<=", 60, "ms"),
     Target("idle daemon, share of a core", "idle", idle.CPU, "<=", 1.0, "%"),
     Target("idle daemon, RSS without the broker", "idle", idle.RSS, "<=", 80, "MB"),
     Target("any stall shows (G6), worst", "stalls", stalls.WORST_SHOWN, "<=", STALL_SHOWN, "s", of="worst"),

@@ -107,6 +107,15 @@ DOCUMENT: dict[str, Any] = {
     },
     "routes": [ROUTE],
     "embedded": {"state": "ready", "pid": 78, "port": 4222, "version": "2.12.1", "restarts": 1},
+    "spool": {
+        "folder": "/spool",
+        "waiting": 3,
+        "waiting_bytes": 999,
+        "taken": 10,
+        "set_aside": 2,
+        "lost": 4,
+        "problem": "unauthorised: \x1b[31m no token",
+    },
 }
 
 
@@ -148,6 +157,8 @@ def test_the_first_line_is_the_health(eventd: Eventd, answering: ScriptedServer)
         "catching up · 5,000 events · 3.0 MiB · 12 accepted ones to come · 3s late · 1,234 of the streams",
         "5.0 GiB free",
         "embedded 2.12.1 · ready · port 4222 · pid 78 · 1 restart",
+        "3 calls of hooks to be taken in · unauthorised: ",
+        "4 events were lost for lack of room · 2 files set aside in /spool/aside",
         "! the stream takes no more",
         "! a note",
         "! 1 repair: the server had lost events",

@@ -1,9 +1,11 @@
-"""The recorded inputs of both tools become the golden events, and contexts the outputs that the tools take."""
+"""The recorded inputs of both tools become the golden events, contexts the outputs that the tools take."""
 
+import functools
 import json
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from eventd.events.normal import normalise
@@ -11,10 +13,11 @@ from eventd.events.types import Kind
 from eventd.hooks import claude_code, client, codex, delivery
 from eventd_ipc.errors import CODES, ClientAction
 from eventd_ipc.messages import PROTOCOL
-from eventd_ipc.strict import decode_event, msgspec
+from eventd_ipc.strict import check_labels, decode_event
 from hooks.support import GOLDEN, given, inputs
 
 NOW = 1_790_000_000_000
+DEEP = functools.reduce(lambda inner, _: [inner], range(5000), list[Any]())
 ADAPTERS = {"claude-code": claude_code, "codex": codex}
 RECORDED = [(tool, name) for tool in ADAPTERS for name, _ in inputs(tool)]
 
@@ -70,7 +73,8 @@ def test_readers_see_what_was_said(tool: str, name: str, kind: Kind, text: str) 
 def test_nothing_of_a_form_is_kept() -> None:
     """What a person puts into it may be a password; not even a digest of it is."""
     one = claude_code.events(given("claude-code", "elicitation_result"), "a", NOW)
-    other = claude_code.events(given("claude-code", "elicitation_result", content={"password": "x"}), "a", NOW)
+    changed = given("claude-code", "elicitation_result", content={"password": "x"})
+    other = claude_code.events(changed, "a", NOW)
     assert "correct horse" not in json.dumps(one)
     assert one == other
 
@@ -85,12 +89,14 @@ def test_nothing_of_a_form_is_kept() -> None:
         {"hook_event_name": "PreToolUse", "session_id": "s", "tool_name": {}, "tool_input": None},
         {"hook_event_name": "Stop", "session_id": "s", "last_assistant_message": None},
         {"hook_event_name": "PostToolBatch", "session_id": "s", "tool_calls": "no list"},
+        {"hook_event_name": "New", "session_id": "s", "deep": DEEP},
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_a_tool_should_not_say_is_stored_all_the_same(tool: str, strange: dict[str, Any]) -> None:
     for event in ADAPTERS[tool].events(strange, tool, NOW):
         decode_event(msgspec.msgpack.encode(event))
+        check_labels(event["type"], None, event["session"])
 
 
 def test_prompts_that_say_the_same_are_two_and_one_that_is_sent_twice_is_one() -> None:
@@ -107,7 +113,8 @@ def test_prompts_that_say_the_same_are_two_and_one_that_is_sent_twice_is_one() -
 CODEX_KEYS = {
     "SessionStart": {"continue", "stopReason", "suppressOutput", "systemMessage", "hookSpecificOutput"},
     "UserPromptSubmit": {
-        "continue", "stopReason", "suppressOutput", "systemMessage", "hookSpecificOutput", "decision", "reason",
+        "continue", "stopReason", "suppressOutput", "systemMessage", "hookSpecificOutput", "decision",
+        "reason",
     },
 }  # fmt: skip
 CODEX_SPECIFIC = {

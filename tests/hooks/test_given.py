@@ -84,7 +84,7 @@ def test_of_what_is_too_long_both_ends_are_told(pipe: PipeEnds) -> None:
 
 
 WHOLE = json.dumps(
-    {"a": [1, "two", {"x\\": "y\"z\\u00e9é"}], "b": {"c": None, "d": True}, "e": "f" * 40, "g": -1.5e3}
+    {"a": [1, "two", {"x\\": 'y"z\\u00e9é'}], "b": {"c": None, "d": True}, "e": "f" * 40, "g": -1.5e3}
 )
 
 

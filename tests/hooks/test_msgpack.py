@@ -22,9 +22,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(), inner, max_size=20),
     max_leaves=40,
 )
-LONG = [
-    "x" * size for size in (31, 32, 255, 256, 65_535, 65_536)
-]  # at the sizes where the lead byte changes
+LONG = ["x" * size for size in (31, 32, 255, 256, 65_535, 65_536)]  # at the sizes where the lead byte changes
 
 
 @given(VALUES)

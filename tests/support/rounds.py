@@ -26,3 +26,4 @@ CHAOS_ROUNDS = rounds(12, 40)  # random faults in a run
 INDEX_ROUNDS = rounds(3, 20)  # kills, outages and rollbacks under which the index is fed
 CLUSTER_ROUNDS = rounds(1, 5)  # of each thing that can happen to the nodes of a cluster
 HANDED_OVER_RESTARTS = rounds(3, 100)  # stops and kills in turn, under load, with the socket held open
+SPOOLED_CALLS = rounds(48, 1000)  # of hooks, by eight processes at once, while the daemon is dead or dies

@@ -11,7 +11,14 @@ class UnknownTool(EventdError):
     """There is no such tool; a tool that calls us with a mistake is not to be stopped by exit code 2."""
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+EPILOG = """\b
+Examples:
+  eventd hook claude-code < a-hook-s-input.json
+  eventd hook codex < a-hook-s-input.json
+"""
+
+
+@click.command("hook", epilog=EPILOG, context_settings={"ignore_unknown_options": True})
 @click.argument("tool", nargs=-1, metavar=f"[{'|'.join(TOOLS)}]")
 @click.pass_obj
 def command(place: Place, tool: tuple[str, ...]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from importlib import import_module
 
 from ..spool.files import Spool, tag_of
 from ..spool.places import spool_folder, state_folder
@@ -27,8 +28,8 @@ TOOLS = {"claude-code": "claude_code", "codex": "codex"}
 
 AGENT_VARIABLE = "EVENTD_AGENT"
 PROJECT_VARIABLE = "CLAUDE_PROJECT_DIR"  # the folder in which Claude Code was started
-HARD = 1.4  # seconds after which the process is over, whatever it does; Claude Code gives SessionEnd 1.5
-HARD_WITH_CONTEXT = 2.8  # the same for a call that may hand over the context
+HARD = 3.0  # seconds after which the process is over, whatever it does; without trouble 0.8 + 1.5 are enough
+END, HARD_AT_END = "SessionEnd", 1.3  # seconds for this hook, to which Claude Code gives 1.5
 
 STDIN, STDOUT = 0, 1
 
@@ -40,6 +41,7 @@ def run(tool: str, place: str | None = None) -> int:
         tool: One of `TOOLS`.
         place: The daemon's socket, where it was named.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the tool; what it did until then is still stored
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     signal.setitimer(signal.ITIMER_REAL, HARD)
     environ = os.environ
@@ -78,6 +80,9 @@ class _Call:
             return ""
         hook = str(data.get("hook_event_name"))
         self._notes.about = f"{self._tool} {hook[:40]}"
+        if hook == END:
+            left, _ = signal.getitimer(signal.ITIMER_REAL)
+            signal.setitimer(signal.ITIMER_REAL, max(0.01, left - HARD + HARD_AT_END))
         if consent.is_ignored(str(data.get("cwd")), self._environ.get(PROJECT_VARIABLE, "")):
             return ""
         adapter = _adapter(self._tool)
@@ -101,8 +106,6 @@ class _Call:
             and right.is_free
             and (at_start or right.take())  # a prompt has one try, whatever comes of it
         )
-        if injects:
-            signal.setitimer(signal.ITIMER_REAL, HARD_WITH_CONTEXT)
         folder = spool_folder(self._environ)
         spool = Spool(folder) if folder else None
         session = f"agent:{agent}:{data.get('session_id')}"
@@ -129,13 +132,7 @@ def session_switch(tool: str, session: str, environ: Mapping[str, str]) -> conse
 
 def _adapter(tool: str) -> ModuleType:
     """Load the tool's module, and only that."""
-    if tool == "codex":
-        from . import codex
-
-        return codex
-    from . import claude_code
-
-    return claude_code
+    return import_module(f".{TOOLS[tool]}", __package__)
 
 
 def _said(events: list[dict[str, Any]]) -> str | None:

@@ -173,6 +173,8 @@ class Delivery:
 
     def _keep(self, events: list[Event], why: str) -> None:
         """Spool events. What finds no room is counted, and the daemon tells it when it is back."""
+        if not events:
+            return
         if self._spool is None:
             self._notes.add(f"{len(events)} events are lost: {why}, and there is no folder for a spool")
             return

@@ -18,7 +18,7 @@ TAIL = 64 * 1024  # bytes of its end
 CHUNK = 1024 * 1024  # bytes asked for at once
 MAX_EARLY = 1024 * 1024  # bytes that are tried as a whole while standard input is still open
 IDLE = 0.3  # seconds without a byte after which no more is waited for
-LONGEST = 1.0  # seconds for all of it
+LONGEST = 0.8  # seconds for all of it
 
 # Compiled where they are needed, which is hardly ever: that takes longer than the rest of this module.
 _PIECE = r'"(?:[^"\\]|\\.)*+"|["{}\[\],:]'

@@ -25,7 +25,7 @@ PERSON, AGENT, TOOL, WEB = "person", "agent", "tool", "web"
 WEB_TOOLS = ("webfetch", "websearch", "web_fetch", "web_search", "browser", "fetch")
 """What a tool's name has in it whose answers come from the web."""
 
-MAX_NAME = 128  # characters of names that the tool chooses
+MAX_NAME = 100  # characters of names that the tool chooses
 
 
 class Hook:
@@ -46,11 +46,11 @@ class Hook:
         self.tool = tool
         self.given = given
         self.time = time
-        self.name = text_of(given.get("hook_event_name"))[:MAX_NAME] or "unknown"
-        self.session = text_of(given.get("session_id"))[:MAX_NAME] or "unknown"
+        self.name = name_of(given.get("hook_event_name")) or "unknown"
+        self.session = name_of(given.get("session_id")) or "unknown"
         self.key = f"agent:{agent}:{self.session}"
-        self.turn = text_of(given.get(turn))[:MAX_NAME] or None
-        self.subagent = text_of(given.get("agent_id"))[:MAX_NAME] or None
+        self.turn = name_of(given.get(turn)) or None
+        self.subagent = name_of(given.get("agent_id")) or None
         self._common = common
         self._taken = {*common}
 
@@ -221,6 +221,11 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def name_of(value: object) -> str:
+    """Return a name that the tool chooses as one that the protocol takes; "" where there is none."""
+    return "".join(char if char.isprintable() else "_" for char in text_of(value)[:MAX_NAME])
+
+
 def type_of(name: str) -> str:
     """Return a hook's name as it stands in a type: `PreToolUse` is `pre_tool_use`."""
     words = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name)
@@ -245,6 +250,6 @@ def _run(hook: Hook, event_type: str, phase: str, text: str = "") -> Event:
 
 
 def _other_id(hook: Hook, data: dict[str, Any] | None = None) -> str:
-    # Not of what was left out: what a digest is of can be guessed.
-    content = json.dumps([hook.turn, data, hook.rest()], sort_keys=True)
+    # Of what is stored, and nothing else: what a digest is of can be guessed.
+    content = json.dumps(clean([hook.turn, data, hook.rest()]), sort_keys=True)
     return ids.other(hook.tool, hook.session, type_of(hook.name), content, hook.time)

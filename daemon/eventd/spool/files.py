@@ -35,7 +35,6 @@ MAX_ASIDE = 1000  # files that are kept aside
 STALE = 60.0  # seconds after which a file that is not finished has no writer any more
 
 _LOCK, _LOST, _ASIDE = "lock", "lost", "aside"
-_PLACES = frozenset({_LOCK, _LOST, _ASIDE})
 _UNFINISHED = "."  # before the name of a file that is being written
 _DIGITS = 20  # of the number in `lost`: it is written in place, also where the disk has no room
 _TIME = 23  # digits of the time in a name
@@ -92,18 +91,15 @@ class Spool:
         found = (_parse(name) for name in sorted(names) if not name.startswith(_UNFINISHED))
         return [file for file in found if file is not None]
 
-    def strangers(self) -> list[str]:
-        """Return the names in the folder that no hook has given, and of files that were never finished."""
-        names: list[str] = []
+    def unfinished(self) -> list[str]:
+        """Return the names of files whose writer has gone before it was done. Nothing else is looked at."""
+        found: list[str] = []
         with os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name.startswith(_UNFINISHED):
-                    age = time.time() - entry.stat(follow_symlinks=False).st_mtime
-                    if age > STALE:
-                        names.append(entry.name)
-                elif entry.name not in _PLACES and _parse(entry.name) is None:
-                    names.append(entry.name)
-        return names
+                ours = entry.name.startswith(_UNFINISHED) and _parse(entry.name[1:]) is not None
+                if ours and time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE:
+                    found.append(entry.name)
+        return found
 
     def waits(self, session: str) -> bool:
         """Whether anything of a session waits."""
@@ -158,13 +154,15 @@ class Spool:
             raise
         except OSError as error:
             raise Unreadable(f"it cannot be opened: {error.strerror}") from error
-        with open(fd, "rb") as opened:
+        try:
             found = os.fstat(fd)
             if found.st_mode & 0o170000 != 0o100000 or found.st_uid != os.geteuid():
                 raise Unreadable("it is no file of this user")
             if found.st_size != file.size or found.st_size > MAX_FILE:
                 raise Unreadable(f"it has {found.st_size} bytes, and should have {file.size}")
-            body = opened.read()
+            body = os.read(fd, file.size)
+        finally:
+            os.close(fd)
         try:
             document = json.loads(body)
         except (ValueError, RecursionError) as error:
@@ -184,7 +182,8 @@ class Spool:
         os.makedirs(aside, mode=0o700, exist_ok=True)
         for old in sorted(os.listdir(aside))[: -MAX_ASIDE + 1]:
             _remove(os.path.join(aside, old))
-        os.rename(self._path(name), os.path.join(aside, name.lstrip(_UNFINISHED)))
+        shown = f"unfinished{name}" if name.startswith(_UNFINISHED) else name
+        os.rename(self._path(name), os.path.join(aside, shown))
 
     def begin_emptying(self) -> int | None:
         """Take the right to empty the spool; None where somebody else has it.

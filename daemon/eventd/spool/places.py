@@ -21,7 +21,7 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> str | None:
     base = environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):
         below = "~/Library/Application Support" if sys.platform == "darwin" else "~/.local/state"
-        base = os.path.expanduser(below)
+        base = os.path.expanduser(below) if os.environ.get("HOME") != "" else ""
     return os.path.join(base, _FOLDER) if os.path.isabs(base) else None
 
 
