@@ -36,6 +36,7 @@ from eventd_ipc.messages import (
     Ping,
     Pong,
     Query,
+    RawEvent,
     Recall,
     Replay,
     Request,
@@ -536,6 +537,22 @@ def test_documents_of_the_memory(connect: Connect, server: ScriptedServer) -> No
         Index(3),
         Index(4, action="rebuild"),
     ]
+
+
+def test_moving_events_asks_and_puts(connect: Connect, server: ScriptedServer) -> None:
+    """The bytes go as they are; a refusal names the event, as that of an emit does."""
+    events = [RawEvent("main", f"e-{n}", "old.main.x", b"\xff%d" % n, never_expires=True) for n in range(2)]
+    server.script += [refuse("malformed", index=1)]
+    with connect() as client:
+        assert client.known("main", ["e-0", "e-1"]) == {"known": [], "forgotten": [], "complete": True}
+        with pytest.raises(Refused) as refused:
+            client.put(events)
+        assert (refused.value.code, refused.value.index) == ("malformed", 1)
+        raws = [msgspec.Raw(msgspec.msgpack.encode(event)) for event in events]
+        assert client.put([events[0], raws[1]]) == ["e-0", "e-1"]
+        assert client.known("main", ["e-1", "e-2"])["known"] == ["e-1"]
+    assert server.stored["e-1"]["body"] == b"\xff1"
+    assert server.stored["e-1"]["neverExpires"] is True
 
 
 def test_session_start_needs_one_round_trip(connect: Connect, server: ScriptedServer) -> None:

@@ -31,6 +31,9 @@ FOREIGN = [
 ]  # fmt: skip
 """Subjects below the prefix, and bodies, as other writers have them."""
 
+FORGED = "carols.events.carol.main.memory_fact"
+"""Subject of what somebody with carol's login has put into her stream, as if it were main's."""
+
 
 class Place(NamedTuple):
     """A daemon and all that is its own."""
@@ -71,6 +74,10 @@ def fill(place: Place, count: int = 20, *, delete: bool = True) -> None:
             if n == count // 2:
                 place.daemon.wait_shipped()
                 write(place.server.url, *((f"openclaw.events.{s}", body, None) for s, body in FOREIGN))
+                write(
+                    place.server.url,
+                    (FORGED, b'{"type":"memory.fact","agent":"main"}', {"Nats-Msg-Id": "main:x"}),
+                )
     place.daemon.wait_shipped()
     if delete:
         JetStream(place.server.url).api(f"STREAM.MSG.DELETE.{STREAM}", {"seq": 3, "no_erase": True})

@@ -1,6 +1,7 @@
 """A record holds a message's bytes exactly, whatever they are, in one line that any program reads."""
 
 import json
+from bisect import bisect_left
 
 import pytest
 from hypothesis import given
@@ -98,3 +99,19 @@ def test_what_headers_say() -> None:
 def test_a_line_that_is_no_record_says_why(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_record(line)
+
+
+def test_the_deepest_body_that_stands_there_can_be_read_from_its_line() -> None:
+    """Also by somebody who has called a few functions more; what is deeper is base64."""
+
+    def nested(depth: int) -> bytes:
+        return b"[" * depth + b"]" * depth
+
+    def read_below(line: bytes, calls: int) -> Record:
+        return read_below(line, calls - 1) if calls else read_record(line)
+
+    deepest = bisect_left(range(1_000_000), True, key=lambda depth: not is_line(nested(depth + 1)))
+    assert 100 < deepest < 900_000
+    for depth in range(deepest - 40, deepest + 40):
+        assert read_below(record_of(nested(depth)).line(), 10).stored == nested(depth)
+    assert record_of(nested(deepest + 100)).data is not None

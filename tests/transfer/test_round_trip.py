@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from eventd_ipc.blocking import connect
+from eventd_ipc.events import Event
 from support.daemon import Daemon
-from support.foreign import write
 from support.jetstream import STREAM, JetStream
 from support.nats import NatsServer
 from support.waiting import wait_until
-from transfer.store import AGENTS, CAROLS, FOREIGN, Place, as_imported, fill, lines, own, shown
+from transfer.store import AGENTS, CAROLS, FORGED, Place, as_imported, fill, lines, own, shown
 
-NOBODYS = "openclaw.events.no.subject.of.an.agent"
+NOBODYS = ("openclaw.events.no.subject.of.an.agent", FORGED)
 MANY = 4000  # events of an import that is broken off
 
 
@@ -57,9 +57,9 @@ def test_what_was_exported_comes_back_to_the_byte(
     source.export(tmp_path / f"one.ndjson{suffix}")
     ended = target.eventd("import", tmp_path / f"one.ndjson{suffix}")
     assert ended.code == 4, ended.err
-    assert "no_agent" in ended.err
-    taken = [message for message in before if message.subject != NOBODYS]
-    assert len(taken) == len(before) - 1
+    assert ended.err.count("no_agent") == len(NOBODYS) + 1  # each by its line, and in the table
+    taken = [message for message in before if message.subject not in NOBODYS]
+    assert len(taken) == len(before) - len(NOBODYS)
     after = target.messages()
     assert shown(after) == as_imported(taken)
     assert not [m for m in after if m.headers.get("Nats-Expected-Stream") not in (STREAM, CAROLS)]
@@ -75,9 +75,9 @@ def test_a_second_import_adds_nothing_ever(make: Callable[..., Place], tmp_path:
     fill(source)
     source.export("--agent", "*", "--type", "*", tmp_path / "none.ndjson")
     source.export(tmp_path / "all.ndjson")
-    records = [
-        line for line in (tmp_path / "all.ndjson").read_bytes().splitlines() if NOBODYS.encode() not in line
-    ]
+    exported = (tmp_path / "all.ndjson").read_bytes().splitlines()
+    records = [line for line in exported if json.loads(line)["agent"]]
+    assert len(records) == len(exported) - len(NOBODYS)
     (tmp_path / "all.ndjson").write_bytes(b"\n".join(records))
     assert target.put(tmp_path / "all.ndjson")["added"] == len(records)
     stored = shown(target.messages())
@@ -138,7 +138,7 @@ def test_filters_mean_what_they_mean_to_query(make: Callable[..., Place], tmp_pa
     fill(place)
     wait_indexed(place)
     everything = place.export()
-    assert [record["stream"] for record in lines(everything)].count(CAROLS) == 20
+    assert [record["stream"] for record in lines(everything)].count(CAROLS) == 21
     for conditions in (
         ["--agent", "carol"],
         ["--session", "agent:main:*"],
@@ -202,7 +202,7 @@ def test_an_import_that_was_killed_goes_on(make: Callable[..., Place], tmp_path:
 def test_a_dry_run_says_what_would_be_added(make: Callable[..., Place], tmp_path: Path) -> None:
     source, target = make(), make()
     fill(source, 3)
-    source.export("--stream", CAROLS, tmp_path / "carol.ndjson")
+    source.export("--agent", "carol", tmp_path / "carol.ndjson")
     figures = target.put("--dry-run", tmp_path / "carol.ndjson")
     assert (figures["added"], figures["dryRun"]) == (3, True)
     assert target.daemon.status()["outbox"]["accepted"] == 0
@@ -250,6 +250,28 @@ def test_nats_that_goes_away_in_the_middle_leaves_no_file(make: Callable[..., Pl
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
+def test_an_agent_exports_what_it_may_read(make: Callable[..., Place], tmp_path: Path) -> None:
+    """Where there are rules: its own stream, without what is others'. Importing is for administrators."""
+    rules = {"carol": AGENTS["carol"] | {"token": "s3cret"}, "bob": {"token": "other"}}
+    place = make(agents=rules)
+    for agent, token in (("carol", "s3cret"), ("bob", "other")):
+        with connect(agent, socket=place.daemon.socket, token=token) as client:
+            client.emit([Event("custom.note"), Event("custom.note", visibility="public")])
+    place.daemon.wait_shipped()
+    for agent, token, visible in (("carol", "s3cret", 2), ("bob", "other", 2)):
+        ended = place.eventd("export", EVENTD_AGENT=agent, EVENTD_TOKEN=token)
+        assert (ended.code, [record["agent"] for record in lines(ended)]) == (0, [agent] * visible)
+    ended = place.eventd("export", "--stream", CAROLS, EVENTD_AGENT="bob", EVENTD_TOKEN="other")
+    assert [record["agent"] for record in lines(ended)] == ["carol"]
+    ended = place.eventd("export", "--agent", "carol", EVENTD_AGENT="bob", EVENTD_TOKEN="other")
+    assert ended.code == 4
+    assert "forbidden" in ended.err
+    (tmp_path / "one").write_bytes(b'{"type":"note"}\n')
+    ended = place.eventd("import", tmp_path / "one", EVENTD_AGENT="bob", EVENTD_TOKEN="other")
+    assert ended.code == 4
+    assert "administrators" in ended.err
+
+
 def test_a_stream_that_is_emptied_has_nothing(make: Callable[..., Place]) -> None:
     place = make()
     fill(place, 2)
@@ -273,15 +295,3 @@ def test_import_into_the_store_it_comes_from(make: Callable[..., Place], tmp_pat
     ended = place.eventd("import", "--json", tmp_path / "all.ndjson")
     assert ended.objects[-1]["added"] == 0
     assert shown(place.messages()) == before
-
-
-def test_other_writers_go_on_beside_it(make: Callable[..., Place], tmp_path: Path) -> None:
-    """What they write meanwhile is not mixed up with what is imported."""
-    source, target = make(), make()
-    write(target.server.url, *())
-    fill(source, 3)
-    fill(target, 3)
-    source.export("--stream", CAROLS, tmp_path / "carol.ndjson")
-    wait_indexed(target)
-    assert target.put(tmp_path / "carol.ndjson")["known"] == 3
-    assert len(FOREIGN) == 10

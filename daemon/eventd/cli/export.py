@@ -77,8 +77,8 @@ def command(
 ) -> None:
     """Write stored events to a file, as they are.
 
-    They are read from JetStream. Without a FILE they go to standard output. With --json, a FILE, and the
-    summary as JSON on standard output.
+    They are read from JetStream: all streams, for who is no administrator that of their agent. Without a FILE
+    they go to standard output. With --json and a FILE the summary goes there.
     """
     from ..transfer.outgoing import Wanted, records, sources
 
@@ -159,7 +159,7 @@ class _Journey:
         self.events = 0
         self._bytes = 0
         self._by_stream: dict[str, int] = {}
-        self._ends = [source.last for source in sources]
+        self._end = sum(source.last or 0 for source in sources)
         self._done = 0  # sequences of the streams that are through
         self._bar: Bar | None = None
 
@@ -167,7 +167,7 @@ class _Journey:
         if is_terminal(sys.stderr) and not is_terminal(sys.stdout):
             from .progress import Bar
 
-            self._bar = Bar(sum(self._ends) or None)
+            self._bar = Bar(self._end or None)
         return self
 
     def __exit__(
@@ -186,7 +186,7 @@ class _Journey:
 
     def arrived(self, source: "Source") -> None:
         """Note that a stream is through."""
-        self._done += source.last
+        self._done += source.last or 0
 
     def document(self) -> dict[str, Any]:
         """Return the summary for programs; `bytes` are those before packing."""

@@ -75,7 +75,7 @@ class LineReader:
         return bool(select.select([self._fd], [], [], 0)[0])
 
     def __iter__(self) -> Iterator[list[Line]]:
-        cutter = LineCutter()
+        cutter = LineCutter(MAX_LINE)
         while data := os.read(self._fd, CHUNK):
             if lines := cutter.cut(data):
                 yield lines
@@ -90,7 +90,7 @@ class LineCutter:
         max_line: Bytes; what is longer is skipped.
     """
 
-    def __init__(self, max_line: int = MAX_LINE) -> None:
+    def __init__(self, max_line: int) -> None:
         self._max_line = max_line
         self._number = 0
         self._offset = 0

@@ -26,12 +26,12 @@ class Source(NamedTuple):
     Attributes:
         route: Name of a route that goes there; tells streams of one name in several accounts apart.
         name: Of the stream; None for that of the agent who asks.
-        last: Its last sequence when it was looked at; 0 where that is not known.
+        last: Its last sequence when it was looked at, 0 before its first event; None where it was not.
     """
 
     route: str | None
     name: str | None
-    last: int = 0
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def sources(client: Client, stream: str | None = None) -> list[Source]:
         stream: Only streams of this name.
     """
     if "index" not in client.welcome.can:
-        return [Source(None, stream)]
+        return [Source(client.welcome.agent, stream)]
     found: dict[tuple[str, str], Source] = {}
     for each in client.index()["streams"]:
         account, name = each["account"], each["name"]
@@ -98,7 +98,7 @@ def records(client: Client, source: Source, wanted: Wanted) -> Iterator[Record]:
         headers=True,
         credit=CREDIT,
     )
-    with events, suppress(*(() if source.route is None else (NotFound,))):
+    with events, suppress(*(() if source.last is None else (NotFound,))):
         for event in events:
             if chosen is not None and event.seq not in chosen:
                 continue
