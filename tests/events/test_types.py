@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventd.events.types import CANONICAL, Kind, canonical, kind_of
+from eventd.events.types import CANONICAL, MEMORIES, Kind, canonical, kind_of
 
 # From the table of the shapes that are found in the same streams.
 OLDER = {
@@ -95,6 +95,8 @@ def test_the_canonical_type_helps_where_the_type_is_unknown() -> None:
         ("session.compaction_start", Kind.OTHER),
         ("memory.fact", Kind.MEMORY),
         ("migration.file", Kind.MEMORY),
+        ("migration.daily_note", Kind.NOTE),
+        ("migration.section", Kind.NOTE),
         ("memory", Kind.OTHER),
         ("memoryless.x", Kind.OTHER),
         ("", Kind.OTHER),
@@ -106,6 +108,6 @@ def test_kinds(name: str, kind: Kind) -> None:
 
 
 def test_the_numbers_of_kinds_are_fixed() -> None:
-    """They are stored in the index, and its SQL says 8 for memory."""
-    assert [int(kind) for kind in Kind] == list(range(11))
-    assert int(Kind.MEMORY) == 8
+    """They are stored in the index, and its SQL says 8 and 11 for memories."""
+    assert [int(kind) for kind in Kind] == list(range(12))
+    assert [int(kind) for kind in MEMORIES] == [8, 11]

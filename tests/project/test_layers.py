@@ -19,6 +19,7 @@ LAYERS = [
     ["__main__"],
     ["entry"],
     ["cli"],
+    ["migration"],
     ["transfer"],
     ["hooks"],
     ["app"],
@@ -56,7 +57,7 @@ OWNERS = {
     "prometheus_client": {"metrics"},
     "rich": {"cli"},
     "watchfiles": {"reload"},
-    "yaml": {"config", "natsconfig"},
+    "yaml": {"config", "natsconfig", "migration"},
 }
 
 # What an agent does not load by using the client, with the reason.

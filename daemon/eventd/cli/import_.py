@@ -24,7 +24,6 @@ Examples:
   eventd import --dry-run old-events.ndjson
   eventd import --agent main notes.ndjson
   zcat *.gz | eventd import -
-  eventd import sessions --help
 
 Lines are what `eventd export` has written, which are stored byte for byte under their ids, or events as any
 tool writes them: JSON objects with a `type`. What these leave out is added; without an id of their own they

@@ -43,6 +43,7 @@ class Kind(enum.IntEnum):
     """A file that was migrated, or a section of one: a memory to recall, but no fact by itself."""
 
 
+MEMORIES = (Kind.MEMORY, Kind.NOTE)
 MESSAGES = (Kind.MESSAGE_IN, Kind.MESSAGE_OUT)
 TOOLS = (Kind.TOOL_CALL, Kind.TOOL_RESULT)
 RUNS = (Kind.RUN_START, Kind.RUN_END, Kind.RUN_ERROR)

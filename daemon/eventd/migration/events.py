@@ -1,16 +1,18 @@
 """The events that are made of a file, and their ids.
 
 A file becomes one *lead* and the *sections* behind it; the texts of these, in the order of the lead's
-`sections`, are the file. What is not read by people stands under `raw` instead of `text`, where full-text search
+`sections`, are the file. What is for programs stands under `raw` instead of `text`, where full-text search
 does not look. All events of one file have one `runId`, by which they are found again.
 
-An id is made of whose memory it is, the file, and the content. So the same file gives the same ids on every run,
-and on every machine. What comes back after it was replaced is a new event: its id has a number behind it.
+An id is made of whose memory it is, the file, and the words. So the same file gives the same ids on every
+run, and on every machine. Words that come back after they were replaced are a new event: its id has a number
+behind it.
 """
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,11 +31,12 @@ class Origin:
 
     Attributes:
         workspace: Tells several workspaces of one agent apart; "" for the first.
-        folder: Where the workspace was when this was made.
+        host, folder: Where the workspace was when this was made.
     """
 
     agent: str
     workspace: str
+    host: str
     folder: str
 
 
@@ -45,6 +48,8 @@ class Draft:
         role: `lead`, `section` or `fact`.
         name: What is replaced by a later one with the same name: a heading with a part, the id of a fact.
         content: By which it is found again.
+        said: What its id is made of: its words alone, so that words that were forgotten do not come back with
+            something else about them.
         data: `payload.data`, without what depends on what is stored.
     """
 
@@ -55,7 +60,7 @@ class Draft:
     time: int
     data: dict[str, Any]
     session: str | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
+    said: str = ""
 
 
 def digest(*parts: object) -> str:
@@ -72,14 +77,14 @@ def id_of(run: str, draft: Draft, number: int = 1) -> str:
     """Return the id of an event.
 
     Args:
-        number: The how manieth time it is that this content is there; it may have been replaced in between.
+        number: Of the events with these words, from 1; each replaces an earlier one, or one that did.
     """
-    name = f"migration-{digest(run, draft.role, draft.content)}"
+    name = f"migration-{digest(run, draft.role, draft.said or draft.content)}"
     return name if number == 1 else f"{name}-{number}"
 
 
 def event_of(
-    origin: Origin, run: str, draft: Draft, event_id: str, replaces: list[str], closes: list[str]
+    origin: Origin, run: str, draft: Draft, event_id: str, replaces: list[str], closes: Sequence[str]
 ) -> Event:
     """Return the event of a draft.
 
@@ -87,9 +92,9 @@ def event_of(
         replaces: Ids of earlier versions of the same.
         closes: Names or ids of other facts that hold no more.
     """
-    meta = {
+    meta: dict[str, Any] = {
         "source": SOURCE, "runId": run, "role": draft.role, "name": draft.name, "content": draft.content,
-        "workspace": origin.workspace, "folder": origin.folder, **draft.meta,
+        "workspace": origin.workspace, "host": origin.host, "folder": origin.folder,
     }  # fmt: skip
     data = draft.data
     if replaces:

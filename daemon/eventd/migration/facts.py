@@ -1,5 +1,6 @@
 """From the items of a list to drafts of `memory.fact`, as `eventd.context.memory` reads them."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -20,7 +21,6 @@ MAX_DEPTH = 40  # levels of an item that are kept; events have 64
 OWN_ROOM = 4096  # bytes of an event beside the fact and its item
 
 _encode = msgspec.json.Encoder().encode
-_binary = msgspec.msgpack.Encoder().encode
 
 
 def drafts(items: list[Item], found: Found, dated: dating.Dated, now: int, max_event: int) -> list[Draft]:
@@ -63,11 +63,14 @@ def _draft(
     data |= {key: item[key] for key in KEPT if item.get(key) is not None}
     time = next((time for key in TIMES if (time := dating.of_value(item.get(key), now)) is not None), None)
     data["dateSource"] = dated.source if time is None else "item"
+    said = digest(text, fact_id)
     if _fits(item, max_event - OWN_ROOM - 2 * len(_encode(text))):
         data["raw"] = item
+        content = digest(core)
     else:  # the file itself is kept as well
         data = {key: value for key, value in data.items() if key not in KEPT}
-    draft = Draft("fact", FACT, fact_id, digest(_stable(core)), dated.time if time is None else time, data)
+        content = digest(said, data["status"], data.get("supersededBy"))
+    draft = Draft("fact", FACT, fact_id, content, dated.time if time is None else time, data, said=said)
     if closes := item.get("supersedes"):
         names = named(closes)
         draft.data["supersedes"] = names if isinstance(names, list) else [names]
@@ -77,26 +80,29 @@ def _draft(
 def _first(item: Item, *keys: str) -> str:
     for key in keys:
         value = item.get(key)
-        if isinstance(value, str) and value or (isinstance(value, int) and not isinstance(value, bool)):
+        if (isinstance(value, str) and value) or (isinstance(value, int) and not isinstance(value, bool)):
             return str(value)
     return ""
 
 
-def _stable(core: Item) -> str:
-    return msgspec.json.Encoder(order="deterministic").encode(core).decode()
-
-
 def _fits(item: Item, room: int) -> bool:
     """Whether an event can hold an item as it is."""
-    try:
-        return _depth(item) <= MAX_DEPTH and len(_encode(item)) <= room and bool(_binary(item))
-    except (OverflowError, ValueError, TypeError, RecursionError):
-        return False
+    return _is_json(item, MAX_DEPTH) and len(_encode(item)) <= room
 
 
-def _depth(value: Any) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0
+def _is_json(value: Any, depth: int) -> bool:
+    """Whether a value is one of JSON, as events have it; YAML has others."""
+    match value:
+        case None | bool() | str():
+            return True
+        case int():
+            return -(2**63) <= value < 2**64
+        case float():
+            return math.isfinite(value)
+        case list():
+            return depth > 0 and all(_is_json(held, depth - 1) for held in value)
+        case dict():
+            return depth > 0 and all(
+                isinstance(key, str) and _is_json(held, depth - 1) for key, held in value.items()
+            )
+    return False

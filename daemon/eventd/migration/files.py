@@ -3,8 +3,9 @@
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 
-MAX_FILE = 512 * 2**20  # bytes; it is read into memory as a whole
+MAX_FILE = 256 * 2**20  # bytes; it is read into memory as a whole
 TRIES = 3  # to read a file that changes meanwhile
 CHUNK = 4 * 2**20  # bytes
 
@@ -25,7 +26,7 @@ class Content:
     modified: int
 
 
-def read(path: bytes) -> Content:
+def read(path: Path) -> Content:
     """Return all of a file, as it was at one time.
 
     Raises:
@@ -41,7 +42,7 @@ def read(path: bytes) -> Content:
     raise Unreadable("changes while it is read")
 
 
-def _read(path: bytes) -> Content | None:
+def _read(path: Path) -> Content | None:
     """Return None where it has changed meanwhile."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
@@ -51,15 +52,13 @@ def _read(path: bytes) -> Content | None:
         if before.st_size > MAX_FILE:
             raise Unreadable(f"larger than {MAX_FILE >> 20} MiB")
         parts: list[bytes] = []
-        size = 0
-        while part := os.read(fd, CHUNK):
+        left = before.st_size + 1  # no further: it may grow as fast as it is read
+        while left > 0 and (part := os.read(fd, min(CHUNK, left))):
             parts.append(part)
-            size += len(part)
-            if size > MAX_FILE:
-                raise Unreadable(f"larger than {MAX_FILE >> 20} MiB")
+            left -= len(part)
         after = os.fstat(fd)
     finally:
         os.close(fd)
-    if size != after.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if left != 1 or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         return None
     return Content(b"".join(parts), after.st_mtime_ns // 1_000_000)

@@ -4,7 +4,14 @@ import re
 from typing import NamedTuple
 
 from ..events.types import (
-    AREA, COMPANY, DAILY_NOTE, FACT_FILE, LONG_TERM_MEMORY, NOTE, PERSON, PROJECT,
+    AREA,
+    COMPANY,
+    DAILY_NOTE,
+    FACT_FILE,
+    LONG_TERM_MEMORY,
+    NOTE,
+    PERSON,
+    PROJECT,
 )  # fmt: skip
 
 FACT_FILES = frozenset({"items.json", "items.yaml", "items.yml", "facts.json", "facts.jsonl", "facts.yaml"})

@@ -16,9 +16,7 @@ from .files import Content
 from .kinds import name_of
 from .walk import Found, shown
 
-PART = (
-    96 * 1024
-)  # UTF-8 bytes of one event's text: full-text search looks at 256 Ki characters, servers take 1 MiB
+PART = 64 * 1024  # UTF-8 bytes of one event's text; search looks at 256 Ki characters, servers take 1 MiB
 MAX_SECTIONS = 2000  # of one file; with more, neighbours share an event so that the lead can name all of them
 JSON_GROWTH = 6  # times its bytes that a text takes as JSON at the most: each control character
 
@@ -82,20 +80,16 @@ def read(found: Found, content: Content, now: int, *, max_event: int, redact: bo
         session = None
 
     sections: list[Draft] = []
-    times: dict[str, int] = {}
     for chunk in chunks[1:]:
-        same = digest(chunk.heading, chunk.part, chunk.text)
-        times[same] = times.get(same, 0) + 1
-        said = _said(key, chunk.text, chunk.heading or stem)
         part = {"part": chunk.part} if chunk.part else {}
         sections.append(
             Draft(
                 "section",
                 SECTION,
                 f"{chunk.heading}\n{chunk.part or 1}",
-                digest(same, times[same]),
+                digest(chunk.heading, chunk.part, chunk.text),
                 _section_time(chunk.heading, dated.time, now) if is_note else dated.time,
-                {**place, **common, "heading": chunk.heading, **part, **said},
+                {**place, **common, "heading": chunk.heading, **part, key: chunk.text},
                 session,
             )
         )
@@ -110,7 +104,7 @@ def read(found: Found, content: Content, now: int, *, max_event: int, redact: bo
             **place,
             **common,
             "title": title or front.get("title", "") or stem,
-            **_said(key, chunks[0].text, title or stem),
+            key: chunks[0].text,
             "date": dated.time,
             "dateSource": dated.source,
             "bytes": len(data),
@@ -120,24 +114,19 @@ def read(found: Found, content: Content, now: int, *, max_event: int, redact: bo
         },
         session,
     )
+    contents = [draft.content for draft in sections]
+    lead.content = digest(chunks[0].text, lead.data["sha256"], text.encoding, contents)
+    lead.said = digest(chunks[0].text) if chunks[0].text.strip() else lead.content
     note = Note(found.path, len(content.data), lead, sections, secrets=secrets)
     if found.kind.has_facts and text.encoding != BASE64:
         listed = parse(text.text, name)
         note.facts = facts.drafts(listed.items, found, dated, now, max_event)
         note.damage = listed.damage
-        lead.data["summary"] = f"{len(listed.items)} facts in {place['path']}"
-    elif found.kind.data:
-        lead.data["summary"] = place["path"]
     return note
 
 
 def _section_time(heading: str, time: int, now: int) -> int:
     return found if (found := dating.in_text(heading, now)) is not None else time
-
-
-def _said(key: str, text: str, summary: str) -> dict[str, str]:
-    """Return a piece of the file. A blank text alone would have all keys searched instead, so it gets a summary."""
-    return {key: text} if key == "text" and text.strip() else {key: text, "summary": summary}
 
 
 def _about_session(about: dict[str, str]) -> dict[str, str]:

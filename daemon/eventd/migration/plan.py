@@ -2,11 +2,12 @@
 
 import itertools
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from eventd_ipc.events import Event
 
-from .events import Draft, Origin, digest, event_of, id_of, run_of
+from .events import Draft, Origin, event_of, id_of, run_of
 from .note import Note
 from .state import Stored, StoredFile
 
@@ -18,7 +19,7 @@ class Plan:
     Attributes:
         events: To be sent, in this order: the lead, which names the others, comes last.
         kept: How many events are stored already.
-        gone: Headings of sections that are stored and are not in the file any more.
+        gone: Headings of sections, and facts, that are stored and are not in the file any more.
         bases: By the id of each event, those under which the same content was stored before.
     """
 
@@ -43,11 +44,10 @@ class _Planner:
 
     def plan(self) -> Plan:
         note = self._plan.note
-        fact_ids = self._match("fact", note.facts)
-        self._send_facts(note.facts, fact_ids)
+        left_facts = self._send_facts(note.facts, self._match("fact", note.facts))
         sections = self._match("section", note.sections)
-        left = self._send("section", note.sections, sections)
-        self._send_lead(note.lead, sections, left)
+        left = self._send_sections(note.sections, sections)
+        self._send_lead(note.lead, sections, left, left_facts)
         return self._plan
 
     def _match(self, role: str, drafts: list[Draft]) -> list[str]:
@@ -60,7 +60,7 @@ class _Planner:
     def _replaced(
         self, role: str, drafts: list[Draft], ids: list[str]
     ) -> tuple[list[list[str]], list[Stored]]:
-        """Return the earlier versions of each draft that is new, by its name, and what is left of the stored."""
+        """Return which stored events each new draft replaces, by its name, and what is left of them."""
         kept = set(ids)
         rest: dict[str, list[Stored]] = defaultdict(list)
         for event in self._stored.current(role):
@@ -72,21 +72,22 @@ class _Planner:
         ]
         return replaces, [event for events in rest.values() for event in events]
 
-    def _send(self, role: str, drafts: list[Draft], ids: list[str]) -> list[Stored]:
-        """Send the drafts that have no id yet, and give them theirs; return what is stored beside."""
-        replaces, left = self._replaced(role, drafts, ids)
+    def _send_sections(self, drafts: list[Draft], ids: list[str]) -> list[Stored]:
+        """Send the sections that have no id yet, and give them theirs; return what is stored beside."""
+        self._plan.kept += sum(map(bool, ids))
+        replaces, left = self._replaced("section", drafts, ids)
         for n, draft in enumerate(drafts):
             ids[n] = ids[n] or self._add(draft, replaces[n])
-        self._plan.kept += len(drafts) - sum(map(bool, self._new(ids)))
         return left
 
-    def _new(self, ids: list[str]) -> list[bool]:
-        return [event_id in self._plan.bases for event_id in ids]
+    def _send_facts(self, drafts: list[Draft], ids: list[str]) -> list[Stored]:
+        """Send the facts that have no id yet; return what is stored beside.
 
-    def _send_facts(self, drafts: list[Draft], ids: list[str]) -> None:
-        """Send facts; one that replaces another of the file, by its name, closes that one's event, too."""
+        One that replaces another of the file, by its name, closes that one's event, too.
+        """
+        self._plan.kept += sum(map(bool, ids))
         self._name(drafts)
-        replaces, _ = self._replaced("fact", drafts, ids)
+        replaces, left = self._replaced("fact", drafts, ids)
         by_name: dict[str, str] = {}
         for n, draft in enumerate(drafts):
             closes = list(draft.data.pop("supersedes", ()))
@@ -98,7 +99,7 @@ class _Planner:
             ids[n] = ids[n] or self._add(draft, replaces[n], closes)
             if fact_id := draft.data.get("factId"):
                 by_name[fact_id] = ids[n]
-        self._plan.kept += len(drafts) - sum(map(bool, self._new(ids)))
+        return left
 
     def _name(self, drafts: list[Draft]) -> None:
         """A later item with the same id is an update beside the first, not another version of it."""
@@ -108,10 +109,10 @@ class _Planner:
                 seen[draft.name] = number = seen.get(draft.name, 0) + 1
                 draft.name = draft.name if number == 1 else f"{draft.name}\n{number}"
 
-    def _send_lead(self, lead: Draft, sections: list[str], left: list[Stored]) -> None:
+    def _send_lead(
+        self, lead: Draft, sections: list[str], left: list[Stored], left_facts: list[Stored]
+    ) -> None:
         lead.data["sections"] = sections
-        data = {key: lead.data.get(key) for key in ("text", "raw", "sha256", "encoding")}
-        lead.content = digest(data, sections)
         leads = self._stored.current("lead")
         if any(event.content == lead.content for event in leads):
             self._plan.kept += 1
@@ -121,13 +122,14 @@ class _Planner:
         headings = {draft.name.partition("\n")[0] for draft in self._plan.note.sections}
         cut = [e.id for e in left if not e.name.endswith("\n1") and _heading(e) in headings | {""}]
         self._plan.gone = [_heading(e) for e in left if e.id in before and e.id not in cut]
+        self._plan.gone += [f"fact {_heading(event)}".strip() for event in left_facts]
         self._add(lead, [*(event.id for event in leads), *cut])
 
-    def _add(self, draft: Draft, replaces: list[str], closes: list[str] = []) -> str:  # noqa: B006 - not changed
+    def _add(self, draft: Draft, replaces: list[str], closes: Sequence[str] = ()) -> str:
         before: list[str] = []
         for number in itertools.count(1):
             event_id = id_of(self._run, draft, number)
-            if event_id not in self._stored.events:
+            if event_id not in self._stored.events and event_id not in self._plan.bases:
                 break
             before.append(event_id)
         self._plan.bases[event_id] = before

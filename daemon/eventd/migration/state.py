@@ -1,14 +1,18 @@
 """What of an agent's files is stored already, as the events themselves say."""
 
 import os
+import socket
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .events import SOURCE, Origin, digest, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TYPES = ("migration.*", "memory.fact")
 """Types of the events that are asked for."""
@@ -32,6 +36,7 @@ class _Meta(msgspec.Struct, rename="camel", gc=False):
     name: str = ""
     content: str = ""
     workspace: str = ""
+    host: str = ""
     folder: str = ""
     replaces: list[str] = []
 
@@ -90,13 +95,26 @@ class StoredWorkspace:
 
     Attributes:
         name: Tells it from others of the same agent; "" for the first.
-        folders: Where it was when something was taken from it, in that order.
+        places: Host and folder where it was when something was taken from it, in that order.
         files: By their paths.
     """
 
     name: str
-    folders: dict[str, None] = field(default_factory=dict)
+    places: dict[tuple[str, str], None] = field(default_factory=dict)
     files: dict[bytes, StoredFile] = field(default_factory=dict)
+
+    def is_of(self, host: str) -> bool:
+        """Whether it has always been on a host."""
+        return all(name == host for name, _ in self.places)
+
+    def is_in_place(self, host: str) -> bool:
+        """Whether it is still where it was on a host."""
+        return any(name == host and Path(folder).is_dir() for name, folder in self.places)
+
+    def has(self, path: bytes, sha256: str) -> bool:
+        """Whether a file is stored as it is."""
+        file = self.files.get(path)
+        return file is not None and file.lead is not None and file.lead.sha256 == sha256
 
 
 @dataclass(slots=True)
@@ -116,7 +134,7 @@ class State:
         if meta.source != SOURCE or not (path and meta.run_id and meta.content):
             return
         workspace = self.workspaces.setdefault(meta.workspace, StoredWorkspace(meta.workspace))
-        workspace.folders.setdefault(meta.folder)
+        workspace.places.setdefault((meta.host, meta.folder))
         file = workspace.files.setdefault(path, StoredFile(path, meta.run_id))
         file.events[event.id] = Stored(
             event.id, meta.role, meta.name, meta.content, tuple(data.sections), data.sha256
@@ -126,32 +144,34 @@ class State:
     def workspace_of(self, folder: Path, hashes: "Iterable[tuple[bytes, str]]") -> StoredWorkspace:
         """Return what is stored of the workspace in a folder; something new where nothing is.
 
-        It is known by its folder. One that was moved, or is on another machine now, is known by a file that is
-        as it was; the folder where it was is not there any more then.
+        It is known by its place. One that was moved is known by a file that is as it was, one that came from
+        another machine by half of them; and it is no more where it was before.
 
         Args:
-            hashes: Path and SHA-256 of its files; only looked at where its folder is not known.
+            hashes: Path and SHA-256 of its files; only looked at where its place is not known.
         """
-        real = os.path.realpath(folder)
+        here = place_of(folder)
         for known in self.workspaces.values():
-            if real in known.folders:
+            if here in known.places:
                 return known
-        lost = [w for w in self.workspaces.values() if not any(map(os.path.isdir, w.folders))]
+        lost = [known for known in self.workspaces.values() if not known.is_in_place(here[0])]
         if lost:
             same: Counter[str] = Counter()
             for path, sha256 in hashes:
-                for known in lost:
-                    file = known.files.get(path)
-                    same[known.name] += (
-                        file is not None and file.lead is not None and file.lead.sha256 == sha256
-                    )
-            name, files = same.most_common(1)[0] if same else ("", 0)
-            if files:
-                return self.workspaces[name]
-        name = f"{digest(real)[:12]}" if self.workspaces else ""
+                same.update(known.name for known in lost if known.has(path, sha256))
+            for name, files in same.most_common():
+                known = self.workspaces[name]
+                if files >= (1 if known.is_of(here[0]) else len(known.files) / 2):
+                    return known
+        name = digest(*here)[:12] if self.workspaces else ""
         return self.workspaces.setdefault(name, StoredWorkspace(name))
+
+
+def place_of(folder: Path) -> tuple[str, str]:
+    """Return the host and the folder by which a workspace is known."""
+    return socket.gethostname(), os.fsencode(os.path.realpath(folder)).decode("utf-8", "replace")
 
 
 def origin_of(agent: str, stored: StoredWorkspace, folder: Path) -> Origin:
     """Return what the events of a workspace say about where they come from."""
-    return Origin(agent, stored.name, os.path.realpath(folder))
+    return Origin(agent, stored.name, *place_of(folder))

@@ -1,10 +1,8 @@
 """Asks the daemon what it has of an agent's files, and puts files together again from it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from ..events.normal import normalise
 from .encoding import Text, encode
@@ -13,6 +11,7 @@ from .state import TYPES, State, Stored, StoredFile
 
 if TYPE_CHECKING:
     from eventd_ipc.blocking import Client
+    from eventd_ipc.messages import StoredEvent
 
 CREDIT = 64  # events under way: one may be large
 
@@ -45,27 +44,61 @@ def read_state(client: "Client", agent: str) -> State:
     return state
 
 
-def join(client: "Client", agent: str, file: StoredFile, lead: Stored) -> Joined:
+class Piece(NamedTuple):
+    """What an event has of a file.
+
+    Attributes:
+        encoding: Of a lead, by which the text becomes the file.
+    """
+
+    text: str
+    encoding: str
+
+
+Pieces = Callable[[str], Piece | None]
+"""The piece of the event with an id; None where it is not stored."""
+
+
+def join(file: StoredFile, lead: Stored, pieces: Pieces) -> Joined:
     """Return a file as a lead and its sections have it.
 
     Raises:
         Incomplete: Some of it is not stored, or not any more.
     """
-    wanted = (lead.id, *lead.sections)
-    said: dict[str, str] = {}
-    encoding = "utf-8"
-    for event_id, data in _events(client, agent, file.run):
-        if event_id in wanted:
-            said[event_id] = next((v for key in ("text", "raw") if isinstance(v := data.get(key), str)), "")
-            if event_id == lead.id and isinstance(data.get("encoding"), str):
-                encoding = data["encoding"]
-    if missing := sum(event_id not in said for event_id in wanted):
-        raise Incomplete(f"{missing} of its {len(wanted)} events are not stored")
-    text = "".join(said[event_id] for event_id in wanted)
+    found = [pieces(event_id) for event_id in (lead.id, *lead.sections)]
+    held = [piece for piece in found if piece is not None]
+    if len(held) < len(found):
+        raise Incomplete(f"{len(found) - len(held)} of its {len(found)} events are not stored")
+    text = "".join(piece.text for piece in held)
     try:
-        return Joined(file.path, text, encode(Text(encoding, text)), lead.sha256)
+        return Joined(file.path, text, encode(Text(held[0].encoding, text)), lead.sha256)
     except ValueError as error:
         raise Incomplete(f"its text is not what it was: {error}") from error
+
+
+class Spool:
+    """The pieces of many files, aside in a file of our own: they are more than memory holds."""
+
+    def __init__(self, spool: IO[bytes]) -> None:
+        self._spool = spool
+        self._places: dict[str, tuple[int, int, str]] = {}
+
+    def fill(self, client: "Client", agent: str, wanted: Collection[str]) -> None:
+        """Take in the events with some ids."""
+        at = 0
+        for event_id, piece in _pieces(client.query(agent=agent, types=TYPES, credit=CREDIT)):
+            if event_id in wanted and event_id not in self._places:
+                size = self._spool.write(piece.text.encode())
+                self._places[event_id] = (at, size, piece.encoding)
+                at += size
+
+    def get(self, event_id: str) -> Piece | None:
+        """Return the piece of an event."""
+        if (place := self._places.get(event_id)) is None:
+            return None
+        at, size, encoding = place
+        self._spool.seek(at)
+        return Piece(self._spool.read(size).decode(), encoding)
 
 
 def text_with(client: "Client", body: bytes) -> str:
@@ -74,13 +107,15 @@ def text_with(client: "Client", body: bytes) -> str:
     if event is None:
         return body.decode("utf-8", "replace")
     if event.meta.get("source") == SOURCE and event.run and event.data.get("path"):
+        bodies = [bytes(e.body) for e in client.query(agent=event.agent, run=event.run, order="oldest")]
         state = State()
-        for stored in client.query(agent=event.agent, run=event.run, order="oldest", credit=CREDIT):
-            state.add(stored.body)
+        for held in bodies:
+            state.add(held)
+        pieces = dict(_pieces_of(bodies))
         for workspace in state.workspaces.values():
             for file in workspace.files.values():
                 if (lead := _lead_with(file, event.id)) is not None:
-                    return join(client, event.agent, file, lead).text
+                    return join(file, lead, pieces.get).text
     own = event.data.get("text")
     return own if isinstance(own, str) and own else event.text
 
@@ -93,10 +128,15 @@ def _lead_with(file: StoredFile, event_id: str) -> Stored | None:
     return None
 
 
-def _events(client: "Client", agent: str, run: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for stored in client.query(agent=agent, run=run, credit=CREDIT):
-        try:
-            event = msgspec.json.decode(stored.body)
-            yield event["id"], event["payload"]["data"]
-        except (ValueError, LookupError, TypeError):
+def _pieces(found: "Iterable[StoredEvent]") -> Iterator[tuple[str, Piece]]:
+    return _pieces_of(event.body for event in found)
+
+
+def _pieces_of(bodies: Iterable[bytes]) -> Iterator[tuple[str, Piece]]:
+    for body in bodies:
+        if (event := normalise(body)) is None:
             continue
+        data = event.data
+        text = next((said for key in ("text", "raw") if isinstance(said := data.get(key), str)), None)
+        if text is not None:
+            yield event.id, Piece(text, data["encoding"] if isinstance(data.get("encoding"), str) else "")

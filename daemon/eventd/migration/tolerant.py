@@ -9,7 +9,7 @@ import msgspec
 _token = re.compile(
     r"""(?P<double>"(?:[^"\\]|\\.)*") | (?P<single>'(?:[^'\\]|\\.)*')
       | (?P<comment>//[^\n]*|/\*.*?\*/) | (?P<comma>,) | (?P<close>[\]}])
-      | (?P<word>[A-Za-z_$][\w$]*) | (?P<space>\s+) | (?P<other>.)""",
+      | (?P<number>[+-]?[\d.][\w.+-]*) | (?P<word>[A-Za-z_$][\w$]*) | (?P<space>\s+) | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
 _PLAIN = frozenset({"true", "false", "null"})

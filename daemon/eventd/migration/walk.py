@@ -7,20 +7,12 @@ from pathlib import Path
 
 from .kinds import INSTRUCTIONS, LONG_TERM, Kind, kind_of
 
-TREES = (b"memory", b"life")
+TREES = ("memory", "life")
 """Folders of a workspace that are looked through."""
-MACHINE = frozenset({b"node_modules", b"__pycache__", b"venv"})
-MACHINE_ENDINGS = (
-    b".sqlite",
-    b".sqlite-wal",
-    b".sqlite-shm",
-    b".db",
-    b".tmp",
-    b".bak",
-    b".lock",
-    b".swp",
-    b"~",
-)
+MACHINE = frozenset({"node_modules", "__pycache__", "venv"})
+MACHINE_ENDINGS = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".db", ".tmp", ".bak", ".lock", ".swp", "~")
+KEEPER = ".gitkeep"
+"""Only keeps an empty folder in git."""
 MAX_DEPTH = 64  # folders within folders
 
 
@@ -35,7 +27,7 @@ class Found:
     """
 
     path: bytes
-    place: bytes
+    place: Path
     size: int
     kind: Kind
 
@@ -45,12 +37,14 @@ class Skipped:
     """Something that is not migrated.
 
     Attributes:
-        trouble: Whether somebody has to see to it; else it is left out on purpose.
+        told: Whether it may surprise a person; else it is left out as one would expect.
+        lost: Whether it is something that should have been migrated.
     """
 
     path: bytes
     reason: str
-    trouble: bool = False
+    told: bool = False
+    lost: bool = False
 
 
 @dataclass(slots=True)
@@ -73,101 +67,89 @@ def shown(path: bytes) -> str:
 
 def walk(folder: Path) -> Walk:
     """Return the files of a workspace, in the order of their names."""
-    return _Walker(os.fsencode(folder)).walk()
+    return _Walker(folder).walk()
 
 
 class _Walker:
-    def __init__(self, root: bytes) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self._real = os.path.realpath(root)
-        self._trees = tuple(os.path.join(self._real, tree) for tree in TREES)
-        self._seen: set[bytes] = set()  # real paths of links that were followed
+        self._real = Path(os.path.realpath(root))
+        self._trees = [self._real / tree for tree in TREES]
+        self._seen: set[Path] = set()  # where links lead that were followed
         self._walk = Walk()
 
     def walk(self) -> Walk:
-        files: dict[tuple[int, int], bytes] = {}  # on disks that do not tell `memory.md` from `MEMORY.md`
-        for name in self._names(b""):
-            if name in TREES:
-                self._look(name, 0)
-            elif os.fsdecode(name) in LONG_TERM:
-                self._look(name, 0)
-            elif os.fsdecode(name) in INSTRUCTIONS:
-                self._skip(name, "instructions for the agent, no memory")
-        for file in list(self._walk.files):
-            found = os.lstat(file.place)
-            if (
-                not file.path.count(b"/")
-                and files.setdefault((found.st_dev, found.st_ino), file.path) != file.path
-            ):
-                self._walk.files.remove(file)
+        roots: set[tuple[int, int]] = set()  # some disks do not tell `memory.md` from `MEMORY.md`
+        for place in self._below(self._root, b""):
+            path = os.fsencode(place.name)
+            if place.name in INSTRUCTIONS:
+                self._skip(path, "instructions for the agent, no memory")
+            elif place.name in TREES:
+                self._look(place, path, 0)
+            elif place.name in LONG_TERM:
+                found = place.lstat()
+                if (found.st_dev, found.st_ino) not in roots:
+                    roots.add((found.st_dev, found.st_ino))
+                    self._look(place, path, 0)
         self._walk.files.sort(key=lambda file: file.path)
         self._walk.skipped.sort(key=lambda skipped: skipped.path)
         return self._walk
 
-    def _names(self, path: bytes) -> list[bytes]:
+    def _below(self, folder: Path, path: bytes) -> list[Path]:
         try:
-            return sorted(os.listdir(os.path.join(self._root, path) if path else self._root))
+            return sorted(folder.iterdir())
         except OSError as error:
-            self._skip(path, f"cannot be read: {os.strerror(error.errno or 0)}", trouble=True)
+            self._skip(path, f"cannot be read: {os.strerror(error.errno or 0)}", lost=True)
             return []
 
-    def _look(self, path: bytes, depth: int) -> None:
-        """Take in what is at a path."""
-        name = os.path.basename(path)
-        place = os.path.join(self._root, path)
-        if reason := _machine_state(name):
-            if name != b".gitkeep":  # it only keeps a folder
+    def _look(self, place: Path, path: bytes, depth: int) -> None:
+        """Take in what is at a place; `path` is that below the workspace."""
+        if reason := _machine_state(place.name):
+            if place.name != KEEPER:
                 self._skip(path, reason)
             return
+        target = place
         try:
-            found = os.lstat(place)
-            if stat.S_ISLNK(found.st_mode):
-                if not self._follows(path, place):
+            if place.is_symlink():
+                target = Path(os.path.realpath(place, strict=True))
+                if not self._follows(path, target):
                     return
-                place = os.path.realpath(place, strict=True)
-                found = os.stat(place)
+            found = target.lstat()
         except OSError as error:
-            self._skip(path, f"a link that leads nowhere: {os.strerror(error.errno or 0)}", trouble=True)
+            self._skip(path, f"leads nowhere: {os.strerror(error.errno or 0)}", told=True)
             return
         if stat.S_ISDIR(found.st_mode):
             if depth >= MAX_DEPTH:
-                self._skip(path, f"more than {MAX_DEPTH} folders deep", trouble=True)
+                self._skip(path, f"more than {MAX_DEPTH} folders deep", lost=True)
                 return
-            for below in self._names(path):
-                self._look(os.path.join(path, below), depth + 1)
+            for below in self._below(place, path):
+                self._look(below, path + b"/" + os.fsencode(below.name), depth + 1)
         elif not stat.S_ISREG(found.st_mode):
-            self._skip(path, "no plain file", trouble=True)
+            self._skip(path, "no plain file", told=True)
         elif (kind := kind_of(shown(path))) is None:
             self._skip(path, "no Markdown, and no list of facts")
         else:
-            self._walk.files.append(Found(path, place, found.st_size, kind))
+            self._walk.files.append(Found(path, target, found.st_size, kind))
 
-    def _follows(self, path: bytes, place: bytes) -> bool:
+    def _follows(self, path: bytes, target: Path) -> bool:
         """Whether what a link leads to is read in its place; else it is told why not."""
-        real = os.path.realpath(place, strict=True)
-        if not _is_within(real, self._real):
-            self._skip(path, "a link out of the workspace", trouble=True)
-        elif _is_within(self._real, real) or any(_is_within(real, tree) for tree in self._trees):
+        if not target.is_relative_to(self._real):
+            self._skip(path, "a link out of the workspace", told=True)
+        elif self._real.is_relative_to(target) or any(map(target.is_relative_to, self._trees)):
             self._skip(path, "a link to what is read under its own name")
-        elif real in self._seen:
+        elif target in self._seen:
             self._skip(path, "a link to what is read already")
         else:
-            self._seen.add(real)
+            self._seen.add(target)
             return True
         return False
 
-    def _skip(self, path: bytes, reason: str, *, trouble: bool = False) -> None:
-        self._walk.skipped.append(Skipped(path, reason, trouble))
+    def _skip(self, path: bytes, reason: str, *, told: bool = False, lost: bool = False) -> None:
+        self._walk.skipped.append(Skipped(path, reason, told or lost, lost))
 
 
-def _machine_state(name: bytes) -> str:
+def _machine_state(name: str) -> str:
     """Return why a name is none of a memory; "" where it may be one."""
-    if name.startswith(b"."):
+    if name.startswith("."):
         return "hidden: machine state"
-    if name in MACHINE or name.lower().endswith(MACHINE_ENDINGS):
-        return "machine state"
-    return ""
-
-
-def _is_within(path: bytes, folder: bytes) -> bool:
-    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+    return "machine state" if name in MACHINE or name.lower().endswith(MACHINE_ENDINGS) else ""

@@ -1,15 +1,17 @@
 """Writes stored files into a folder: the way out."""
 
+import contextlib
 import os
+import re
+import tempfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hashlib import sha256
-
 from ..errors import EventdError
-from .state import State, StoredWorkspace
-from .stored import Incomplete, join
+from .state import State, StoredFile, StoredWorkspace
+from .stored import Incomplete, Spool, join
 from .walk import shown
 
 if TYPE_CHECKING:
@@ -50,34 +52,40 @@ def prepare(target: Path) -> None:
 
 
 def write_back(client: "Client", agent: str, state: State, target: Path) -> Iterator[Written]:
-    """Write every file as its newest events have it; with several workspaces each into a folder of its own."""
-    several = len(state.workspaces) > 1
-    names: set[str] = set()
-    for workspace in state.workspaces.values():
-        folder = target / _name(workspace, names) if several else target
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        for file in sorted(workspace.files.values(), key=lambda file: file.path):
-            lead = file.lead
-            if lead is None:
-                yield Written(shown(file.path), 0, "its first event is not stored")
-                continue
-            try:
-                joined = join(client, agent, file, lead)
-                if sha256(joined.data).hexdigest() != joined.sha256:
-                    raise Incomplete("its bytes are not those that it had")
-                _write(os.fsencode(folder), file.path, joined.data)
-            except (Incomplete, ValueError) as error:
-                yield Written(shown(file.path), 0, str(error))
-            except OSError as error:
-                yield Written(shown(file.path), 0, os.strerror(error.errno or 0))
-            else:
-                yield Written(shown(file.path), len(joined.data))
+    """Write every file as its newest events have it; of several workspaces each into a folder of its own."""
+    leads = [file.lead for workspace in state.workspaces.values() for file in workspace.files.values()]
+    wanted = {event_id for lead in leads if lead is not None for event_id in (lead.id, *lead.sections)}
+    with tempfile.TemporaryFile() as held:
+        spool = Spool(held)
+        spool.fill(client, agent, wanted)
+        names: set[str] = set()
+        for workspace in state.workspaces.values():
+            folder = target / _name(workspace, names) if len(state.workspaces) > 1 else target
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            for file in sorted(workspace.files.values(), key=lambda file: file.path):
+                yield _written(file, spool, os.fsencode(folder))
+
+
+def _written(file: StoredFile, spool: Spool, folder: bytes) -> Written:
+    path = shown(file.path)
+    if (lead := file.lead) is None:
+        return Written(path, 0, "its first event is not stored")
+    try:
+        joined = join(file, lead, spool.get)
+        if sha256(joined.data).hexdigest() != joined.sha256:
+            raise Incomplete("its bytes are not those that it had")
+        _write(folder, file.path, joined.data)
+    except (Incomplete, ValueError) as error:
+        return Written(path, 0, str(error))
+    except OSError as error:
+        return Written(path, 0, os.strerror(error.errno or 0))
+    return Written(path, len(joined.data))
 
 
 def _name(workspace: StoredWorkspace, names: set[str]) -> str:
     """Return a name for a workspace's folder that no other has."""
-    last = next(reversed(workspace.folders), "")
-    name = Path(last).name or "workspace"
+    _, last = next(reversed(workspace.places), ("", ""))
+    name = re.sub(r"[^\w.-]+", "_", Path(last).name).strip(".") or "workspace"
     name = name if name not in names else f"{name}-{workspace.name or 'first'}"
     names.add(name)
     return name
@@ -98,10 +106,8 @@ def _write(folder: bytes, path: bytes, data: bytes) -> None:
     fd = os.open(folder, flags & ~os.O_NOFOLLOW)
     try:
         for part in folders:
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.mkdir(part, FOLDER_MODE, dir_fd=fd)
-            except FileExistsError:
-                pass
             below = os.open(part, flags, dir_fd=fd)
             os.close(fd)
             fd = below
