@@ -208,8 +208,8 @@ class SessionArrival:
     def _ask(self, sender: Sender, agent: str, ids: Sequence[str]) -> dict[str, Any]:
         answer = ask_known(sender, agent, ids, self._wait, self._tally.say, self._settle)
         if not answer["complete"] and self._settle:
-            self._settle = 0.0
             self._tally.say("NATS is away: only what this daemon has seen itself counts as already there")
+        self._settle = 0.0  # what comes from now on comes through this daemon, which knows it
         return answer
 
     def _remember(self, name: tuple[str, str]) -> None:
