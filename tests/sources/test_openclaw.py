@@ -46,12 +46,12 @@ def test_a_session_becomes_its_events() -> None:
 
 
 def test_what_the_channel_puts_before_the_words_is_left_out() -> None:
-    """But for the message's id, by which the plugin knows it."""
+    """But for the message's id, by which the plugin knows it, within the session's key: it has no other."""
     head = 'Conversation info (untrusted metadata):\n```json\n{"message_id": "42", "sender": "Anna"}\n```\n\n'
     [_, event] = read(OpenClaw().ask(f"{head}hello"))
     assert event.payload["data"]["text"] == "hello"
     assert event.id is not None
-    assert event.id.startswith(f"openclaw:{ID}:in:42:")
+    assert event.id.startswith(f"openclaw:{event.session}:in:42:")
 
 
 @pytest.mark.parametrize("text", ["[cron:1 plants] water them?", "System: restarted"], ids=["cron", "system"])

@@ -18,7 +18,7 @@ class IndexIncomplete(EventdError):
 
 
 def ask_known(
-    sender: "Sender",
+    sender: "Sender[Any]",
     agent: str,
     ids: Sequence[str],
     wait: float,

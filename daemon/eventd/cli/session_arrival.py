@@ -20,6 +20,7 @@ from ..sources.reading import Unreadable
 from ..sources.transcripts import read
 from .bulk import Item, Sender
 from .known import ask_known
+from .lines import Line
 from .session_tally import SessionTally, SourceLine
 
 MAX_BYTES = 4 * 2**20  # of events that are asked about together; a large one may come on top
@@ -69,7 +70,7 @@ class SessionArrival:
 
     def __init__(
         self,
-        sender: Sender | None,
+        sender: Sender[Line] | None,
         tally: SessionTally,
         wanted: Wanted,
         *,
@@ -176,7 +177,7 @@ class SessionArrival:
         """Send what was gathered and is not known yet."""
         gathered, self._gathered, self._bytes = self._gathered, [], 0
         known = self._known(event for _, event, _ in gathered)
-        fresh: list[Item] = []
+        fresh: list[Item[Line]] = []
         for line, event, raw in gathered:
             name = _name(event)
             if name in self._recent or name in self._less_recent or known.get(name) is False:
@@ -205,7 +206,7 @@ class SessionArrival:
             found.update(((agent, event_id), True) for event_id in answer["forgotten"])
         return found
 
-    def _ask(self, sender: Sender, agent: str, ids: Sequence[str]) -> dict[str, Any]:
+    def _ask(self, sender: Sender[Line], agent: str, ids: Sequence[str]) -> dict[str, Any]:
         answer = ask_known(sender, agent, ids, self._wait, self._tally.say, self._settle)
         if not answer["complete"] and self._settle:
             self._tally.say("NATS is away: only what this daemon has seen itself counts as already there")

@@ -56,18 +56,28 @@ class SessionEvents:
         return self._event("session.start", event_id, time, "lifecycle", {"source": "startup"}, "agent")
 
     def said_in(
-        self, text: str, time: int, prompt: str | None, *, run: str | None = None, origin: Origin = "person"
+        self,
+        text: str,
+        time: int,
+        prompt: str | None,
+        *,
+        run: str | None = None,
+        origin: Origin = "person",
+        scope: str | None = None,
     ) -> Event | None:
         """A message to the agent; None where nothing of it may be stored.
 
         Args:
             prompt: The tool's own id of the prompt, or of its turn.
             run: What the prompt begins, where that has another id.
+            scope: Within what the prompt's id is one, where that is not the session.
         """
         if not (text := self.tidy.said(text)):
             return None
         stored = self.tidy.value(text)
-        event_id = ids.said_in(self.tool, self.session, prompt, stored if self.digests_stored else text, time)
+        event_id = ids.said_in(
+            self.tool, scope or self.session, prompt, stored if self.digests_stored else text, time
+        )
         data = {"role": "user", "text": stored}
         return self._event("conversation.message.in", event_id, time, "user", data, origin, run or prompt)
 

@@ -114,7 +114,8 @@ class OpenClaw:
         by_program = words.lstrip().startswith(_PROGRAM) or kind in ("inter_session", "internal_system")
         prompt = given[1] if given else None
         origin: Origin = "agent" if by_program else "person"
-        return self._events.said_in(words, self._time, prompt, run=self._run, origin=origin)
+        scope = self._events.key if prompt else None  # a channel's message does not tell the session's id
+        return self._events.said_in(words, self._time, prompt, run=self._run, origin=origin, scope=scope)
 
     def _assistant(self, message: dict[str, Any], content: object) -> Iterator[Event | None]:
         model = _text(message.get("model")) or None
