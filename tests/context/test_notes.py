@@ -11,10 +11,12 @@ from eventd.events.types import DAILY_NOTE, LONG_TERM_MEMORY, PERSON, SECTION
 MEMORY = "MEMORY.md"
 
 
-def note(kind: str, path: str, text: str, *, name: str, time: int = START, **data: object) -> Json:
+def note(
+    kind: str, path: str, text: str, *, name: str, time: int = START, run: str = "", **data: object
+) -> Json:
     return {
         "id": name, "timestamp": time, "agent": "main", "session": "", "type": kind, "visibility": "internal",
-        "payload": {"runId": f"run-{path}", "data": {"path": path, "text": text, **data}}, "meta": {},
+        "payload": {"runId": f"run-{path}-{run}", "data": {"path": path, "text": text, **data}}, "meta": {},
     }  # fmt: skip
 
 
@@ -57,6 +59,16 @@ def test_a_file_is_shown_in_its_own_order() -> None:
     block = made(*events)
     assert shown(block) == ["First", "2.", "3."]
     assert "(MEMORY.md, Second): “2.”" in block.text
+
+
+def test_a_file_of_one_workspace_does_not_hide_that_of_another() -> None:
+    """An agent may have several, and each has its `MEMORY.md`."""
+    events = [
+        note(kind, MEMORY, f"{text} {home}", name=f"{home}-{kind}", run=home, sections=[f"{home}-{SECTION}"])
+        for home in ("boat", "house")
+        for kind, text in ((SECTION, "part"), (LONG_TERM_MEMORY, "lead"))
+    ]
+    assert sorted(shown(made(*events))) == ["lead boat", "lead house", "part boat", "part house"]
 
 
 def test_files_about_persons_are_left_to_recall() -> None:

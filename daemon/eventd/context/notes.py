@@ -39,8 +39,8 @@ def current(entries: Iterable[Entry]) -> Iterator[Note]:
         entries: Notes of one agent that were not replaced.
     """
     known = [(entry, event) for entry in entries if (event := normalise(entry.body)) is not None]
-    known.sort(key=lambda pair: (_path(pair[1]), pair[0].n))
-    files = [list(pieces) for _, pieces in groupby(known, key=lambda pair: _path(pair[1]))]
+    known.sort(key=lambda pair: (_file(pair[1]), pair[0].n))
+    files = [list(pieces) for _, pieces in groupby(known, key=lambda pair: _file(pair[1]))]
     files = [pieces for pieces in files if _is_kept(pieces) or _path(pieces[0][1]).startswith(FOLDER)]
     files.sort(key=lambda pieces: max(entry.time for entry, _ in pieces), reverse=True)
     files.sort(key=_is_kept, reverse=True)
@@ -70,6 +70,11 @@ def _words(event: Normal) -> str:
 
 def _is_kept(pieces: Sequence[tuple[Entry, Normal]]) -> bool:
     return any(entry.type == LONG_TERM_MEMORY for entry, _ in pieces)
+
+
+def _file(event: Normal) -> tuple[str, str]:
+    """Return what tells a file from others: every workspace of an agent may have one at the same path."""
+    return _path(event), event.run
 
 
 def _path(event: Normal) -> str:
