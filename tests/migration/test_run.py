@@ -206,6 +206,24 @@ def test_a_fact_that_changes_replaces_its_event(folder: Path) -> None:
     assert sent(store.migrate(folder)) == ["migration.fact_file"]
 
 
+def test_a_list_may_begin_with_the_newest(tmp_path: Path) -> None:
+    """What a fact closes may stand behind it; of two that close each other one stays."""
+    path = "life/areas/people/jane/items.json"
+    items = [
+        {"id": "c", "fact": "now", "supersedes": "b"},
+        {"id": "b", "fact": "then", "supersedes": ["a"]},
+        {"id": "a", "fact": "before"},
+        {"id": "x", "fact": "ping", "supersedes": "y"},
+        {"id": "y", "fact": "pong", "supersedes": "x"},
+    ]
+    store = Store()
+    store.migrate(write(tmp_path, {path: json.dumps(items).encode()}))
+    data = {name: json.loads(body)["payload"]["data"] for name, body in store.bodies.items()}
+    closed = {name for fact in data.values() for name in fact.get("supersedes", ())}
+    texts = [fact["text"] for name, fact in data.items() if "factId" in fact and name not in closed]
+    assert texts == ["now", "pong"]
+
+
 def test_what_was_forgotten_is_not_sent_again(tmp_path: Path) -> None:
     """Nor does it come back with a number behind its id, once the file has been something else."""
     folder, store = tmp_path / "w", Store()
