@@ -71,6 +71,16 @@ def test_a_file_of_one_workspace_does_not_hide_that_of_another() -> None:
     assert sorted(shown(made(*events))) == ["lead boat", "lead house", "part boat", "part house"]
 
 
+def test_a_title_takes_no_room_from_what_stands_under_it() -> None:
+    """Every file of OpenClaw has one. Where it is all that a file says, it is shown."""
+    events = [
+        note(SECTION, MEMORY, "## People\nJane likes tea.", name="s", heading="People"),
+        note(LONG_TERM_MEMORY, MEMORY, "# MEMORY.md\n\n", name="l", sections=["s"]),
+        note(DAILY_NOTE, "memory/2026-11-01.md", "# Jane called\n", name="d"),
+    ]
+    assert shown(made(*events)) == ["Jane likes tea.", "‹#› Jane called"]
+
+
 def test_files_about_persons_are_left_to_recall() -> None:
     """There may be thousands."""
     assert shown(made(note(PERSON, "life/areas/people/jane/summary.md", "Jane", name="p"), day_of(1))) == [

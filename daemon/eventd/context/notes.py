@@ -46,8 +46,10 @@ def current(entries: Iterable[Entry]) -> Iterator[Note]:
     files.sort(key=_is_kept, reverse=True)
     for pieces in files:
         kept = _is_kept(pieces)
-        for entry, event in _in_order(pieces):
-            if text := stripped(_words(event)):
+        said = [(entry, stripped(_words(event))) for entry, event in _in_order(pieces)]
+        said = [(entry, text) for entry, text in said if text]
+        for entry, text in said:
+            if len(said) == 1 or not _is_title(text):  # there is room for few, and the path says as much
                 yield Note(entry, entry.time, text, kept)
 
 
@@ -66,6 +68,10 @@ def _words(event: Normal) -> str:
     """Return what a passage says; its heading is named beside it."""
     text = first_plain(event.data, "text")
     return text.partition("\n")[2] if event.data.get("heading") and text.startswith("#") else text
+
+
+def _is_title(text: str) -> bool:
+    return text.startswith("#") and "\n" not in text
 
 
 def _is_kept(pieces: Sequence[tuple[Entry, Normal]]) -> bool:
