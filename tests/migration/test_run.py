@@ -130,6 +130,15 @@ def test_what_is_gone_is_told_and_stays(folder: Path) -> None:
     ]
 
 
+def test_a_file_that_was_emptied_says_nothing_any_more(tmp_path: Path) -> None:
+    """Else a session would begin with what somebody has taken out of it."""
+    store = Store()
+    for data in (b"# M\n## A\na\n", b"", b"# M\n## A\na\n", b""):
+        store.migrate(write(tmp_path, {"MEMORY.md": data, "memory/never.md": b""}))
+        assert rebuilt(store.bodies.values()) == {"MEMORY.md": data}
+    assert sent(store.migrate(tmp_path)) == []
+
+
 @pytest.mark.parametrize("most", [*range(0, 50, 3), 10_000])
 def test_a_run_that_was_killed_leads_to_the_same_events(folder: Path, most: int) -> None:
     """Wherever it ended: the next run adds the rest, of a first run and of one after an edit."""
