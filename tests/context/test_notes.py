@@ -81,6 +81,17 @@ def test_a_title_takes_no_room_from_what_stands_under_it() -> None:
     assert shown(made(*events)) == ["Jane likes tea.", "‹#› Jane called"]
 
 
+def test_what_stands_in_two_files_is_shown_once() -> None:
+    """As after a file was given another name: where it was stored last."""
+    moved = [
+        note(DAILY_NOTE, f"memory/2026-11-01{name}.md", "Planted a tree.", name=f"n{number}")
+        for number, name in enumerate(["", "-tree"])
+    ]
+    block = made(*moved, day_of(2))
+    assert sorted(shown(block)) == ["Planted a tree.", "day 2"]
+    assert "(memory/2026-11-01-tree.md): “Planted a tree.”" in block.text
+
+
 def test_files_about_persons_are_left_to_recall() -> None:
     """There may be thousands."""
     assert shown(made(note(PERSON, "life/areas/people/jane/summary.md", "Jane", name="p"), day_of(1))) == [

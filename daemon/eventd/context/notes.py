@@ -42,14 +42,18 @@ def current(entries: Iterable[Entry]) -> Iterator[Note]:
     known.sort(key=lambda pair: (_file(pair[1]), pair[0].n))
     files = [list(pieces) for _, pieces in groupby(known, key=lambda pair: _file(pair[1]))]
     files = [pieces for pieces in files if _is_kept(pieces) or _path(pieces[0][1]).startswith(FOLDER)]
-    files.sort(key=lambda pieces: max(entry.time for entry, _ in pieces), reverse=True)
+    files.sort(key=lambda pieces: max((entry.time, entry.n) for entry, _ in pieces), reverse=True)
     files.sort(key=_is_kept, reverse=True)
+    shown: set[str] = set()
     for pieces in files:
         kept = _is_kept(pieces)
         said = [(entry, stripped(_words(event))) for entry, event in _in_order(pieces)]
         said = [(entry, text) for entry, text in said if text]
         for entry, text in said:
-            if len(said) == 1 or not _is_title(text):  # there is room for few, and the path says as much
+            if len(said) > 1 and _is_title(text):
+                continue  # there is room for few, and the path says as much
+            if text not in shown:  # a file that has another name now is stored under both
+                shown.add(text)
                 yield Note(entry, entry.time, text, kept)
 
 
