@@ -44,7 +44,11 @@ for byte. Another run adds what has changed since; what it replaces stays stored
     help="Whose memory it is.  [default: as the workspace's name says, else main]",
 )
 @option("--dry-run", is_flag=True, help="Store nothing; show what would be added.")
-@option("--redact", is_flag=True, help="Put markers like [redacted:github-token] in place of secrets.")
+@option(
+    "--redact",
+    is_flag=True,
+    help="Put markers like [redacted:github-token] in place of secrets; what is stored already stays.",
+)
 @option(
     "--write-back",
     type=file_type,
