@@ -80,11 +80,12 @@ def test_json_stays_json() -> None:
 
 
 def test_a_large_text_is_looked_through_in_reasonable_time() -> None:
-    """No shape goes back and forth in what is nearly one."""
+    """No shape goes back and forth in what is nearly one, and very many of them may be in a line."""
     for text in (
         "eyJ" + "a" * 100_000,
         "-----BEGIN PRIVATE KEY-----" * 2000,
         "password" * 50_000,
         "a_" * 200_000,
+        "eyJaaaaaaaaa." * 150_000,
     ):
         find(text)

@@ -73,14 +73,15 @@ class Secret(NamedTuple):
 def find(text: str) -> list[Secret]:
     """Return what looks like a secret, in the order of the text."""
     found: list[Secret] = []
-    ends: list[int] = []
+    ends: list[int] | None = None
     at = 0
     for start, end in _lines(text):
         for match in _secret.finditer(text, max(start, at), max(end, at)):
             kind = next(n for n in range(len(_KINDS)) if match[f"k{n}"] is not None)
             value = next((name for name in _VALUES if match[name] is not None), f"k{kind}")
             first, at = match.span(value)
-            ends = ends or [place.end() for place in re.finditer(r"\r\n|\n|\r", text)]
+            if ends is None:
+                ends = [place.end() for place in re.finditer(r"\r\n|\n|\r", text)]
             found.append(Secret(first, at, 1 + bisect_right(ends, first), _KINDS[kind]))
     return found
 

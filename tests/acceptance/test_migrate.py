@@ -224,13 +224,15 @@ def found(daemon: Daemon, home: Path, *options: str) -> Ended:
 
 
 def test_workspaces_are_found_with_their_agents(daemon: Daemon, short_tmp: Path) -> None:
-    """Each is told and migrated; nothing found is loud, and says where it was looked."""
+    """Each is told and migrated, as whose it is; nothing found is loud, and says where it was looked."""
     nothing = found(daemon, short_tmp)
     assert (nothing.code, nothing.out) == (1, b"")
     assert str(short_tmp / ".openclaw" / "workspace") in nothing.err
     assert str(short_tmp / "clawd") in nothing.err
-    write(short_tmp / ".openclaw" / "workspace", {"MEMORY.md": b"of main\n"})
     write(short_tmp / ".openclaw" / "workspace-work", {"MEMORY.md": b"of work\n"})
+    other = found(daemon, short_tmp, "--agent", "main")
+    assert (other.code, "no workspace of agent main" in other.err) == (1, True)
+    write(short_tmp / ".openclaw" / "workspace", {"MEMORY.md": b"of main\n"})
     ended = found(daemon, short_tmp)
     assert ended.code == 0
     assert "workspace-work, of agent work" in ended.err

@@ -2,13 +2,14 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.support import Ended, Eventd, Running, Terminal
+from cli.support import COMMAND, Ended, Eventd, Running, Terminal
 from eventd.transfer.files import written
 from eventd_ipc.messages import Hello, Known, Limits, Result, Welcome
 from ipc.support.scripted import LIMITS, Peer, ScriptedServer, Step, dismiss, error, lose_ack, refuse, store
@@ -94,7 +95,7 @@ def test_a_line_that_cannot_be_taken_is_told(
     assert "e3" in server.stored
 
 
-@pytest.mark.parametrize("code", ["too_large", "disabled", "id_conflict", "malformed"])
+@pytest.mark.parametrize("code", ["too_large", "disabled", "malformed"])
 def test_what_the_daemon_refuses_is_told(eventd: Eventd, server: ScriptedServer, code: str) -> None:
     """Alone, by its line."""
     server.script += [refuse(code, index=2)]
@@ -102,6 +103,13 @@ def test_what_the_daemon_refuses_is_told(eventd: Eventd, server: ScriptedServer,
     assert ended.code == 4
     assert f"line 3: {code}: " in ended.err
     assert len(server.stored) == 9
+
+
+def test_what_came_in_meanwhile_is_there_already(eventd: Eventd, server: ScriptedServer) -> None:
+    """Two imports of the same lines at once: neither knew of the other's events when it asked."""
+    server.script += [refuse("id_conflict", index=2)]
+    ended = eventd("import", "--json", stdin=ndjson(range(10)))
+    assert (ended.code, figures(ended)) == (0, {"added": 9, "known": 1})
 
 
 def test_what_was_forgotten_does_not_come_back(eventd: Eventd, server: ScriptedServer) -> None:
@@ -202,6 +210,15 @@ def test_usage(eventd: Eventd, server: ScriptedServer, args: list[str], said: st
     assert ended.code == 2
     assert said in ended.err
     assert server.requests == []
+
+
+@pytest.mark.parametrize("args", [(), ("-",)], ids=str)
+def test_standard_input_that_is_closed(eventd: Eventd, server: ScriptedServer, args: tuple[str, ...]) -> None:
+    """As programs without a terminal may have it."""
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, *eventd.options, "import", *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "give a FILE" in done.stderr
 
 
 def test_nothing_to_import_is_said(eventd: Eventd, server: ScriptedServer) -> None:

@@ -11,10 +11,12 @@ from eventd.events.types import DAILY_NOTE, LONG_TERM_MEMORY, PERSON, SECTION
 MEMORY = "MEMORY.md"
 
 
-def note(kind: str, path: str, text: str, *, name: str, time: int = START, **data: object) -> Json:
+def note(
+    kind: str, path: str, text: str, *, name: str, time: int = START, run: str = "", **data: object
+) -> Json:
     return {
         "id": name, "timestamp": time, "agent": "main", "session": "", "type": kind, "visibility": "internal",
-        "payload": {"runId": f"run-{path}", "data": {"path": path, "text": text, **data}}, "meta": {},
+        "payload": {"runId": f"run-{path}-{run}", "data": {"path": path, "text": text, **data}}, "meta": {},
     }  # fmt: skip
 
 
@@ -57,6 +59,37 @@ def test_a_file_is_shown_in_its_own_order() -> None:
     block = made(*events)
     assert shown(block) == ["First", "2.", "3."]
     assert "(MEMORY.md, Second): “2.”" in block.text
+
+
+def test_a_file_of_one_workspace_does_not_hide_that_of_another() -> None:
+    """An agent may have several, and each has its `MEMORY.md`."""
+    events = [
+        note(kind, MEMORY, f"{text} {home}", name=f"{home}-{kind}", run=home, sections=[f"{home}-{SECTION}"])
+        for home in ("boat", "house")
+        for kind, text in ((SECTION, "part"), (LONG_TERM_MEMORY, "lead"))
+    ]
+    assert sorted(shown(made(*events))) == ["lead boat", "lead house", "part boat", "part house"]
+
+
+def test_a_title_takes_no_room_from_what_stands_under_it() -> None:
+    """Every file of OpenClaw has one. Where it is all that a file says, it is shown."""
+    events = [
+        note(SECTION, MEMORY, "## People\nJane likes tea.", name="s", heading="People"),
+        note(LONG_TERM_MEMORY, MEMORY, "# MEMORY.md\n\n", name="l", sections=["s"]),
+        note(DAILY_NOTE, "memory/2026-11-01.md", "# Jane called\n", name="d"),
+    ]
+    assert shown(made(*events)) == ["Jane likes tea.", "‹#› Jane called"]
+
+
+def test_what_stands_in_two_files_is_shown_once() -> None:
+    """As after a file was given another name: where it was stored last."""
+    moved = [
+        note(DAILY_NOTE, f"memory/2026-11-01{name}.md", "Planted a tree.", name=f"n{number}")
+        for number, name in enumerate(["", "-tree"])
+    ]
+    block = made(*moved, day_of(2))
+    assert sorted(shown(block)) == ["Planted a tree.", "day 2"]
+    assert "(memory/2026-11-01-tree.md): “Planted a tree.”" in block.text
 
 
 def test_files_about_persons_are_left_to_recall() -> None:

@@ -371,7 +371,6 @@ def test_what_is_put_stays_as_it_is(body: bytes) -> None:
     ("agent", "subject", "kept"),
     [
         ("main", "openclaw.events.main.msg_in", True),
-        ("main", "openclaw.events.agent.msg_in", True),
         ("Zoë", "openclaw.events.Zo%C3%AB.msg_in", True),
         ("own", "openclaw.events.own.msg_in", True),
         ("main", "openclaw.events.other.msg_in", False),
@@ -386,6 +385,24 @@ def test_a_subject_stays_where_it_is_one_of_the_agents(agent: str, subject: str,
     row = put_row(agent=agent, subject=subject)
     own = {"main": "main", "Zoë": "Zo%C3%AB", "own": "own"}[agent]
     assert row.subject == (subject if kept else f"openclaw.events.{own}.msg_in")
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b'{"type": "msg.in", "session": "agent:main:x", "agent": "agent"}', True),
+        (b'{"type": "msg.in", "session": "agent:main:x", "agent": "main"}', True),
+        (b'{"type": "msg.in", "session": "agent:other:x", "agent": "main"}', False),
+        (b'{"type": "msg.in", "session": "agent:other:x"}', False),
+        (BODY, False),
+        (b"", False),
+        (b"[" * 10_000, False),
+    ],
+)
+def test_the_subject_of_older_writers_stays_where_it_is_read_as_the_agents(body: bytes, kept: bool) -> None:
+    """All agents share it: an index that is built anew must not give the event to another one, or nobody."""
+    row = put_row(subject="openclaw.events.agent.msg_in", body=body)
+    assert row.subject == f"openclaw.events.{'agent' if kept else 'main'}.msg_in"
 
 
 def test_what_is_put_is_the_event_that_was_emitted() -> None:

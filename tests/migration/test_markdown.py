@@ -52,7 +52,14 @@ def test_a_long_heading_is_a_short_name() -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("# A title #\n", "A title"), ("\ufeffx\n# Two\n# Three\n", "Two"), ("## no\n", ""), ("", "")],
+    [
+        ("# A title #\n", "A title"),
+        ("# \t Two  words \t##  \r\n", "Two  words"),
+        ("# #\n", ""),
+        ("\ufeffx\n# Two\n# Three\n", "Two"),
+        ("## no\n", ""),
+        ("", ""),
+    ],
 )
 def test_title(text: str, found: str) -> None:
     """The first heading of the first level."""
@@ -64,6 +71,16 @@ def test_front_matter() -> None:
     text = '---\nDate: 2026-01-02\ntitle: "A: b"\ntags:\n  - x\n---\nbody: no\n'
     assert front_matter(text) == {"date": "2026-01-02", "title": "A: b", "tags": ""}
     assert front_matter("a: b\n---\n") == {}
+
+
+@pytest.mark.parametrize("end", ["x\n", "\rx\n"])
+@pytest.mark.parametrize("begin", ["# a", "---\na:", "# Session: x\n- **Source**: a", "## ", "```"])
+def test_long_lines_are_read_in_no_time(begin: str, end: str) -> None:
+    """Each shape is tried once at each place: else such a line takes longer than anybody waits."""
+    text = begin + begin[-1] * 30_000 + " " * 30_000 + end + "---\n"
+    for read in (front_matter, title, session):
+        read(text)
+    assert "".join(piece.text for piece in pieces(text)) == text
 
 
 def test_session_note() -> None:

@@ -130,6 +130,15 @@ def test_what_is_gone_is_told_and_stays(folder: Path) -> None:
     ]
 
 
+def test_a_file_that_was_emptied_says_nothing_any_more(tmp_path: Path) -> None:
+    """Else a session would begin with what somebody has taken out of it."""
+    store = Store()
+    for data in (b"# M\n## A\na\n", b"", b"# M\n## A\na\n", b""):
+        store.migrate(write(tmp_path, {"MEMORY.md": data, "memory/never.md": b""}))
+        assert rebuilt(store.bodies.values()) == {"MEMORY.md": data}
+    assert sent(store.migrate(tmp_path)) == []
+
+
 @pytest.mark.parametrize("most", [*range(0, 50, 3), 10_000])
 def test_a_run_that_was_killed_leads_to_the_same_events(folder: Path, most: int) -> None:
     """Wherever it ended: the next run adds the rest, of a first run and of one after an edit."""
@@ -204,6 +213,24 @@ def test_a_fact_that_changes_replaces_its_event(folder: Path) -> None:
     path = "life/areas/people/jane-doe/items.json"
     write(folder, {path: (folder / path).read_bytes().replace(b'"accessCount": 3', b'"accessCount": 4')})
     assert sent(store.migrate(folder)) == ["migration.fact_file"]
+
+
+def test_a_list_may_begin_with_the_newest(tmp_path: Path) -> None:
+    """What a fact closes may stand behind it; of two that close each other one stays."""
+    path = "life/areas/people/jane/items.json"
+    items = [
+        {"id": "c", "fact": "now", "supersedes": "b"},
+        {"id": "b", "fact": "then", "supersedes": ["a"]},
+        {"id": "a", "fact": "before"},
+        {"id": "x", "fact": "ping", "supersedes": "y"},
+        {"id": "y", "fact": "pong", "supersedes": "x"},
+    ]
+    store = Store()
+    store.migrate(write(tmp_path, {path: json.dumps(items).encode()}))
+    data = {name: json.loads(body)["payload"]["data"] for name, body in store.bodies.items()}
+    closed = {name for fact in data.values() for name in fact.get("supersedes", ())}
+    texts = [fact["text"] for name, fact in data.items() if "factId" in fact and name not in closed]
+    assert texts == ["now", "pong"]
 
 
 def test_what_was_forgotten_is_not_sent_again(tmp_path: Path) -> None:

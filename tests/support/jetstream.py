@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import nats
@@ -15,17 +16,19 @@ STREAM = "openclaw-events"
 PAGE = 500  # messages fetched at once
 TIMEOUT = 10.0  # seconds for an answer
 NANOSECONDS = 1_000_000_000
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A message of a stream."""
+    """A message of a stream; `time` is when it came there, Unix ms."""
 
     seq: int
     subject: str
     msg_id: str
     headers: Mapping[str, str]
     body: bytes
+    time: int = 0
 
     @property
     def event(self) -> dict[str, Any]:
@@ -70,7 +73,8 @@ class JetStream:
                     headers = message.headers or {}
                     sequence = message.metadata.sequence.stream
                     msg_id = headers.get("Nats-Msg-Id", "")
-                    found.append(Stored(sequence, message.subject, msg_id, headers, message.data))
+                    time = (message.metadata.timestamp - EPOCH) // timedelta(milliseconds=1)
+                    found.append(Stored(sequence, message.subject, msg_id, headers, message.data, time))
             return found
 
         return self._run(read)

@@ -113,7 +113,7 @@ def as_imported(messages: list[Stored], stream: str = STREAM) -> list[tuple[str,
 
     def imported(message: Stored) -> str:
         agent = "bob" if ".agent." in message.subject else "main"
-        return message.msg_id or f"{agent}:{IMPORTED}{stream}-{message.seq}"
+        return message.msg_id or f"{agent}:{IMPORTED}{stream}-{message.seq}-{message.time}"
 
     return [
         (subject, body, imported(message), stays)

@@ -68,6 +68,14 @@ def test_after_an_error_the_file_from_before_is_there(tmp_path: Path, suffix: st
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    """Nobody knows the name that it has meanwhile."""
+    path = tmp_path / "no-folder" / "events.ndjson"
+    with pytest.raises(FileNotFoundError) as failed, written(path):
+        pass
+    assert failed.value.filename == str(path)
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     target, link = tmp_path / "target.ndjson", tmp_path / "link.ndjson"
     link.symlink_to(target)

@@ -18,6 +18,9 @@ OLD = {
     "payload": {"content": "x"},
 }
 
+PLACED = "import-old-events-7-1700000000000"
+"""The id of a message of `record` that has none of ours."""
+
 
 def read(line: bytes, *, agent: str | None = None, max_event: int = 1000) -> RawEvent:
     return Reader("hello-agent", agent, max_event).read(line).event
@@ -51,7 +54,13 @@ def test_what_eventd_has_stored_comes_back_as_it_was(stored: bytes) -> None:
 )
 def test_messages_of_other_writers_are_known_by_their_place(msg_id: str) -> None:
     """So is one whose message id names another agent than its subject: nobody's memory gets it by that."""
-    assert read(record(b"x", Nats_Msg_Id=msg_id)) == RawEvent("main", "import-old-events-7", SUBJECT, b"x")
+    assert read(record(b"x", Nats_Msg_Id=msg_id)) == RawEvent("main", PLACED, SUBJECT, b"x")
+
+
+def test_the_same_place_in_two_stores_is_two_messages() -> None:
+    """Every machine of a person has a stream of the same name, and each begins with sequence 1."""
+    ids = {read(Record.of("events", 1, time, SUBJECT, {}, b"x").line()).id for time in (1_000, 2_000)}
+    assert len(ids) == 2
 
 
 def test_only_other_writers_messages_have_a_place() -> None:
@@ -65,7 +74,7 @@ def test_whose_it_is_was_decided_where_it_comes_from() -> None:
     """Who writes into an agent's stream can name others in subject, id and body: it stays that agent's."""
     forged = Record.of("events-eve", 9, 1, SUBJECT, {"Nats-Msg-Id": "main:e-1"}, b'{"agent":"main"}', "eve")
     assert read(forged.line()).agent == "eve"
-    assert read(forged.line()).id == "import-events-eve-9"
+    assert read(forged.line()).id == "import-events-eve-9-1"
     nobodys = Record.of("events-eve", 9, 1, SUBJECT, {"Nats-Msg-Id": "main:e-1"}, b"{}", "")
     with pytest.raises(NotTaken) as refused:
         read(nobodys.line())
@@ -98,9 +107,9 @@ def test_of_older_writers_the_session_tells_the_agent() -> None:
     """They put all agents under one token. Once it was imported its message id names the agent."""
     subject, stored = "openclaw.events.agent.msg_in", b'{"session":"agent:bob:main","type":"msg.in"}'
     first = read(record(stored, subject=subject))
-    assert first == RawEvent("bob", "import-old-events-7", subject, stored)
-    again = read(record(stored, subject=subject, Nats_Msg_Id="bob:import-old-events-7"))
-    assert again.id == "import-old-events-7"
+    assert first == RawEvent("bob", PLACED, subject, stored)
+    again = read(record(stored, subject=subject, Nats_Msg_Id=f"bob:{PLACED}"))
+    assert again.id == PLACED
     assert again == first
 
 

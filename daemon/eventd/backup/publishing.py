@@ -27,7 +27,7 @@ async def publish_events(session: Session, route: Route, events: Sequence[RawEve
     rows: list[Row] = []
     for number, event in enumerate(events):
         name = f"{event.agent}:{event.id}"
-        subject = subject_for(route.prefix, event.agent, event.subject)
+        subject = subject_for(route.prefix, event)
         if stream.covers(subject):
             rows.append(Row(number, name, subject, event.never_expires, 0, event.body))
         else:

@@ -80,12 +80,12 @@ def command(
         raise click.UsageError(f"{SESSIONS} stands first, and alone; a file of this name is ./{SESSIONS}")
     if agent is not None and (fault := agent_fault(agent)) is not None:
         raise click.UsageError(f"--agent: {fault}")
-    if not files and (sys.stdin is None or sys.stdin.isatty()):
+    names = files or (STANDARD_INPUT,)
+    if STANDARD_INPUT in names and (sys.stdin is None or (not files and sys.stdin.isatty())):
         raise click.UsageError("give a FILE, or events on standard input")
     from .arrival import Arrival
     from .tally import Tally
 
-    names = files or (STANDARD_INPUT,)
     for name in names:
         if name != STANDARD_INPUT and not Path(name).exists():
             raise click.UsageError(f"there is no file {name}")

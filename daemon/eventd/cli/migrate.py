@@ -44,7 +44,11 @@ for byte. Another run adds what has changed since; what it replaces stays stored
     help="Whose memory it is.  [default: as the workspace's name says, else main]",
 )
 @option("--dry-run", is_flag=True, help="Store nothing; show what would be added.")
-@option("--redact", is_flag=True, help="Put markers like [redacted:github-token] in place of secrets.")
+@option(
+    "--redact",
+    is_flag=True,
+    help="Put markers like [redacted:github-token] in place of secrets; what is stored already stays.",
+)
 @option(
     "--write-back",
     type=file_type,
@@ -175,10 +179,10 @@ def _workspaces(folder: Path | None, agent: str | None) -> "Sequence[Workspace]"
         return [Workspace(folder, agent or agent_of(folder))]
     search = find(Path.home(), os.environ)
     wanted = search.found
-    if agent is not None and len(wanted) > 1:
+    if agent is not None and len(wanted) == 1 and wanted[0].agent is None:
+        wanted = [Workspace(wanted[0].folder, agent)]
+    elif agent is not None:  # nobody is given what is found of somebody else
         wanted = [workspace for workspace in wanted if (workspace.agent or DEFAULT_AGENT) == agent]
-    elif agent is not None:
-        wanted = [Workspace(workspace.folder, agent) for workspace in wanted]
     if not wanted:
         looked = "\n".join(f"  {path}: {state}" for path, state in search.places)
         whose = f" of agent {agent}" if agent is not None and search.found else ""

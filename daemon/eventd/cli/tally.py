@@ -15,6 +15,8 @@ from .results import TOLD
 if TYPE_CHECKING:
     from .progress import Bar
 
+TAKEN_BEFORE = "id_conflict"
+"""Code for an event whose id came in since it was asked about, with another import of the same lines, say."""
 DAMAGED = "damaged"
 """The code of a file that cannot be unpacked to its end."""
 
@@ -108,6 +110,9 @@ class Tally:
 
     def refuse(self, line: Line, code: str, message: str) -> None:
         """Note that a line was not taken."""
+        if code == TAKEN_BEFORE:  # a line without a time of its own is stamped anew by each
+            self.knew()
+            return
         self._reasons[code] += 1
         if self._as_json:
             print_json({"file": self._file, "line": line.number, "code": code, "message": message})

@@ -39,15 +39,21 @@ def current(entries: Iterable[Entry]) -> Iterator[Note]:
         entries: Notes of one agent that were not replaced.
     """
     known = [(entry, event) for entry in entries if (event := normalise(entry.body)) is not None]
-    known.sort(key=lambda pair: (_path(pair[1]), pair[0].n))
-    files = [list(pieces) for _, pieces in groupby(known, key=lambda pair: _path(pair[1]))]
+    known.sort(key=lambda pair: (_file(pair[1]), pair[0].n))
+    files = [list(pieces) for _, pieces in groupby(known, key=lambda pair: _file(pair[1]))]
     files = [pieces for pieces in files if _is_kept(pieces) or _path(pieces[0][1]).startswith(FOLDER)]
-    files.sort(key=lambda pieces: max(entry.time for entry, _ in pieces), reverse=True)
+    files.sort(key=lambda pieces: max((entry.time, entry.n) for entry, _ in pieces), reverse=True)
     files.sort(key=_is_kept, reverse=True)
+    shown: set[str] = set()
     for pieces in files:
         kept = _is_kept(pieces)
-        for entry, event in _in_order(pieces):
-            if text := stripped(_words(event)):
+        said = [(entry, stripped(_words(event))) for entry, event in _in_order(pieces)]
+        said = [(entry, text) for entry, text in said if text]
+        for entry, text in said:
+            if len(said) > 1 and _is_title(text):
+                continue  # there is room for few, and the path says as much
+            if text not in shown:  # a file that has another name now is stored under both
+                shown.add(text)
                 yield Note(entry, entry.time, text, kept)
 
 
@@ -68,8 +74,17 @@ def _words(event: Normal) -> str:
     return text.partition("\n")[2] if event.data.get("heading") and text.startswith("#") else text
 
 
+def _is_title(text: str) -> bool:
+    return text.startswith("#") and "\n" not in text
+
+
 def _is_kept(pieces: Sequence[tuple[Entry, Normal]]) -> bool:
     return any(entry.type == LONG_TERM_MEMORY for entry, _ in pieces)
+
+
+def _file(event: Normal) -> tuple[str, str]:
+    """Return what tells a file from others: every workspace of an agent may have one at the same path."""
+    return _path(event), event.run
 
 
 def _path(event: Normal) -> str:

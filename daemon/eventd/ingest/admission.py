@@ -194,7 +194,7 @@ class Admission:
         gate.check_enabled(event.agent)
         gate.check_room(event.body)
         tombstone = RESERVED.encode() in event.body and _is_tombstone(event.body)
-        subject = subject_for(gate.prefix, event.agent, event.subject)
+        subject = subject_for(gate.prefix, event)
         digest = xxh3_64_intdigest(event.body) >> 1  # as `_row`
         return NewRow(
             gate.number, event.agent, event.id, subject, event.never_expires or tombstone, digest, event.body,

@@ -9,7 +9,8 @@ from eventd_ipc.errors import MalformedEvent
 from eventd_ipc.messages import RawEvent
 from eventd_ipc.strict import agent_fault, id_fault
 
-from ..events.attribution import UPSTREAM_AGENT
+from ..events.attribution import UPSTREAM_AGENT, Origin, attribute
+from ..events.normal import normalise
 from ..subjects import agent_of, agent_prefix
 
 CACHED_SUBJECTS = 8192
@@ -39,18 +40,26 @@ def decode_raw(raw: msgspec.Raw) -> RawEvent:
     return event
 
 
-@lru_cache(CACHED_SUBJECTS)
-def subject_for(prefix: str, agent: str, subject: str) -> str:
-    """Return the subject under which an event of an agent goes into a stream.
+def subject_for(prefix: str, event: RawEvent) -> str:
+    """Return the subject under which an event goes into a stream.
 
     It keeps its own where that is one of the agent's there. Older writers put all agents under one token; who
-    reads these streams takes the agent from the session, so such a subject stays, too. Any other one belongs
-    to another stream, or agent; of it the last token is kept, which is the type.
+    reads these streams takes the agent from the session, so such a subject stays, too, where that gives the
+    same one. Any other one belongs to another stream, or agent; of it the last token is kept, which is the
+    type.
 
     Args:
         prefix: That of the route.
-        subject: The one that it had.
     """
-    if agent_of(prefix, subject) in (agent, UPSTREAM_AGENT):
-        return subject
-    return f"{agent_prefix(prefix, agent)}.{subject.rpartition('.')[2]}"
+    owner = _agent_of(prefix, event.subject)
+    if owner == event.agent or (owner == UPSTREAM_AGENT and _read_as(event.body) == event.agent):
+        return event.subject
+    return f"{agent_prefix(prefix, event.agent)}.{event.subject.rpartition('.')[2]}"
+
+
+def _read_as(body: bytes) -> str:
+    """Return whose a body is under the token of older writers."""
+    return attribute(Origin(UPSTREAM_AGENT, by_session=True), body, normalise(body))[0]
+
+
+_agent_of = lru_cache(CACHED_SUBJECTS)(agent_of)

@@ -132,21 +132,23 @@ def _read_yaml(text: str, found: FactList) -> None:
 def _salvage(text: str, found: FactList, error: Exception) -> None:
     """Take what can be read of JSON that is torn: objects that begin a line, each by itself."""
     at, failed = 0, False
+    line, counted = 1, 0
     starts = [match.end() for match in _begin.finditer(text)]
     for start in starts:
         if start < at:
             continue  # inside of what was read
+        line, counted = line + text.count("\n", counted, start), start
         try:
             value, at = _lenient.raw_decode(text, start)
             _decode(json.dumps(value, allow_nan=False).encode())  # half characters and NaN are refused
             if text_of(value) or any(key in value for key in LISTS):
-                _take(value, found, _line(text, start))
+                _take(value, found, line)
         except (ValueError, RecursionError) as problem:
             # An object around the facts is torn when any of them is; what is inside comes next.
             if any(f'"{key}"' in text[start : start + 200] for key in LISTS) and start == starts[0]:
                 continue
             failed = True
-            found.damage.append(Damage(_line(text, start), f"no JSON: {_reason(problem)}"))
+            found.damage.append(Damage(line, f"no JSON: {_reason(problem)}"))
     if not failed:
         place = _lenient_error(text)
         found.damage.append(Damage(place or 1, f"no JSON: {_reason(error)}"))
@@ -165,10 +167,6 @@ def _lenient_error(text: str) -> int:
 
 def _reason(error: Exception) -> str:
     return error.msg if isinstance(error, json.JSONDecodeError) else " ".join(str(error).split())
-
-
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
 
 
 class _YamlLoader(yaml.SafeLoader):

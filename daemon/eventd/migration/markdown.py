@@ -6,16 +6,16 @@ from typing import NamedTuple
 MAX_HEADING = 200  # characters of a heading that are kept as a name
 MAX_HEAD = 64 * 1024  # characters in which front matter and a title are looked for
 
+# Nothing here is tried twice (`+` behind a count): a long line of spaces would take minutes.
 _mark = re.compile(
-    r"^ {0,3}(?:(?P<heading>##(?:[ \t][^\r\n]*)?)|(?P<fence>`{3,}|~{3,})(?P<info>[^\r\n]*))\r?$", re.MULTILINE
+    r"^ {0,3}(?:(?P<heading>##(?:[ \t][^\r\n]*+)?)|(?P<fence>`{3,}+|~{3,}+)(?P<info>[^\r\n]*+))\r?$",
+    re.MULTILINE,
 )
-_title = re.compile(r"^ {0,3}#[ \t]+([^\r\n]*?)[ \t]*#*[ \t]*\r?$", re.MULTILINE)
+_title = re.compile(r"^ {0,3}#[ \t]++([^\r\n]*+)\r?$", re.MULTILINE)
 _front = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.MULTILINE | re.DOTALL)
-_key = re.compile(r"^([A-Za-z][\w-]*)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
+_key = re.compile(r"^([A-Za-z][\w-]*+)[ \t]*+:[ \t]*+([^\r\n]*+)\r?$", re.MULTILINE)
 _session = re.compile(r"^\ufeff?\s*#[ \t]+Session:", re.MULTILINE)
-_about = re.compile(
-    r"^-[ \t]+\*\*(Session Key|Session ID|Source)\*\*:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.MULTILINE
-)
+_about = re.compile(r"^-[ \t]++\*\*(Session Key|Session ID|Source)\*\*:[ \t]*+([^\r\n]++)\r?$", re.MULTILINE)
 
 
 class Piece(NamedTuple):
@@ -57,7 +57,7 @@ def name_of(line: str) -> str:
 def title(text: str) -> str:
     """Return the first heading of a text; "" without one."""
     found = _title.search(text[:MAX_HEAD])
-    return found[1].strip()[:MAX_HEADING] if found else ""
+    return found[1].rstrip().rstrip("#").strip()[:MAX_HEADING] if found else ""
 
 
 def front_matter(text: str) -> dict[str, str]:
@@ -65,10 +65,10 @@ def front_matter(text: str) -> dict[str, str]:
     found = _front.match(text[:MAX_HEAD])
     if found is None:
         return {}
-    return {key.lower(): value.strip("\"'") for key, value in _key.findall(found[1])}
+    return {key.lower(): value.rstrip().strip("\"'") for key, value in _key.findall(found[1])}
 
 
 def session(text: str) -> dict[str, str]:
     """Return `Session Key`, `Session ID` and `Source` of a note that OpenClaw's session hook has written."""
     head = text[:MAX_HEAD]
-    return dict(_about.findall(head)) if _session.match(head) else {}
+    return {key: value.rstrip() for key, value in _about.findall(head)} if _session.match(head) else {}

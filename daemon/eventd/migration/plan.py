@@ -88,17 +88,23 @@ class _Planner:
         self._plan.kept += sum(map(bool, ids))
         self._name(drafts)
         replaces, left = self._replaced("fact", drafts, ids)
-        by_name: dict[str, str] = {}
+        closed = [dict.fromkeys(draft.data.pop("supersedes", ())) for draft in drafts]
+        names = [draft.data.get("factId", "") for draft in drafts]
+        is_new = [not event_id for event_id in ids]
+        ids[:] = [event_id or self._new_id(draft) for event_id, draft in zip(ids, drafts, strict=True)]
+        last = {name: n for n, name in enumerate(names)}
+        before: dict[str, str] = {}
         for n, draft in enumerate(drafts):
-            closes = list(draft.data.pop("supersedes", ()))
-            closes += [
-                by_name[name]
-                for name in dict.fromkeys((*closes, draft.data.get("factId")))
-                if name in by_name
-            ]
-            ids[n] = ids[n] or self._add(draft, replaces[n], closes)
-            if fact_id := draft.data.get("factId"):
-                by_name[fact_id] = ids[n]
+            closes = [*closed[n]]
+            for name in dict.fromkeys((*closed[n], names[n])):
+                if name in before:
+                    closes.append(before[name])
+                elif name != names[n] and name in last and names[n] not in closed[last[name]]:
+                    closes.append(ids[last[name]])  # some lists begin with the newest
+            if is_new[n]:
+                self._send(draft, ids[n], replaces[n], closes)
+            if names[n]:
+                before[names[n]] = ids[n]
         return left
 
     def _name(self, drafts: list[Draft]) -> None:
@@ -125,7 +131,12 @@ class _Planner:
         self._plan.gone += [f"fact {_heading(event)}".strip() for event in left_facts]
         self._add(lead, [*(event.id for event in leads), *cut])
 
-    def _add(self, draft: Draft, replaces: list[str], closes: Sequence[str] = ()) -> str:
+    def _add(self, draft: Draft, replaces: list[str]) -> str:
+        event_id = self._new_id(draft)
+        self._send(draft, event_id, replaces)
+        return event_id
+
+    def _new_id(self, draft: Draft) -> str:
         before: list[str] = []
         for number in itertools.count(1):
             event_id = id_of(self._run, draft, number)
@@ -133,8 +144,10 @@ class _Planner:
                 break
             before.append(event_id)
         self._plan.bases[event_id] = before
-        self._plan.events.append(event_of(self._origin, self._run, draft, event_id, replaces, closes))
         return event_id
+
+    def _send(self, draft: Draft, event_id: str, replaces: list[str], closes: Sequence[str] = ()) -> None:
+        self._plan.events.append(event_of(self._origin, self._run, draft, event_id, replaces, closes))
 
 
 def _heading(event: Stored) -> str:

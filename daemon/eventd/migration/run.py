@@ -115,11 +115,12 @@ class Migration:
         except Unreadable as error:
             step.unread.append(Skipped(found.path, str(error), told=True, lost=True))
             return None
-        if not content.data:
+        stored = self._stored.files.get(found.path)
+        if not content.data and (stored is None or stored.lead is None):
             step.unread.append(Skipped(found.path, "empty"))
             return None
         made = note.read(found, content, self._now, max_event=self._max_event, redact=self._redact)
-        return plan(made, self._origin, self._stored.files.get(found.path))
+        return plan(made, self._origin, stored)
 
     def _finished(self, step: Step, ask: Ask) -> Step:
         ids = [

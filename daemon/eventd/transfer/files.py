@@ -51,7 +51,10 @@ def written(path: Path) -> Iterator[Writable]:
             yield file
         return
     path = path.resolve()  # so that a link stays one
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:  # names what is asked for, not the name that it has meanwhile
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         with os.fdopen(number, "wb", buffering=BUFFER) as plain:
             with packed(plain, path.suffix) as file:

@@ -181,10 +181,17 @@ def _owner(named: str, stored: bytes) -> str:
 
 
 def _place_id(record: Record) -> str:
-    event_id = f"{IMPORTED}{record.stream}-{record.seq}"
+    """Return an id made of where a message was, and when it came there.
+
+    The time tells it from that at the same place in another machine's stream, or in one that was made anew:
+    these have the same names.
+    """
+    event_id = f"{IMPORTED}{record.stream}-{record.seq}-{record.time}"
     if id_fault(event_id) is None:
         return event_id
-    return f"{IMPORTED}{blake2b(record.stream.encode(), digest_size=KEY).hexdigest()}-{record.seq}"
+    return (
+        f"{IMPORTED}{blake2b(record.stream.encode(), digest_size=KEY).hexdigest()}-{record.seq}-{record.time}"
+    )
 
 
 def _decoded(body: bytes) -> dict[str, Any]:
