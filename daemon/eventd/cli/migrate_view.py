@@ -1,21 +1,17 @@
 """What becomes of a workspace's files: told as it happens, and summed up at the end."""
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from ..migration.plan import Plan
 from ..migration.run import Outgoing, Step
 from ..migration.walk import Skipped, shown
 from .columns import columns
 from .figures import count, size
-from .output import OutputClosed, is_terminal, neutral, notice, print_json, print_line
-
-if TYPE_CHECKING:
-    from .progress import Bar
+from .output import OutputClosed, neutral, print_json, print_line
+from .teller import Teller
 
 TOLD = 20  # of each sort that are told one by one; the others are only counted
 TAKEN_BEFORE = "id_conflict"
@@ -24,7 +20,7 @@ FORGOTTEN = "forgotten"
 """Code for an event that was removed for good."""
 
 
-class Progress:
+class Progress(Teller):
     """Tells what becomes of one workspace; the report of its `Sender`.
 
     Args:
@@ -41,31 +37,17 @@ class Progress:
     """
 
     def __init__(self, label: dict[str, Any], total: int, *, dry: bool, as_json: bool) -> None:
+        super().__init__(total)
         self.label = label
         self.added: Counter[str] = Counter()
         self.present = self.forgotten = self.refused = self.unread = 0
         self.files = self.bytes = self.unchanged = self.secrets = self.damaged = self.gone = 0
         self.skipped: Counter[str] = Counter()
-        self._total = total
         self._dry = dry
         self._as_json = as_json
         self._told: Counter[str] = Counter()
-        self._bar: Bar | None = None
-        self._began = time.monotonic()
 
-    def __enter__(self) -> Self:
-        if is_terminal(sys.stderr):
-            from .progress import Bar
-
-            self._bar = Bar(self._total)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    def _end(self, error: BaseException | None) -> None:
         if error is not None:
             self.say(f"stopped after {count(self.files, 'file')}; the same command goes on from there")
 
@@ -91,13 +73,6 @@ class Progress:
     def stopped_at(self, number: int) -> None:
         """Note where sending ended."""
         self.say(f"stopped; event {number:,} of this run and those behind it may not be stored")
-
-    def say(self, text: str) -> None:
-        """Tell a person something, above the bar."""
-        if self._bar is not None:
-            self._bar.say(text)
-        else:
-            notice(text)
 
     # What the files say.
 

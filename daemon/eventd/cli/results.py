@@ -3,24 +3,21 @@
 import sys
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import msgspec
 
 from .figures import count
 from .lines import Line
 from .output import OutputClosed, is_terminal, neutral, notice, print_bytes
-
-if TYPE_CHECKING:
-    from .progress import Bar
+from .teller import Teller
 
 TOLD = 20  # refused lines that are told one by one; the others are only counted
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Results:
+class Results(Teller):
     """Prints and counts results; on a terminal it draws a progress bar meanwhile.
 
     Ids go to standard output, unless a person looks at it: then the summary says all they want to know.
@@ -35,27 +32,13 @@ class Results:
     """
 
     def __init__(self, size: int | None, *, as_json: bool) -> None:
+        super().__init__(size)
         self.stored = 0
         self.refused = 0
-        self._size = size
         self._as_json = as_json
         self._printing = as_json or not is_terminal(sys.stdout)
-        self._bar: Bar | None = None
-        self._began = time.monotonic()
 
-    def __enter__(self) -> Self:
-        if is_terminal(sys.stderr):
-            from .progress import Bar
-
-            self._bar = Bar(self._size)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    def _end(self, error: BaseException | None) -> None:
         seconds = time.monotonic() - self._began
         rate = f" in {seconds:.1f} s ({self.stored / seconds:,.0f}/s)" if seconds >= 1 else ""
         refused = f"; {count(self.refused, 'line')} not taken" if self.refused else ""
@@ -84,13 +67,6 @@ class Results:
     def stopped_at(self, number: int) -> None:
         """Note where the input was left."""
         self.say(f"stopped; line {number} and those behind it may not be stored")
-
-    def say(self, text: str) -> None:
-        """Tell a person something, above the bar."""
-        if self._bar is not None:
-            self._bar.say(text)
-        else:
-            notice(text)
 
     def _advance(self, line: Line) -> None:
         if self._bar is not None:

@@ -1,22 +1,18 @@
 """What became of sessions that are imported: troubles as they come, and a table by source at the end."""
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, cast
 
 from ..sources.model import Found, Tool, Transcript
 from .columns import columns
 from .figures import count
 from .lines import Line
-from .output import is_terminal, neutral, notice, print_json, print_line
+from .output import neutral, notice, print_json, print_line
 from .results import TOLD
-
-if TYPE_CHECKING:
-    from .progress import Bar
+from .teller import Teller
 
 CONFLICT = "id_conflict"
 """The daemon has another event under this id: a hook told the same in other words."""
@@ -79,7 +75,7 @@ class Source:
         }
 
 
-class SessionTally:
+class SessionTally(Teller):
     """Counts and tells results; on a terminal it draws a progress bar meanwhile.
 
     Args:
@@ -88,16 +84,14 @@ class SessionTally:
     """
 
     def __init__(self, found: Sequence[Found], *, as_json: bool, dry_run: bool) -> None:
+        super().__init__(sum(transcript.size for one in found for transcript in one.transcripts))
         self.sources: Mapping[Tool, Source] = {one.tool: Source(one) for one in found}
         self._as_json = as_json
         self._dry_run = dry_run
         self._total = sum(len(one.transcripts) for one in found)
         self._begun = 0
-        self._size = sum(transcript.size for one in found for transcript in one.transcripts)
         self._done = 0
         self._current = 0  # bytes of the transcript that is being read
-        self._bar: Bar | None = None
-        self._began = time.monotonic()
         for source in self.sources.values():
             for passed in source.found.passed:
                 if passed.trouble:
@@ -105,19 +99,7 @@ class SessionTally:
                 else:
                     source.passed[passed.reason] += 1
 
-    def __enter__(self) -> Self:
-        if is_terminal(sys.stderr):
-            from .progress import Bar
-
-            self._bar = Bar(self._size)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    def _end(self, error: BaseException | None) -> None:
         if error is not None and self._begun:
             notice(
                 f"stopped in transcript {self._begun:,} of {self._total:,}; what is stored stays, "
@@ -203,13 +185,6 @@ class SessionTally:
 
     def stopped_at(self, number: int) -> None:
         """Note where it was left; the table says how far it came."""
-
-    def say(self, text: str) -> None:
-        """Tell a person something, above the bar."""
-        if self._bar is not None:
-            self._bar.say(text)
-        else:
-            notice(text)
 
     def _source(self, line: Line) -> Source:
         return self.sources[cast("SourceLine", line).tool]

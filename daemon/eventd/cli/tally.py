@@ -1,19 +1,15 @@
 """What became of the lines of an import: refusals as they come, and a table at the end."""
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from .columns import columns
 from .lines import Line
-from .output import is_terminal, neutral, notice, print_json
+from .output import neutral, notice, print_json
 from .results import TOLD
-
-if TYPE_CHECKING:
-    from .progress import Bar
+from .teller import Teller
 
 TAKEN_BEFORE = "id_conflict"
 """Code for an event whose id came in since it was asked about, with another import of the same lines, say."""
@@ -21,7 +17,7 @@ DAMAGED = "damaged"
 """The code of a file that cannot be unpacked to its end."""
 
 
-class Tally:
+class Tally(Teller):
     """Counts and tells results; on a terminal it draws a progress bar meanwhile.
 
     Args:
@@ -36,30 +32,16 @@ class Tally:
     """
 
     def __init__(self, size: int | None, *, as_json: bool, dry_run: bool) -> None:
+        super().__init__(size)
         self.added = self.known = self.forgotten = 0
         self._reasons: Counter[str] = Counter()
-        self._size = size
         self._as_json = as_json
         self._dry_run = dry_run
         self._file = ""
         self._shown = ""  # before the number of a line
         self._done = self._taken = 0  # bytes of the files before, and of this one
-        self._bar: Bar | None = None
-        self._began = time.monotonic()
 
-    def __enter__(self) -> Self:
-        if is_terminal(sys.stderr):
-            from .progress import Bar
-
-            self._bar = Bar(self._size)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    def _end(self, error: BaseException | None) -> None:
         if self._as_json:
             print_json(self.document())
         else:
@@ -135,13 +117,6 @@ class Tally:
             f"stopped; line {number} of {neutral(self._file)} and those behind it may not be stored: "
             "import it again"
         )
-
-    def say(self, text: str) -> None:
-        """Tell a person something, above the bar."""
-        if self._bar is not None:
-            self._bar.say(text)
-        else:
-            notice(text)
 
     def _show(self) -> None:
         seconds = time.monotonic() - self._began
