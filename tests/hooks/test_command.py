@@ -242,6 +242,12 @@ def test_a_file_above_the_home_or_in_another_project_does_not(hooks: Hooks) -> N
     assert len(hooks.spool.files()) == 1
 
 
+@pytest.mark.parametrize("cwd", ["/a\0b", "/a\ud800"], ids=["nul", "half a character"])
+def test_a_folder_that_cannot_be_is_none_that_is_ignored(hooks: Hooks, cwd: str) -> None:
+    hooks("claude-code", given("claude-code", "user_prompt_submit", cwd=cwd))
+    assert len(hooks.spool.files()) == 1
+
+
 def test_an_agent_that_has_gone_elsewhere_is_still_in_its_project(hooks: Hooks) -> None:
     (hooks.folder / ".eventd-ignore").touch()
     call = given("claude-code", "stop", cwd="/")

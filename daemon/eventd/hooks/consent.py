@@ -25,10 +25,14 @@ def is_off(environ: Mapping[str, str]) -> bool:
 def is_ignored(*folders: str) -> bool:
     """Whether one of a project's folders, or one above it up to the home, has a file that says so."""
     home = os.path.realpath(os.path.expanduser("~"))
-    return any(_is_ignored(os.path.realpath(folder), home) for folder in folders if os.path.isabs(folder))
+    return any(_is_ignored(folder, home) for folder in folders if os.path.isabs(folder))
 
 
 def _is_ignored(folder: str, home: str) -> bool:
+    try:
+        folder = os.path.realpath(folder)
+    except ValueError:
+        return False  # NUL, or half a character: no folder has such a name
     for _ in range(MAX_LEVELS):
         if os.path.lexists(os.path.join(folder, IGNORE_FILE)):
             return True
