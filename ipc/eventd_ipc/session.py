@@ -214,19 +214,21 @@ class ClientSession:
         """Return the first bytes to send."""
         if self.state is not State.NEW:
             raise RuntimeError("hello is said once")
+        frame = _frame(self._hello)
         self.state = State.GREETING
-        return encode(self._hello)
+        return frame
 
     def begin(self, request: Question) -> tuple[Exchange, bytes]:
         """Give a request its id; return where its replies come in, and the bytes to send.
 
         Raises:
-            Refused: The frame is larger than the server takes; that is not worth the connection.
+            Refused: The frame is larger than the server takes, or there is none that says this; that is not
+                worth the connection.
             EventdClientError: The connection is over.
         """
         self.check()
         request.id = self._last_id + 1
-        data = encode(request)
+        data = _frame(request)
         limit = self.welcome.limits.max_frame
         if len(data) - HEADER > limit:
             raise Refused(
@@ -315,6 +317,14 @@ class ClientSession:
         if exchange.done:
             del self._exchanges[reply.id]
         return exchange
+
+
+def _frame(message: Hello | Question) -> bytes:
+    try:
+        return encode(message)
+    except (OverflowError, UnicodeEncodeError) as error:
+        hint = "texts are UTF-8, integers have 64 bits"
+        raise Refused("bad_request", f"the request cannot be sent: {error}", hint=hint) from error
 
 
 def expect[R](kind: type[R], reply: Reply) -> R:

@@ -1,5 +1,7 @@
 """The client's half of a connection, without a connection."""
 
+from typing import Any
+
 import pytest
 
 from eventd_ipc.codec import encode
@@ -12,6 +14,7 @@ from eventd_ipc.messages import (
     Limits,
     Ping,
     Pong,
+    Recall,
     Reply,
     Result,
     Status,
@@ -58,6 +61,15 @@ def test_what_comes_too_early_is_a_mistake_of_the_program() -> None:
 
 def test_requests_are_numbered(session: ClientSession) -> None:
     assert [session.begin(Ping(0))[0].request.id for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("wrong", [{"text": "a\udcff"}, {"text": "a", "limit": 2**64}], ids=["text", "integer"])
+def test_what_has_no_form_on_the_wire_is_refused(session: ClientSession, wrong: dict[str, Any]) -> None:
+    """And costs no connection: the next request goes its way."""
+    with pytest.raises(Refused, match="cannot be sent") as caught:
+        session.begin(Recall(0, **wrong))
+    assert caught.value.code == "bad_request"
+    assert session.begin(Ping(0))[0].request.id == 1
 
 
 def test_replies_find_their_requests_in_any_order(session: ClientSession) -> None:
