@@ -6,7 +6,7 @@ replies from the `Exchange` of each request.
 
 import enum
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -214,7 +214,7 @@ class ClientSession:
         """Return the first bytes to send."""
         if self.state is not State.NEW:
             raise RuntimeError("hello is said once")
-        frame = _frame(self._hello)
+        frame = _sendable(encode, self._hello)
         self.state = State.GREETING
         return frame
 
@@ -228,7 +228,7 @@ class ClientSession:
         """
         self.check()
         request.id = self._last_id + 1
-        data = _frame(request)
+        data = _sendable(encode, request)
         limit = self.welcome.limits.max_frame
         if len(data) - HEADER > limit:
             raise Refused(
@@ -243,7 +243,8 @@ class ClientSession:
     def begin_emit(self, events: Sequence[Event | msgspec.Raw]) -> tuple[Exchange, bytes]:
         """Like `begin`, for events or their msgpack form."""
         raws = [
-            event if isinstance(event, msgspec.Raw) else msgspec.Raw(_encode_event(event)) for event in events
+            event if isinstance(event, msgspec.Raw) else msgspec.Raw(_sendable(_encode_event, event, number))
+            for number, event in enumerate(events)
         ]
         return self.begin(Emit(0, raws))
 
@@ -319,12 +320,18 @@ class ClientSession:
         return exchange
 
 
-def _frame(message: Hello | Question) -> bytes:
+def _sendable[M](encoder: Callable[[M], bytes], message: M, index: int | None = None) -> bytes:
+    """Return what an encoder makes of a message, or of the event at an index of one.
+
+    Raises:
+        Refused: It makes nothing of it.
+    """
     try:
-        return encode(message)
+        return encoder(message)
     except (OverflowError, UnicodeEncodeError) as error:
+        code, what = ("bad_request", "the request") if index is None else ("malformed", f"event {index}")
         hint = "texts are UTF-8, integers have 64 bits"
-        raise Refused("bad_request", f"the request cannot be sent: {error}", hint=hint) from error
+        raise Refused(code, f"{what} cannot be sent: {error}", hint=hint, index=index) from error
 
 
 def expect[R](kind: type[R], reply: Reply) -> R:
