@@ -167,7 +167,7 @@ def test_what_is_stored_already_is_no_trouble(hooks: Hooks, daemon: Daemon, jets
 
 
 def test_what_was_forgotten_is_kept_nowhere(hooks: Hooks, daemon: Daemon) -> None:
-    """A hook that did not hear in time that its event was stored has spooled it as well; then it is forgotten."""
+    """A hook that did not hear in time that it is stored has spooled it as well; then it is forgotten."""
     (event,) = document(1)["events"]
     with connect("claude-code", socket=daemon.socket) as client:
         client.emit([Event(**event)])

@@ -266,6 +266,15 @@ def test_a_session_is_turned_off_and_on_by_a_prompt(hooks: Hooks) -> None:
     ]  # fmt: skip
 
 
+def test_a_session_is_turned_off_also_where_others_may_look_into_the_folder(hooks: Hooks) -> None:
+    """A backup that came back, say: what counts is that nobody else can write there."""
+    hooks.state.mkdir(parents=True)
+    hooks.state.chmod(0o755)
+    for text in ("eventd off", "not for others"):
+        assert hooks("claude-code", given("claude-code", "user_prompt_submit", prompt=text)) == QUIET
+    assert hooks.spool.files() == []
+
+
 def test_what_is_private_or_secret_never_leaves_the_process(hooks: Hooks) -> None:
     """Neither the spool nor a log has it."""
     secret = "ghp_" + "a1B2" * 9

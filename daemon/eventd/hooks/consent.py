@@ -7,7 +7,7 @@ up to the home; and `eventd off` as a prompt, for the session in which it is sai
 import os
 from collections.abc import Mapping
 
-from ..spool.places import make_private
+from ..spool.places import make_private, make_state
 
 OFF_VARIABLE = "EVENTD_OFF"
 IGNORE_FILE = ".eventd-ignore"
@@ -73,7 +73,7 @@ class SessionSwitch:
             if self.is_off:
                 os.unlink(self._file)
         elif not self.is_off:
-            make_private(os.path.dirname(self._folder))
+            make_state(os.path.dirname(self._folder))
             make_private(self._folder)
             os.close(os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         return True
