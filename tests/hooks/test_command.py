@@ -261,7 +261,7 @@ def test_a_session_is_turned_off_and_on_by_a_prompt(hooks: Hooks) -> None:
         assert hooks("claude-code", prompt, EVENTD_INJECT="off") == QUIET
         return len(hooks.spool.files())
 
-    assert [say("a"), say("  Eventd OFF\n"), say("b"), say("c", "two"), say("eventd on"), say("d")] == [
+    assert [say("a"), say("  Eventd OFF\n"), say("b"), say("c", "two"), say("eventd on."), say("d")] == [
         1, 1, 1, 2, 2, 3,
     ]  # fmt: skip
 

@@ -43,6 +43,12 @@ def _is_ignored(folder: str, home: str) -> bool:
     return False
 
 
+def switch_in(prompt: str) -> str:
+    """Return `SAY_OFF` or `SAY_ON` where a prompt says that and nothing else; else ""."""
+    said = " ".join(prompt.lower().split()).rstrip(" .!")
+    return said if said in (SAY_OFF, SAY_ON) else ""
+
+
 class SessionSwitch:
     """Whether one session is recorded; kept as a file, so that all its hooks know.
 
@@ -66,8 +72,8 @@ class SessionSwitch:
         Raises:
             OSError: It cannot be noted.
         """
-        said = " ".join(prompt.lower().split())
-        if said not in (SAY_OFF, SAY_ON) or self._file is None or self._folder is None:
+        said = switch_in(prompt)
+        if not said or self._file is None or self._folder is None:
             return False
         if said == SAY_ON:
             if self.is_off:
