@@ -59,10 +59,31 @@ def test_the_first_events_are_stored_and_shown_again(daemon: Daemon) -> None:
     assert len(stored) == len(ids) + 1
 
 
+def test_an_agent_is_connected_and_its_past_is_known(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a Claude Code in the home folder that has kept one session."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    session = tmp_path / ".claude" / "projects" / "-work-shop" / "7d9f7e0c-6f0e-4d4e-9a57-0c5f9a0f3a11.jsonl"
+    session.parent.mkdir(parents=True)
+    line = {
+        "type": "user", "uuid": "u1", "parentUuid": None, "sessionId": session.stem, "cwd": "/work/shop",
+        "timestamp": "2026-11-20T10:00:00.000Z", "version": "2.1.200", "isSidechain": False,
+        "message": {"role": "user", "content": "The boiler of the shop shows F28."},
+    }  # fmt: skip
+    session.write_text(json.dumps(line) + "\n")
+    lines = snippets("bash")[2]
+    assert [line.split()[1] for line in lines.splitlines()] == ["connect", "import", "context"]
+    output = run(["bash", "-euo", "pipefail", "-c", lines], daemon)
+    assert "eventd" in (tmp_path / ".claude" / "settings.json").read_text()
+    assert "The boiler of the shop shows F28." in output
+
+
 def test_what_it_remembers_is_found_again(daemon: Daemon) -> None:
     """Each command of the section answers from the sample conversation; the context is ready for a prompt."""
     run(["bash", "-c", "eventd emit --stdin < ipc/examples/conversation.ndjson"], daemon)
-    lines = [line for line in snippets("bash")[2].splitlines() if line]
+    lines = [line for line in snippets("bash")[3].splitlines() if line]
     outputs = [run(["bash", "-euo", "pipefail", "-c", line], daemon) for line in lines]
     assert [line.split()[1] for line in lines] == ["emit", "query", "recall", "context", "context"]
     _, _, recalled, context, why = outputs
@@ -81,7 +102,7 @@ def test_what_moves_in_moves_out(daemon: Daemon, tmp_path: Path, monkeypatch: py
     )
     monkeypatch.setenv("OPENCLAW_STATE_DIR", str(notes.parents[1]))
     monkeypatch.setenv("HOME", str(tmp_path))
-    lines = [line for line in snippets("bash")[3].splitlines() if line]
+    lines = [line for line in snippets("bash")[4].splitlines() if line]
     assert lines.pop().startswith('eventd forget --text "my old password"  ')
     commands = [*lines, 'eventd forget --text "my old password" --yes']
     for command in commands:
@@ -126,7 +147,7 @@ def test_the_configuration_snippets_load(text: str, tmp_path: Path, monkeypatch:
 
 def test_a_token_is_made_and_proves_its_agent(daemon: Daemon) -> None:
     """The lines work as they stand; the rule is dropped again, for the tests behind this one."""
-    lines = snippets("bash")[4]
+    lines = snippets("bash")[5]
     config = ["eventd", "--config", str(daemon.folder / "config.yml")]
     try:
         output = run(["bash", "-euc", f"export EVENTD_CONFIG={config[2]}\n{lines}"], daemon)

@@ -21,6 +21,7 @@ from . import (
     neighbours,
     remembering,
     scrape,
+    sessions,
     stalls,
     sustained,
     targets,
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Sheet, Options], None]] = {
     "idle": idle.measure,
     "stalls": stalls.measure,
     "scrape": scrape.measure,
+    "sessions": sessions.measure,
 }
 ROUNDS = 3
 QUICK = 0.1  # part of the events that --quick uses, in one round

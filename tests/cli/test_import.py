@@ -191,7 +191,6 @@ def test_who_is_no_administrator_is_told_so(eventd: Eventd, server: ScriptedServ
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["sessions"], "./sessions"),
         (["--agent", "a:b", "x"], "--agent"),
         (["no-such-file"], "no-such-file"),
         (["--wait", "soon"], "soon"),

@@ -1,6 +1,5 @@
 """The lines of files on their way into the daemon: read, asked about, and sent if they are new."""
 
-import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,12 +12,12 @@ import msgspec
 from eventd_ipc.errors import EventdClientError, NotFound, Refused
 from eventd_ipc.messages import MAX_KNOWN, RawEvent
 
-from ..errors import EventdError
 from ..transfer.files import DamagedFile, Unpacked
 from ..transfer.incoming import NotTaken, Reader
 from ..transfer.incoming import Place as Origin
 from .bulk import Item, Sender
 from .filters import EVERYBODY
+from .known import ask_known
 from .lines import Line, LineCutter
 from .place import Place
 from .tally import Tally
@@ -32,13 +31,8 @@ AHEAD = 1  # chunks that are asked about while the one before is sent
 LINE_SHARE = 2  # times the largest event that a line may have: base64 takes a third more
 LINE_ROOM = 64 * 1024  # bytes of a line that are not the event
 APART = 500  # sequences between two messages from which on they are looked for one by one
-INDEX_PAUSE = 0.2  # seconds between two looks whether the index is complete
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class IndexIncomplete(EventdError):
-    """What is stored already cannot be told, so that events could be stored twice."""
 
 
 class _Read(NamedTuple):
@@ -189,7 +183,7 @@ class Arrival:
         for number, (agent, ids) in enumerate(chunk.by_agent.items()):
             answer = self._told(chunk, number)
             if answer is None or not answer["complete"]:
-                answer = self._known(agent, ids)
+                answer = ask_known(self._sender, agent, ids, self._wait, self._tally.say)
             found.update(((agent, event_id), False) for event_id in answer["known"])
             found.update(((agent, event_id), True) for event_id in answer["forgotten"])
         return found
@@ -208,23 +202,6 @@ class Arrival:
             for event in self._sender.ask(partial(_there, stretch)):
                 found[event.agent, event.id] = False
         return found
-
-    def _known(self, agent: str, ids: Sequence[str]) -> dict[str, Any]:
-        end: float | None = None
-        while True:
-            answer = self._sender.ask(lambda client: client.known(agent, ids))
-            if answer["complete"]:
-                return answer
-            now = time.monotonic()
-            if end is None:
-                self._tally.say("the index is being built; waiting for it")
-                end = now + self._wait
-            if now >= end:
-                raise IndexIncomplete(
-                    "the daemon's index is not complete, so it cannot be told what is stored already",
-                    hint="see `eventd index status`; try again when it is ready, or with a longer --wait",
-                )
-            time.sleep(INDEX_PAUSE)
 
 
 def _stretches(read: Iterable[_Read]) -> list[dict[Origin, RawEvent]]:

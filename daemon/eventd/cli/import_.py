@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..transfer.files import Unpacked
 
 STANDARD_INPUT = "-"
-RESERVED = ("sessions",)  # words that are to mean more than a file of that name
+SESSIONS = "sessions"  # means those of agent tools, and not a file of that name
 
 EPILOG = """\b
 Examples:
@@ -29,11 +29,29 @@ Lines are what `eventd export` has written, which are stored byte for byte under
 tool writes them: JSON objects with a `type`. What these leave out is added; without an id of their own they
 get one made of their content. So the same file can be imported again, also after it was broken off: only
 what is not there yet is added. Lines that cannot be taken are told with their number, the rest is stored, and
-the exit code is 4. A FILE may be packed with gzip or Zstandard. `sessions` is no file; write ./sessions.
+the exit code is 4. A FILE may be packed with gzip or Zstandard.
+
+`eventd import sessions` is about what Claude Code, Codex and OpenClaw have kept; a file of this name is
+./sessions.
 """
 
 
-@click.command("import", epilog=EPILOG)
+class _Import(click.Command):
+    """Has a command of its own for the sessions of agent tools."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Prepare what is to be run."""
+        if args[:1] != [SESSIONS]:
+            return super().make_context(info_name, args, parent, **extra)
+        from .import_sessions import command as sessions
+
+        within = click.Context(click.Command("import"), parent=parent, info_name=info_name)
+        return sessions.make_context(SESSIONS, args[1:], within, **extra)
+
+
+@click.command("import", cls=_Import, epilog=EPILOG)
 @click.argument("files", nargs=-1, metavar="FILE...")
 @option(
     "--agent", metavar="NAME", help="Whose all events become.  [default: those whom they name, else main]"
@@ -58,9 +76,8 @@ def command(
     """
     from eventd_ipc.strict import agent_fault
 
-    for name in files:
-        if name in RESERVED:
-            raise click.UsageError(f"{name} is a word of the command; a file of this name is ./{name}")
+    if SESSIONS in files:
+        raise click.UsageError(f"{SESSIONS} stands first, and alone; a file of this name is ./{SESSIONS}")
     if agent is not None and (fault := agent_fault(agent)) is not None:
         raise click.UsageError(f"--agent: {fault}")
     if not files and (sys.stdin is None or sys.stdin.isatty()):

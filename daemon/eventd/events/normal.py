@@ -132,12 +132,18 @@ def _event(body: bytes) -> object:
     try:
         return _decode(body)
     except (ValueError, RecursionError):
-        if b"\\ud" not in body and b"\\uD" not in body:
-            return None
+        whole = with_whole_characters(body)
     try:
-        return _decode(_surrogates.sub(lambda found: b"\\ufffd" if found[1] else found[0], body))
+        return _decode(whole) if whole is not body else None
     except (ValueError, RecursionError):
         return None
+
+
+def with_whole_characters(body: bytes) -> bytes:
+    """Return JSON with U+FFFD for each half of a character; the same bytes where there is none."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _surrogates.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
 
 
 def tree(value: object) -> Tree:

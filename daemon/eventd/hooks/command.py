@@ -140,6 +140,11 @@ class _Call:
             delivery.close()
 
 
+def session_switch(tool: str, session: str, environ: Mapping[str, str]) -> consent.SessionSwitch:
+    """Return the switch that turns off a session of a tool."""
+    return consent.SessionSwitch(state_folder(environ), _file_name(f"{tool}-{session}"))
+
+
 def _adapter(tool: str) -> ModuleType:
     """Load the tool's module, and only that."""
     return import_module(f".{TOOLS[tool]}", __package__)
