@@ -29,6 +29,10 @@ PEM = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{A}\n{A}==\n-----END OPENSSH PRIVAT
         ('"api_key": "s3cr3t-value"', "password", "s3cr3t-value"),
         ("export DB_PASSWORD='correcthorse'", "password", "correcthorse"),
         ("- **Password**: correcthorse", "password", "correcthorse"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "password", "wJalrXUtnFEMI/K7MDENG"),
+        ("PGPASSWORD=correcthorse psql", "password", "correcthorse"),
+        ('{"clientSecret": "correcthorse"}', "password", "correcthorse"),
+        ("PRIVATE_KEY=0x0123456789abcdef", "password", "0x0123456789abcdef"),
         (PEM, "private-key", PEM),
         (
             f"cut off: -----BEGIN RSA PRIVATE KEY-----\n{A}\n",

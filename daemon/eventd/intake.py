@@ -34,8 +34,9 @@ logger = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds between two looks
 BATCH_FILES = 200  # of one session that are taken at once
 BATCH_BYTES = 4 * 1024 * 1024  # likewise
-REPEATED = "id_conflict"
-"""The event is stored already: its id is made of what it is, and only its time may differ."""
+SETTLED = frozenset({"id_conflict", "forgotten"})
+"""The event is stored already: its id is made of what it is, and only its time may differ. Or somebody had it
+forgotten: then no copy of it is kept aside, either."""
 
 
 @dataclass(slots=True)
@@ -223,7 +224,7 @@ class Intake:
                 self._wait_for(f"{refused}: {why}")
                 return False
             spoiler = batch.events[at][0]
-            if refused == REPEATED:
+            if refused in SETTLED:
                 del batch.events[at]
             else:
                 await anyio.to_thread.run_sync(self._set_aside, spoiler.name, f"{refused}: {why}")

@@ -38,8 +38,8 @@ _PATTERNS: dict[str, str] = {
     "url-password": r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]{0,128}:(?P<url>(?!\[redacted:)[^\s/@\"'<>]{1,256})@",
     "bearer-token": r"(?i:\bbearer)[ \t]+(?P<bearer>(?!\[redacted:)[A-Za-z0-9._~+/-]{16,4096}=*)",
     "password": (
-        r"(?i:(?<![A-Za-z0-9])(?:[A-Za-z0-9]{1,32}[_-]){0,4}"
-        r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?token|auth[_-]?token|token))"
+        # Whatever stands before: AWS_SECRET_ACCESS_KEY, PGPASSWORD, clientSecret.
+        r"(?i:password|passwd|passphrase|pwd|secret|token|(?:api|access|private|secret|signing|encryption)[_-]?key)"
         rf"[\"'`*]{{0,3}}[ \t]{{0,3}}[:=][ \t]{{0,3}}[\"'`*]{{0,3}}(?P<word>{_VALUE})"
     ),
 }
@@ -50,8 +50,8 @@ _KINDS = tuple(_PATTERNS)
 _VALUES = ("url", "bearer", "word")
 _HINTS = (
     "sk-", "sk_", "rk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "akia", "asia", "aiza",
-    "glpat-", "npm_", ":aa", "eyj", "://", "bearer", "passw", "passphrase", "pwd", "secret", "apikey",
-    "api_key", "api-key", "token",
+    "glpat-", "npm_", ":aa", "eyj", "://", "bearer", "passw", "passphrase", "pwd", "secret", "key",
+    "token",
 )  # fmt: skip
 """Lower-case texts of which one stands in the line of every secret. Looking for them takes no time."""
 

@@ -45,7 +45,11 @@ NEED_DATA: Final = NeedData.NEED_DATA
 
 
 def encode(message: Request | Reply) -> bytes:
-    """Return the frame of a message."""
+    """Return the frame of a message.
+
+    Raises:
+        OverflowError, UnicodeEncodeError: It holds an integer or a text that has no form there.
+    """
     body = _encode(message)
     return _LENGTH.pack(len(body)) + body
 

@@ -6,7 +6,7 @@ replies from the `Exchange` of each request.
 
 import enum
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -214,19 +214,21 @@ class ClientSession:
         """Return the first bytes to send."""
         if self.state is not State.NEW:
             raise RuntimeError("hello is said once")
+        frame = _sendable(encode, self._hello)
         self.state = State.GREETING
-        return encode(self._hello)
+        return frame
 
     def begin(self, request: Question) -> tuple[Exchange, bytes]:
         """Give a request its id; return where its replies come in, and the bytes to send.
 
         Raises:
-            Refused: The frame is larger than the server takes; that is not worth the connection.
+            Refused: The frame is larger than the server takes, or there is none that says this; that is not
+                worth the connection.
             EventdClientError: The connection is over.
         """
         self.check()
         request.id = self._last_id + 1
-        data = encode(request)
+        data = _sendable(encode, request)
         limit = self.welcome.limits.max_frame
         if len(data) - HEADER > limit:
             raise Refused(
@@ -241,7 +243,8 @@ class ClientSession:
     def begin_emit(self, events: Sequence[Event | msgspec.Raw]) -> tuple[Exchange, bytes]:
         """Like `begin`, for events or their msgpack form."""
         raws = [
-            event if isinstance(event, msgspec.Raw) else msgspec.Raw(_encode_event(event)) for event in events
+            event if isinstance(event, msgspec.Raw) else msgspec.Raw(_sendable(_encode_event, event, number))
+            for number, event in enumerate(events)
         ]
         return self.begin(Emit(0, raws))
 
@@ -315,6 +318,20 @@ class ClientSession:
         if exchange.done:
             del self._exchanges[reply.id]
         return exchange
+
+
+def _sendable[M](encoder: Callable[[M], bytes], message: M, index: int | None = None) -> bytes:
+    """Return what an encoder makes of a message, or of the event at an index of one.
+
+    Raises:
+        Refused: It makes nothing of it.
+    """
+    try:
+        return encoder(message)
+    except (OverflowError, UnicodeEncodeError) as error:
+        code, what = ("bad_request", "the request") if index is None else ("malformed", f"event {index}")
+        hint = "texts are UTF-8, integers have 64 bits"
+        raise Refused(code, f"{what} cannot be sent: {error}", hint=hint, index=index) from error
 
 
 def expect[R](kind: type[R], reply: Reply) -> R:

@@ -54,6 +54,21 @@ def test_what_was_forgotten_does_not_come_back(
     assert len(server.stored) == 2
 
 
+def test_what_was_said_while_a_session_was_turned_off_is_left_out(
+    imports: Import, server: ScriptedServer, tmp_path: Path
+) -> None:
+    """The transcript has it, the hooks have not: the person has asked for that."""
+    session = ClaudeCode()
+    for text in ("before", "Eventd off.", "hidden", "eventd on", "after"):
+        session.ask(text).say(f"answer to {text}")
+    session.write(tmp_path)
+    assert imports().code == 0
+    said = [event["payload"]["data"].get("text") for event in server.stored.values()]
+    assert [text for text in said if text] == [
+        "before", "answer to before", "answer to eventd on", "after", "answer to after",
+    ]  # fmt: skip
+
+
 def test_what_two_transcripts_tell_is_sent_once(
     imports: Import, server: ScriptedServer, tmp_path: Path
 ) -> None:

@@ -197,6 +197,21 @@ def test_a_hook_that_does_not_do_its_work(
     assert (found.level, says in found.found) == (level, True), found
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "made"),
+    [("EVENTD_OFF", "1", False), ("EVENTD_OFF", "No", True), ("EVENTD_INJECT", "off", False)],
+    ids=["off", "not off", "not handed over"],
+)
+def test_what_is_switched_off_here_is_said(
+    claude: Owner, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, made: bool
+) -> None:
+    """Where nothing would be handed over, nobody is told that all is well."""
+    claude.hook("claude-code", "UserPromptSubmit", prompt=SAID)
+    monkeypatch.setenv(variable, value)
+    found = of(claude.look(), "tools.context")
+    assert (found.made, variable in found.found) == (made, not made), found
+
+
 def test_a_session_that_sends_nothing(claude: Owner) -> None:
     """The tool's own file of it is newer than the last event; old sessions are none of our business."""
     session = claude.home / ".claude" / "projects" / "-home-project" / "s1.jsonl"

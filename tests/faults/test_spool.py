@@ -13,6 +13,7 @@ from eventd_ipc.events import Event
 from hooks.support import HANGING, Hooks, given
 from support.daemon import Daemon, DaemonFactory
 from support.disks import fill
+from support.forgetting import forget, wait_forgotten
 from support.jetstream import JetStream
 from support.nats import NatsServer
 from support.rounds import SPOOLED_CALLS
@@ -163,6 +164,19 @@ def test_what_is_stored_already_is_no_trouble(hooks: Hooks, daemon: Daemon, jets
     wait_taken(hooks, daemon)
     assert told(jetstream) == {"s": [f"call-{step:04}" for step in (1, 3, 0, 2, 4)]}
     assert daemon.status()["spool"]["set_aside"] == 0
+
+
+def test_what_was_forgotten_is_kept_nowhere(hooks: Hooks, daemon: Daemon) -> None:
+    """A hook that did not hear in time that it is stored has spooled it as well; then it is forgotten."""
+    (event,) = document(1)["events"]
+    with connect("claude-code", socket=daemon.socket) as client:
+        client.emit([Event(**event)])
+    wait_forgotten(daemon, forget(daemon, [event["id"]], agent="claude-code"), agent="claude-code")
+    for step in range(3):
+        hooks.spool.write(document(step))
+    wait_taken(hooks, daemon)
+    assert daemon.status()["spool"] | {"taken": 2, "set_aside": 0} == daemon.status()["spool"]
+    assert not (Path(hooks.spool.folder) / "aside").exists()
 
 
 def test_while_somebody_empties_the_spool_later_events_go_behind(

@@ -42,8 +42,10 @@ SECRETS = {
         ("a</private> b", "a</private> b"),
         ("<private>a</private></private>b", f"{PRIVATE}</private>b"),
         ("<private>a</private> b <private>c</private>", f"{PRIVATE} b {PRIVATE}"),
+        ("<private >a</ private> < Private\n>b</private\t>c", f"{PRIVATE} {PRIVATE}c"),
+        ("<PrivateRoute>a</PrivateRoute>", "<PrivateRoute>a</PrivateRoute>"),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_private_parts_are_replaced(text: str, kept: str) -> None:
     assert without_private(text) == kept
@@ -77,6 +79,11 @@ def test_what_a_key_calls_a_password_is_one() -> None:
         "password": "[redacted:password]",
         "note": "hunter2hunter2",
     }
+
+
+def test_a_name_may_be_a_secret_itself() -> None:
+    """Some tools are told of tokens by their names."""
+    assert clean({SECRETS["github-token"]: {"path": 1}}) == {"[redacted:github-token]": {"path": 1}}
 
 
 def test_a_secret_where_a_text_is_cut_is_seen_as_a_whole() -> None:

@@ -242,6 +242,12 @@ def test_a_file_above_the_home_or_in_another_project_does_not(hooks: Hooks) -> N
     assert len(hooks.spool.files()) == 1
 
 
+@pytest.mark.parametrize("cwd", ["/a\0b", "/a\ud800"], ids=["nul", "half a character"])
+def test_a_folder_that_cannot_be_is_none_that_is_ignored(hooks: Hooks, cwd: str) -> None:
+    hooks("claude-code", given("claude-code", "user_prompt_submit", cwd=cwd))
+    assert len(hooks.spool.files()) == 1
+
+
 def test_an_agent_that_has_gone_elsewhere_is_still_in_its_project(hooks: Hooks) -> None:
     (hooks.folder / ".eventd-ignore").touch()
     call = given("claude-code", "stop", cwd="/")
@@ -255,9 +261,18 @@ def test_a_session_is_turned_off_and_on_by_a_prompt(hooks: Hooks) -> None:
         assert hooks("claude-code", prompt, EVENTD_INJECT="off") == QUIET
         return len(hooks.spool.files())
 
-    assert [say("a"), say("  Eventd OFF\n"), say("b"), say("c", "two"), say("eventd on"), say("d")] == [
+    assert [say("a"), say("  Eventd OFF\n"), say("b"), say("c", "two"), say("eventd on."), say("d")] == [
         1, 1, 1, 2, 2, 3,
     ]  # fmt: skip
+
+
+def test_a_session_is_turned_off_also_where_others_may_look_into_the_folder(hooks: Hooks) -> None:
+    """A backup that came back, say: what counts is that nobody else can write there."""
+    hooks.state.mkdir(parents=True)
+    hooks.state.chmod(0o755)
+    for text in ("eventd off", "not for others"):
+        assert hooks("claude-code", given("claude-code", "user_prompt_submit", prompt=text)) == QUIET
+    assert hooks.spool.files() == []
 
 
 def test_what_is_private_or_secret_never_leaves_the_process(hooks: Hooks) -> None:

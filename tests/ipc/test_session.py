@@ -1,9 +1,12 @@
 """The client's half of a connection, without a connection."""
 
+from typing import Any
+
 import pytest
 
 from eventd_ipc.codec import encode
 from eventd_ipc.errors import ConnectionLost, ProtocolError, Refused
+from eventd_ipc.events import Event
 from eventd_ipc.messages import (
     Ack,
     Emit,
@@ -12,6 +15,7 @@ from eventd_ipc.messages import (
     Limits,
     Ping,
     Pong,
+    Recall,
     Reply,
     Result,
     Status,
@@ -58,6 +62,23 @@ def test_what_comes_too_early_is_a_mistake_of_the_program() -> None:
 
 def test_requests_are_numbered(session: ClientSession) -> None:
     assert [session.begin(Ping(0))[0].request.id for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"text": "a\udcff"}, {"text": "a", "limit": 2**64}], ids=["text", "integer"]
+)
+def test_what_has_no_form_on_the_wire_is_refused(session: ClientSession, wrong: dict[str, Any]) -> None:
+    """And costs no connection: the next request goes its way."""
+    with pytest.raises(Refused, match="cannot be sent") as caught:
+        session.begin(Recall(0, **wrong))
+    assert caught.value.code == "bad_request"
+    assert session.begin(Ping(0))[0].request.id == 1
+
+
+def test_an_event_that_has_no_form_on_the_wire_is_named(session: ClientSession) -> None:
+    with pytest.raises(Refused, match="event 1 cannot be sent") as caught:
+        session.begin_emit([Event("a.b"), Event("a.b", payload={"n": 2**64})])
+    assert (caught.value.code, caught.value.index) == ("malformed", 1)
 
 
 def test_replies_find_their_requests_in_any_order(session: ClientSession) -> None:

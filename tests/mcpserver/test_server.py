@@ -95,7 +95,10 @@ async def test_a_fact_is_kept_with_where_it_comes_from(daemon: Daemon) -> None:
         assert (source["via"], source["cwd"]) == ("mcp", str(Path.cwd()))
         assert source["client"].startswith("mcp/")
         secret = "ghp_" + "a1B2" * 9
-        await call(client, "remember", text=f"Anna prefers mail; token {secret}", replaces=first)
+        second = await call(
+            client, "remember", text=f"Anna prefers mail; token {secret}", category=secret, replaces=first
+        )
+        assert secret not in await call(client, "get", event_id=second)
         block = await call(client, "context")
         assert "Anna prefers mail; token [redacted:github-token]" in block
         assert "calls" not in block
@@ -111,8 +114,11 @@ async def test_a_fact_is_kept_with_where_it_comes_from(daemon: Daemon) -> None:
         ("get", {"event_id": "nothing-like-it"}, "no event"),
         ("remember", {"text": ""}, "empty text"),
         ("remember", {"text": "x" * 5000}, "at most 4,000 characters"),
+        ("remember", {"text": "x", "subject": "x" * 5000}, "at most 200 characters"),
+        ("get", {"event_id": ""}, "at least 1 character"),
+        ("context", {"budget": 10**30}, "cannot be sent"),
     ],
-    ids=["no words", "no time", "too many", "unknown id", "no fact", "a long fact"],
+    ids=range(9),
 )
 async def test_mistakes_are_told_in_words(
     daemon: Daemon, name: str, arguments: dict[str, Any], says: str

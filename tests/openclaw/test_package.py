@@ -94,6 +94,8 @@ def test_secrets_are_those_of_the_importer(node: str) -> None:
         "eyJhbGciOiJI.eyJzdWIiOiI.SflKxwRJSM",
         "npm_" + "d" * 36 + " glpat-" + "e" * 20 + " sk_live_" + "f" * 20,
         "password=asia2024x and token: AKIAshort1, secret = sk-abc",
+        "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG PGPASSWORD=hunter22",
+        '{"clientSecret": "swordfish", "privateKey": "0x0123456789"}',
         "keyboard tokenizer passes",
     ]
     script = """

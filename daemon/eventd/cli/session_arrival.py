@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from eventd_ipc.messages import MAX_KNOWN
 from ..errors import EventdError
 from ..hooks.cleaning import clean, is_all_private, without_private
 from ..hooks.command import session_switch
-from ..hooks.consent import IGNORE_FILE, SAY_OFF, is_ignored
+from ..hooks.consent import IGNORE_FILE, SAY_OFF, SAY_ON, is_ignored, switch_in
 from ..sources.model import Found, Options, Seen, Tool, Transcript
 from ..sources.reading import Unreadable
 from ..sources.transcripts import read
@@ -94,6 +95,9 @@ class SessionArrival:
         self._less_recent: set[tuple[str, str]] = set()
         self._folders: dict[str, str] = {}  # why a project's events are left out, "" where they are not
         self._sessions: dict[str, bool] = {}
+        self._silences: dict[
+            str, list[tuple[int, float]]
+        ] = {}  # by session, from `eventd off` to `eventd on`
         self._moved = 0.0
         self._settle = min(SETTLE, wait)
 
@@ -126,7 +130,7 @@ class SessionArrival:
         missed = self._tally.missed(transcript.tool)
         try:
             for event, taken in read(transcript, self._options, self._seen, missed):
-                if reason := self._reason(event):
+                if reason := self._silenced(event) or self._reason(event):
                     self._tally.leave_out(transcript.tool, reason)
                 else:
                     self._gather(transcript.tool, event)
@@ -135,6 +139,18 @@ class SessionArrival:
             self._tally.fail(transcript, str(error))
         else:
             self._tally.end(transcript)
+
+    def _silenced(self, event: Event) -> str:
+        """Return why it is left out where its session was turned off: the hooks have left it out, too."""
+        at = event.timestamp or 0
+        silences = self._silences.setdefault(event.session or "", [])
+        said = switch_in(_asked(event))
+        if said == SAY_OFF:
+            silences.append((at, inf))
+        elif said == SAY_ON and silences:
+            silences[-1] = (silences[-1][0], at)
+        is_silent = bool(said) or any(begin <= at <= end for begin, end in silences)
+        return f"turned off (`{SAY_OFF}`)" if is_silent else ""
 
     def _reason(self, event: Event) -> str:
         """Return why an event is left out; "" where it is not."""
@@ -227,6 +243,14 @@ class SessionArrival:
 
 class NothingFound(EventdError):
     """There is no session to import; the message says where it was looked."""
+
+
+def _asked(event: Event) -> str:
+    """Return what a person says in an event; "" where it is of another kind."""
+    if event.type != "conversation.message.in":
+        return ""
+    text = event.payload.get("data", {}).get("text")
+    return text if isinstance(text, str) else ""
 
 
 def _name(event: Event) -> tuple[str, str]:

@@ -25,7 +25,9 @@ INPUT = {
     "cwd": "/",
     "transcript_path": "",
 }
-OFF_VARIABLE, AGENT_VARIABLE = "EVENTD_OFF", "EVENTD_AGENT"
+AGENT_VARIABLE = "EVENTD_AGENT"
+OFF_VARIABLE, INJECT_VARIABLE = "EVENTD_OFF", "EVENTD_INJECT"
+GO_ON = ("", "0", "no", "off", "false")  # with which hooks work all the same
 
 
 def examine_handing(
@@ -77,8 +79,10 @@ def _tried(check: str, title: str, command: str, agent: str, *, has_context: boo
         said = done.stderr.decode(errors="replace").strip()[-200:]
         text = f"the hook ends with {done.returncode}" + (f", and says: {said}" if said else "")
         return Finding(check, Level.PROBLEM, title, text, remedy)
-    if os.environ.get(OFF_VARIABLE, "0") not in ("", "0"):
+    if _set_here(OFF_VARIABLE) not in GO_ON:
         return unmade(check, title, f"{OFF_VARIABLE} is set here: hooks record and say nothing")
+    if _set_here(INJECT_VARIABLE) == "off":
+        return unmade(check, title, f"{INJECT_VARIABLE}=off is set here: hooks hand nothing over")
     handed = _handed(done.stdout)
     if handed is None and not has_context:
         return Finding(check, Level.OK, title, f"the hook runs; there is nothing to remember for {agent} yet")
@@ -89,6 +93,10 @@ def _tried(check: str, title: str, command: str, agent: str, *, has_context: boo
         text = f"{len(handed):,} characters, of which a tool shows {LIMIT:,}"
         return Finding(check, Level.WARNING, title, text)
     return Finding(check, Level.OK, title, f"a session of {agent} would be handed {len(handed):,} characters")
+
+
+def _set_here(variable: str) -> str:
+    return os.environ.get(variable, "").strip().lower()
 
 
 def _handed(output: bytes) -> str | None:

@@ -19,6 +19,7 @@ PRIVATE = "[private]"
 MAX_EVENT = 256 * 1024  # bytes of an event's data; NATS takes messages of 1 MiB where nothing else is set
 MAX_DEPTH = 40  # levels; the protocol allows an event 64
 MAX_KEY = 256  # characters
+LONG_NAME = 16  # characters from which on a name may be a key or token itself
 STEPS = ((64 * 1024, 2000), (16 * 1024, 500), (4 * 1024, 200), (1024, 60), (256, 20), (64, 8))
 """Characters of one text, and items of one list or map, until all of it fits; each step keeps less."""
 BOTH_ENDS = 16 * 1024  # characters of a text from which on its end is kept, too; of others the beginning
@@ -35,11 +36,11 @@ _SECRET_NAMES = ("pass", "pwd", "secret", "key", "token")
 
 def without_private(text: str) -> str:
     """Return a text with `PRIVATE` for each private part; one that does not end goes on to the end."""
-    if "private>" not in text.lower():
+    if "private" not in text.lower():
         return text
     parts: list[str] = []
     at = depth = 0
-    for found in re.finditer("<(/?)private>", text, re.IGNORECASE):
+    for found in re.finditer(r"<\s*(/?)\s*private\s*>", text, re.IGNORECASE):
         if not found[1]:
             if depth == 0:
                 parts += text[at : found.start()], PRIVATE
@@ -101,7 +102,7 @@ def _clean(value: Any, chars: int, items: int, depth: int, key: str = "") -> Any
         case dict():
             kept = list(value.items())[:items]
             cleaned = {
-                _sound(str(name))[:MAX_KEY]: _clean(held, chars, items, depth + 1, str(name))
+                _clean_name(str(name)): _clean(held, chars, items, depth + 1, str(name))
                 for name, held in kept
             }
             if len(value) > items:
@@ -119,6 +120,12 @@ def _clean(value: Any, chars: int, items: int, depth: int, key: str = "") -> Any
         case float():
             return value if math.isfinite(value) else str(value)
     return str(value)
+
+
+def _clean_name(name: str) -> str:
+    """Clean a name; a short one is no secret, and looking costs time."""
+    name = _sound(name)[:MAX_KEY]
+    return name if len(name) < LONG_NAME else redacted(without_private(name))
 
 
 def _clean_text(text: str, chars: int, key: str) -> str:

@@ -7,7 +7,7 @@ up to the home; and `eventd off` as a prompt, for the session in which it is sai
 import os
 from collections.abc import Mapping
 
-from ..spool.places import make_private
+from ..spool.places import make_private, make_state
 
 OFF_VARIABLE = "EVENTD_OFF"
 IGNORE_FILE = ".eventd-ignore"
@@ -25,10 +25,14 @@ def is_off(environ: Mapping[str, str]) -> bool:
 def is_ignored(*folders: str) -> bool:
     """Whether one of a project's folders, or one above it up to the home, has a file that says so."""
     home = os.path.realpath(os.path.expanduser("~"))
-    return any(_is_ignored(os.path.realpath(folder), home) for folder in folders if os.path.isabs(folder))
+    return any(_is_ignored(folder, home) for folder in folders if os.path.isabs(folder))
 
 
 def _is_ignored(folder: str, home: str) -> bool:
+    try:
+        folder = os.path.realpath(folder)
+    except ValueError:
+        return False  # NUL, or half a character: no folder has such a name
     for _ in range(MAX_LEVELS):
         if os.path.lexists(os.path.join(folder, IGNORE_FILE)):
             return True
@@ -37,6 +41,12 @@ def _is_ignored(folder: str, home: str) -> bool:
             return False
         folder = above
     return False
+
+
+def switch_in(prompt: str) -> str:
+    """Return `SAY_OFF` or `SAY_ON` where a prompt says that and nothing else; else ""."""
+    said = " ".join(prompt.lower().split()).rstrip(" .!")
+    return said if said in (SAY_OFF, SAY_ON) else ""
 
 
 class SessionSwitch:
@@ -62,14 +72,14 @@ class SessionSwitch:
         Raises:
             OSError: It cannot be noted.
         """
-        said = " ".join(prompt.lower().split())
-        if said not in (SAY_OFF, SAY_ON) or self._file is None or self._folder is None:
+        said = switch_in(prompt)
+        if not said or self._file is None or self._folder is None:
             return False
         if said == SAY_ON:
             if self.is_off:
                 os.unlink(self._file)
         elif not self.is_off:
-            make_private(os.path.dirname(self._folder))
+            make_state(os.path.dirname(self._folder))
             make_private(self._folder)
             os.close(os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         return True

@@ -24,6 +24,7 @@ FINAL = frozenset(
         "malformed",
         "too_large",
         "id_conflict",
+        "forgotten",
         "forbidden",
         "disabled",
         "unknown_op",
@@ -32,6 +33,9 @@ FINAL = frozenset(
     }
 )
 """Codes that the same events meet again and again, so they are not kept (`ClientAction.DROP_…`)."""
+
+SETTLED = frozenset({"id_conflict", "forgotten"})
+"""Codes of events that are there already, or were and shall not be again: nothing of them is kept."""
 
 type Event = dict[str, Any]
 
@@ -200,13 +204,13 @@ class Delivery:
 
 
 def _store(client: Client, events: list[Event]) -> None:
-    """Have events stored; those that are there already are not sent again."""
+    """Have events stored; those with which nothing is to be done any more are not sent again."""
     left = list(events)
     while left:
         try:
             client.emit(left)
         except Refused as error:
-            if error.code != "id_conflict" or error.index is None or error.index >= len(left):
+            if error.code not in SETTLED or error.index is None or error.index >= len(left):
                 raise
             del left[error.index]
         else:

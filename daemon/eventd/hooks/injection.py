@@ -12,7 +12,7 @@ beginning, and `off` hands over nothing.
 import os
 from collections.abc import Mapping
 
-from ..spool.places import make_private
+from ..spool.places import make_private, make_state
 
 INJECT_VARIABLE = "EVENTD_INJECT"
 MAX_MARKERS = 2000  # files; then the older half goes
@@ -47,7 +47,7 @@ class Right:
         if self._folder is None:
             return False
         try:
-            make_private(os.path.dirname(self._folder))
+            make_state(os.path.dirname(self._folder))
             make_private(self._folder)
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
             os.close(os.open(os.path.join(self._folder, self._name), flags, 0o600))

@@ -3,7 +3,7 @@
 import os
 import time
 
-from ..spool.places import make_private
+from ..spool.places import make_state
 
 MAX_BYTES = 256 * 1024  # of the file; then it becomes the older one of two
 MAX_LINE = 500  # characters
@@ -33,7 +33,7 @@ class Notes:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         line = " ".join(f"{at} {self.about}: {text}".split())[:MAX_LINE] + "\n"
         try:
-            make_private(self._state)
+            make_state(self._state)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(path, flags, 0o600)
             try:

@@ -22,6 +22,7 @@ from ..units import parse_time
 FACT = "memory.fact"
 ORIGIN = "agent"  # who says it, as `meta.origin` has it
 MAX_FACT = 4000  # characters; a fact is a sentence or two, and stands in every context
+MAX_NAME = 200  # characters of its subject and its category; the protocol's ids are shorter
 MOST_HITS = 50
 
 _encode = msgspec.json.Encoder().encode
@@ -92,11 +93,11 @@ class Memory:
             raise CannotAnswer(
                 f"a fact has at most {MAX_FACT:,} characters, this one {len(text):,}: say it in fewer"
             )
-        data = {"text": _redacted(text), "subject": subject and _redacted(subject), "category": category}
+        data = {"text": text, "subject": subject, "category": category}
         fact = custom(
             Run(f"agent:{self.agent}:mcp"),
             FACT,
-            {key: value for key, value in data.items() if value}
+            {key: _redacted(value) for key, value in data.items() if value}
             | ({"supersedes": replaces} if replaces else {}),
             stream="memory",
         )

@@ -13,7 +13,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from ..errors import EventdError
-from .memory import MOST_HITS, Memory
+from .memory import MAX_NAME, MOST_HITS, Memory
 
 NAME = "eventd"
 INSTRUCTIONS = """\
@@ -52,7 +52,7 @@ def build(memory: Memory, version: str) -> MCPServer:
 
     @server.tool(annotations=READS, structured_output=False)
     async def get(
-        event_id: Annotated[str, Field(description="The id of an event, as recall shows it")],
+        event_id: Annotated[str, Field(min_length=1, description="The id of an event, as recall shows it")],
     ) -> str:
         """One event in full, as JSON."""
         return await _answer(lambda: memory.get(event_id))
@@ -61,9 +61,13 @@ def build(memory: Memory, version: str) -> MCPServer:
     async def remember(
         text: Annotated[str, Field(description="One fact, in a sentence that is clear without this session")],
         ctx: Context[Any, Any],
-        subject: Annotated[str | None, Field(description="What it is about")] = None,
-        category: Annotated[str | None, Field(description="e.g. preference, decision, status")] = None,
-        replaces: Annotated[str | None, Field(description="Id of an older fact that holds no more")] = None,
+        subject: Annotated[str | None, Field(max_length=MAX_NAME, description="What it is about")] = None,
+        category: Annotated[
+            str | None, Field(max_length=MAX_NAME, description="e.g. preference, decision, status")
+        ] = None,
+        replaces: Annotated[
+            str | None, Field(max_length=MAX_NAME, description="Id of an older fact that holds no more")
+        ] = None,
     ) -> str:
         """Keep a fact for all later sessions. Returns its id."""
         source = source_of(ctx)

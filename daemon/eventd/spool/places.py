@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 SPOOL_VARIABLE = "EVENTD_SPOOL"
 _FOLDER = "eventd"
+_ANY, _WRITE = 0o077, 0o022  # what others may do
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -33,11 +34,24 @@ def spool_folder(environ: Mapping[str, str] = os.environ) -> str | None:
     return os.path.join(state, "spool") if state else None
 
 
-def make_private(folder: str) -> None:
-    """Make a folder that is its user's alone, where it is missing, and check one that is there.
+def make_state(folder: str) -> None:
+    """Make the folder for the state of hooks, or check it: others may look into it, since what is in it is
+    private by itself, but not write there.
 
     Raises:
-        OSError: It cannot be made, is another user's, or others may look into it.
+        OSError: It cannot be made, is another user's, or others may write there.
+    """
+    make_private(folder, _WRITE)
+
+
+def make_private(folder: str, forbidden: int = _ANY) -> None:
+    """Make a folder that is its user's alone, where it is missing, and check one that is there.
+
+    Args:
+        forbidden: What others may not do in it, as bits of its mode.
+
+    Raises:
+        OSError: It cannot be made, is another user's, or others may do that.
     """
     try:
         found = os.lstat(folder)
@@ -48,10 +62,10 @@ def make_private(folder: str) -> None:
         except FileExistsError:
             pass  # another hook was faster; it is looked at below
         found = os.lstat(folder)
-    check_private(folder, found)
+    check_private(folder, found, forbidden)
 
 
-def check_private(folder: str, found: os.stat_result | None = None) -> None:
+def check_private(folder: str, found: os.stat_result | None = None, forbidden: int = _ANY) -> None:
     """Check that a folder is its user's alone.
 
     Raises:
@@ -59,5 +73,5 @@ def check_private(folder: str, found: os.stat_result | None = None) -> None:
     """
     found = found or os.lstat(folder)
     is_folder = found.st_mode & 0o170000 == 0o040000
-    if not is_folder or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    if not is_folder or found.st_uid != os.geteuid() or found.st_mode & forbidden:
         raise PermissionError(f"{folder} is not a folder of this user alone (mode 0700)")

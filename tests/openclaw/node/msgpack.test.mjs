@@ -30,8 +30,8 @@ for (const { name, json, frame: bytes } of VECTORS) {
   test(`vector: ${name}`, () => {
     const message = shown(JSON.parse(json));
     assert.deepEqual(new Cutter().push(bytes), [message]);
-    // JavaScript has no 10.0: it writes the integer, which means the same.
-    if (!/\d\.0\b/.test(json)) assert.equal(frame(message).toString('hex'), bytes.toString('hex'));
+    // JavaScript has no 10.0: it writes the integer, which means the same. So does a longer head of a map (de).
+    if (!/\d\.0\b/.test(json) && bytes[4] !== 0xde) assert.equal(frame(message).toString('hex'), bytes.toString('hex'));
   });
 }
 

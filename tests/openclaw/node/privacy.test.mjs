@@ -18,6 +18,7 @@ test('private parts are left out, also one that is never closed', () => {
   assert.equal(withoutPrivate('a <private>b <private>c</private> d</private> e'), 'a [private] e');
   assert.equal(withoutPrivate('a </private> b <private></private>c'), 'a </private> b [private]c');
   assert.equal(withoutPrivate('<private>a</private> <private>b'), '[private] [private]');
+  assert.equal(withoutPrivate('<private >a</ private> < Private\n>b</private\t>c'), '[private] [private]c');
   assert.ok(isAllPrivate(withoutPrivate(' <private>b</private>\n')));
   assert.ok(!isAllPrivate('hello'));
 });
@@ -39,6 +40,10 @@ test('the name of a field says that its text is a secret', () => {
     tidy.value({ apiKey: 'swordfish', headers: [{ access_token: 'swordfish' }], monkey: 'swordfish', password: '' }),
     { apiKey: '[redacted:password]', headers: [{ access_token: '[redacted:password]' }], monkey: 'swordfish', password: '' },
   );
+});
+
+test('a name may be a secret itself', () => {
+  assert.deepEqual(tidy.value({ [GITHUB]: { path: 1 } }), { '[redacted:github-token]': { path: 1 } });
 });
 
 test('own patterns are looked for, too; one that is none is told of', () => {

@@ -19,6 +19,7 @@ const ACTIONS = new Map(Object.entries({
   malformed: Action.DROP_EVENT,
   too_large: Action.DROP_EVENT,
   id_conflict: Action.DROP_EVENT,
+  forgotten: Action.DROP_EVENT,
   forbidden: Action.DROP_EVENT,
   disabled: Action.DROP_AGENT,
   outbox_full: Action.RETRY,

@@ -7,12 +7,12 @@ const MARK = '[private]';
  * @returns {string} The text with a mark for each private part.
  */
 export function withoutPrivate(text) {
-  if (!/private>/i.test(text)) return text;
+  if (!/private/i.test(text)) return text;
   const parts = [];
   let at = 0; // where what is not private goes on
   let depth = 0;
-  for (const { 0: tag, index } of text.matchAll(/<\/?private>/gi)) {
-    if (tag[1] !== '/') {
+  for (const { 0: tag, 1: slash, index } of text.matchAll(/<\s*(\/?)\s*private\s*>/gi)) {
+    if (!slash) {
       if (depth === 0) parts.push(text.slice(at, index), MARK);
       depth += 1;
     } else if (depth > 0) {

@@ -9,7 +9,8 @@
 const marker = (kind) => `[redacted:${kind}]`;
 
 const PEM = String.raw`(?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----`;
-const WORDS = 'password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?token|auth[_-]?token|token';
+// Whatever stands before one of them: AWS_SECRET_ACCESS_KEY, PGPASSWORD, clientSecret.
+const WORDS = 'password|passwd|passphrase|pwd|secret|token|(?:api|access|private|secret|signing|encryption)[_-]?key';
 // The value of a password: to the end of the word, of what is quoted, or of a JSON text. No marker of ours, no
 // placeholder or reference to where the value is kept, and nothing that has a kind of its own.
 const OTHERS = /^(?:sk-|[rs]k_|gh[pousr]_|github_pat_|xox[abeoprs]-|AKIA|ASIA|AIza|glpat-|npm_|eyJ|-----BEGIN)/;
@@ -40,8 +41,7 @@ const SHAPES = [
   )],
   ['bearer-token', /\bbearer[ \t]+(?<value>(?!\[redacted:)[A-Za-z0-9._~+/-]{16,4096}=*)/gi],
   ['password', new RegExp(
-    `(?:${WORDS})(?<=(?<![a-z0-9])(?:[a-z0-9]{1,32}[_-]){0,4}(?:${WORDS}))`
-    + String.raw`${QUOTES}[ \t]{0,3}[:=][ \t]{0,3}${QUOTES}(?<value>${VALUE})`, 'gi',
+    String.raw`(?:${WORDS})${QUOTES}[ \t]{0,3}[:=][ \t]{0,3}${QUOTES}(?<value>${VALUE})`, 'gi',
   )],
 ];
 

@@ -7,6 +7,7 @@ import { withoutPrivate } from './privacy.js';
 
 const MAX_CHARS = 200_000; // characters of all texts of an event together; eventd takes events of 1 MiB
 const MAX_ITEMS = 5_000; // values of an event
+const LONG_NAME = 16; // characters from which on a name may be a key or token itself
 const MAX_DEPTH = 24; // levels; eventd takes 64
 const OVERLAP = 8_192; // characters looked at beyond a cut, so that half a key is still known as one
 const BASE64 = /^[A-Za-z0-9+/]{2000,}={0,2}$/; // an image or a sound, not something said
@@ -71,11 +72,16 @@ export class Tidy {
       if (room.items <= 0) break;
       const value = tree[key];
       if (value === undefined || typeof value === 'function' || typeof value === 'symbol') continue;
-      Object.defineProperty(fields, key, {
+      Object.defineProperty(fields, this.#name(key), {
         value: this.#copy(value, key, room), enumerable: true, configurable: true, writable: true,
       }); // not `fields[key] =`, which does something else where the key is "__proto__"
     }
     return fields;
+  }
+
+  /** A short name is no secret, and looking costs time. */
+  #name(key) {
+    return key.length < LONG_NAME ? key : this.#redaction.text(withoutPrivate(key));
   }
 
   #text(name, text, room) {
