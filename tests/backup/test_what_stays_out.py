@@ -1,6 +1,8 @@
 """Dead letters, what was forgotten, secrets: what comes back only where that is wanted."""
 
+import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -8,8 +10,12 @@ import pytest
 
 from backup.conftest import SiteFactory
 from backup.site import Site
+from eventd_ipc.messages import Selected
+from support.foreign import write
+from support.forgetting import MARKER, admin, shown, wait_forgotten
 from support.jetstream import STREAM
 from support.load import Shape, emit
+from support.waiting import wait_until
 
 LARGE = Shape(size=3000)
 
@@ -53,6 +59,52 @@ def test_what_was_forgotten_since_the_snapshot_does_not_come_back(
     assert restored["compared"]
     there = [message.id for message in other.streams.read()]
     assert [name for name in there if name in (*ids, "t-1")] == [*ids[:3], *ids[4:], "t-1"]
+
+
+@pytest.mark.parametrize("how", ["snapshot", "events"])
+def test_other_writers_messages_that_were_forgotten_do_not_come_back(
+    site: Site, other: Site, folder: Path, how: str
+) -> None:
+    """A tombstone names them by place, or by an id that they are not put in under; and others with them."""
+    ids = site.emit(1, 6)
+    _forget_foreign(site, ids[2], lambda: site.backup(folder))
+    again = site.restore(folder)[STREAM]
+    assert (again["restored"], again["there"], again["forgotten"], again["compared"]) == (0, 5, 3, True)
+    assert MARKER.encode() not in b"".join(message.body for message in site.streams.read())
+    site.backup(folder)  # with the tombstone
+    if how == "events":
+        other.emit(90, 91)
+    restored = other.restore(folder)[STREAM]
+    assert (restored["how"], restored["restored"], restored["forgotten"]) == (how, 6, 3)
+    assert restored["compared"]
+    bodies = b"".join(message.body for message in other.streams.read())
+    assert MARKER.encode() not in bodies
+    assert b'{"id":"main-000003","timestamp"' not in bodies
+
+
+def test_other_writers_messages_that_were_forgotten_are_not_imported(site: Site, folder: Path) -> None:
+    """From an export of before, into the store that it comes from."""
+    ids = site.emit(1, 6)
+    file = folder.with_name("export.ndjson")
+    _forget_foreign(site, ids[2], lambda: site.run("export", "--agent", "*", file))
+    ended = site.run("import", file, "--json")
+    assert (ended.objects[-1]["added"], ended.objects[-1]["forgotten"]) == (0, 3), ended
+    assert MARKER.encode() not in b"".join(message.body for message in site.streams.read())
+
+
+def _forget_foreign(site: Site, own: str, before: Callable[[], object]) -> None:
+    """Let two messages of another writer be forgotten, and one of our own, once something was done."""
+    assert site.server is not None
+    bodies = ({"payload": {"content": f"{MARKER} 1"}}, {"id": "evt-7", "payload": {"content": f"{MARKER} 2"}})
+    for body in bodies:
+        stored = json.dumps({"type": "msg.in", **body}).encode()
+        write(site.server.url, ("openclaw.events.main.msg_in", stored, None))
+    wait_until(lambda: len(shown(site.daemon)) == 8, what="the index has them")
+    before()
+    with admin(site.daemon) as client:
+        answer = client.forget("main", [Selected(own), Selected("", STREAM, 7), Selected("evt-7", STREAM, 8)])
+    assert answer["events"] == 3
+    wait_forgotten(site.daemon, answer)
 
 
 def test_secrets_are_left_out_unless_asked_for(site_factory: SiteFactory, folder: Path) -> None:
