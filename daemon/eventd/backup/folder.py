@@ -122,7 +122,8 @@ class Folder:
         path = self.path / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = path.with_name(path.name + PART)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        part.unlink(missing_ok=True)  # one that was killed has left it, or somebody a link to another file
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield NewFile(file, self._advance)
