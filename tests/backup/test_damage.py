@@ -1,6 +1,7 @@
 """A backup that is not what was written is refused by the name of the file, before anything is changed."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -212,6 +213,26 @@ def test_a_restore_that_is_killed_is_finished_by_another(site: Site, other: Site
     restored = other.restore(folder)[STREAM]
     assert (restored["there"], restored["restored"]) == (there, 300 - there)
     assert [m.body for m in other.streams.read()] == [m.body for m in site.streams.read()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_restore_that_is_ended_leaves_no_events_behind(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """A server of its own has a snapshot unpacked by then."""
+    scratch = folder.with_name("t")
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    site.emit(1, 20)
+    site.backup(folder)
+    site.streams.purge()
+    broken = f"""
+import os
+from eventd.backup import putting
+putting.Putter.put = lambda *args: os.kill(os.getpid(), {int(number)})
+"""
+    assert site.run_broken(broken, "restore", folder).returncode == 130
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_disk_that_is_full(site: Site, short_tmp: Path) -> None:
