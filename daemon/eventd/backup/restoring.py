@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from eventd_ipc.messages import RawEvent
 
-from ..errors import NatsError
+from ..errors import ConfigError, NatsError
 from ..jetstream.deleting import erase_message
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.reading import open_reader
@@ -29,7 +29,7 @@ from .folder import Folder
 from .holdings import Held, Holdings
 from .manifest import BackupError, File, Manifest, told
 from .ownership import OwnerOf, owner_of
-from .places import Place, Servers, places
+from .places import Place, Servers, called, places
 from .plan import Step, make_room, put_back
 from .publishing import publish_events
 from .putting import Putter
@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 OWNER = "main"  # whose a message is that names nobody
 FORGOTTEN = "forgotten"
+UNREACHABLE = "unreachable"
+"""Why an event is refused whose route has a server that is not there."""
 PAUSE = 0.2  # seconds between two looks whether what was put has come to its stream
 PATIENCE = 30.0  # seconds without one that has, after which the others are said to be missing
 
@@ -124,6 +126,7 @@ class Restoring:
         self._arrived: set[str] = set()  # brought in by us
         self._gone: set[str] = set()  # refused, or forgotten: not to be missed at the end
         self._forgotten = Gone()  # as the backup says itself, and the daemon of places
+        self._away: dict[str, str] = {}  # routes that could not be looked at in the beginning, and why
         self._impatient = False
 
     async def run(self, steps: Sequence[Step]) -> list[Restored]:
@@ -141,6 +144,9 @@ class Restoring:
                 elif step.how == "snapshot" and step.place is not None:
                     await self._from_snapshot(step, step.place, restored)
             await self._look()
+            for step, restored in done:
+                if step.how != "none" and step.place is not None and step.place.routes[0] in self._away:
+                    step.how, restored.problem = "none", self._away[step.place.routes[0]]
             await self._read_tombstones(steps)
             for step, restored in done:
                 if step.place is not None and step.how != "none":
@@ -220,12 +226,20 @@ class Restoring:
     async def _look(self) -> None:
         """Learn what the daemon is still to ship, then what the streams hold; so nothing is in neither."""
         self._waiting = await anyio.to_thread.run_sync(self._putter.waiting)
-        await self._look_again()
+        for place in places(self._config):
+            try:
+                await self._look_at(place)
+            except (NatsError, ConfigError) as error:
+                self._away |= dict.fromkeys(place.routes, told(error))
 
     async def _look_again(self) -> None:
         for place in places(self._config):
-            async with self._servers.session(place.route) as session:
-                await self._holdings.look(session, place.account, place.name)
+            if place.routes[0] not in self._away:
+                await self._look_at(place)
+
+    async def _look_at(self, place: Place) -> None:
+        async with self._servers.session(place.route) as session:
+            await self._holdings.look(session, place.account, place.name)
 
     async def _put(self, page: Sequence[Record], place: Place | None, restored: Restored) -> None:
         """Bring in those of some messages that are not there.
@@ -242,6 +256,9 @@ class Restoring:
             name = f"{event.agent}:{event.id}"
             if taken.place in self._forgotten.places:
                 self._refuse(restored, FORGOTTEN, name)
+                continue
+            if called(self._config.routes.of(event.agent).name) in self._away:  # where it may be already
+                self._refuse(restored, UNREACHABLE, name)
                 continue
             held = self._held(record, place, name)
             if held is Held.NO and name not in self._waiting and name not in self._arrived:
