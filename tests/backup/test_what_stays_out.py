@@ -133,13 +133,20 @@ def test_secrets_are_left_out_unless_asked_for(site_factory: SiteFactory, folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_folder_with_something_else_is_left_alone(site: Site, folder: Path) -> None:
-    folder.mkdir()
-    (folder / "letters.txt").write_text("dear")
+@pytest.mark.parametrize("name", ["letters.txt", "config-of-mine.yml", "secrets.txt", "streams/rhine.txt"])
+def test_a_folder_with_something_else_is_left_alone(site: Site, folder: Path, name: str) -> None:
+    """Whatever it is called; and what is put into a backup later stays, too."""
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text("dear")
     ended = site.run("backup", folder)
     assert ended.code == 1
-    assert "holds something else, such as letters.txt" in ended.err
-    assert [path.name for path in folder.iterdir()] == ["letters.txt"]
+    assert f"holds something else, such as {name}" in ended.err
+    assert [path for path in folder.rglob("*") if path.is_file()] == [folder / name]
+    (folder / name).rename(folder.with_name("aside"))
+    site.backup(folder)
+    folder.with_name("aside").rename(folder / name)
+    site.backup(folder)
+    assert (folder / name).read_text() == "dear"
 
 
 def test_a_folder_without_a_backup_is_no_backup(site: Site, folder: Path) -> None:

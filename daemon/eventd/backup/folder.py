@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -16,8 +17,11 @@ CHUNK = 1024 * 1024  # bytes read at once
 PART = ".part"
 """Ends the name of a file while it is written."""
 
-OURS = ("streams", "secrets", "outbox-", "config-", NAME)
-"""What the paths of our files begin with."""
+_is_ours = re.compile(
+    rf"({re.escape(NAME)}|config-\d+\.yml|outbox-\d+\.ndjson\.zst|secrets/\d+-\d+-[^/]+"
+    rf"|streams/[^/]+/\d+-(full\.snapshot|\d+-\d+\.ndjson\.zst))({re.escape(PART)})?"
+).fullmatch
+"""Whether a path is one that we give: any other file is somebody else's, and never removed."""
 
 Advance = Callable[[int], None]
 """Told of bytes that were looked at or written."""
@@ -182,14 +186,14 @@ class Folder:
 
     def _strange(self) -> str:
         """Return the name of something in the folder that is not ours, "" where there is nothing."""
-        names = sorted(entry.name for entry in self.path.iterdir())
-        return next((name for name in names if not name.startswith(OURS)), "")
+        files = (path.relative_to(self.path) for path in self.path.rglob("*") if not path.is_dir())
+        return next((str(name) for name in files if not _is_ours(str(name))), "")
 
     def _sweep(self, kept: set[str]) -> None:
         """Remove what earlier backups, or one that was killed, have left."""
         for path in sorted(self.path.rglob("*")):
             name = str(path.relative_to(self.path))
-            if path.is_file() and name not in kept and name.startswith(OURS):
+            if path.is_file() and name not in kept and _is_ours(name):
                 path.unlink()
 
 
