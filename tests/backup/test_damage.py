@@ -229,7 +229,7 @@ def test_a_restore_that_is_ended_leaves_no_events_behind(
     broken = f"""
 import os
 from eventd.backup import putting
-putting.Putter.put = lambda *args: os.kill(os.getpid(), {int(number)})
+putting.Putter.put = lambda *args: os.kill(os.getpid(), {int(number)}) or {{}}
 """
     assert site.run_broken(broken, "restore", folder).returncode == 130
     assert list(scratch.iterdir()) == []

@@ -148,15 +148,15 @@ class Restoring:
                 if step.how != "none" and step.place is not None and step.place.routes[0] in self._away:
                     step.how, restored.problem = "none", self._away[step.place.routes[0]]
             await self._read_tombstones(steps)
+            for step, restored in done:  # before the daemon gets the tombstones, and does it, too
+                if restored.how == "snapshot" and step.place is not None and step.how != "none":
+                    await self._forget(step.place, restored)
             for step, restored in done:
                 if step.place is not None and step.how != "none":
                     first = 1 if restored.how == "snapshot" else 0
                     async for page in self._contents.pages(step.generation, self._owner(step), first=first):
                         await self._put(page, step.place, restored)
             outbox = await self._outbox()
-            for step, restored in done:
-                if restored.how == "snapshot" and step.place is not None:
-                    await self._forget(step.place, restored)
             if self._wish.verify:
                 await self._compare(done, outbox)
             return [restored for _, restored in done] + ([outbox] if outbox else [])
