@@ -228,6 +228,25 @@ def test_an_agent_with_a_stream_of_its_own(site_factory: SiteFactory, folder: Pa
     assert messages(other.streams.read("tims")) == messages(site.streams.read("events-tim"))
 
 
+def test_a_server_that_is_away_keeps_no_other_from_being_restored(
+    site_factory: SiteFactory, other: Site, folder: Path
+) -> None:
+    """What would go there is told; it is not put in, as it may be there already."""
+    assert other.server is not None
+    tim = {"url": other.server.url, "streamName": "tims", "subjectPrefix": "tims"}
+    site = site_factory(agents={"tim": tim})
+    site.emit(1, 10)
+    site.emit(1, 7, agent="tim")
+    site.backup(folder)
+    other.server.stop()
+    target = site_factory(agents={"tim": tim})
+    restored = target.restore(folder, code=1)
+    assert (restored[STREAM]["restored"], restored[STREAM]["compared"]) == (10, True)
+    assert "cannot connect" in restored["tims"]["problem"]
+    other.server.start()
+    assert target.restore(folder)["tims"]["there"] == 7
+
+
 def test_messages_of_other_writers(site: Site, other: Site, folder: Path) -> None:
     """They have no id of ours, and may be no JSON; they go in with their bytes, once."""
     site.emit(1, 5)

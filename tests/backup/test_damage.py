@@ -1,6 +1,7 @@
 """A backup that is not what was written is refused by the name of the file, before anything is changed."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from backup.conftest import SiteFactory
 from backup.site import KILLED, Site
 from eventd.backup.folder import Folder
-from eventd.backup.manifest import DamagedBackup
+from eventd.backup.manifest import DamagedBackup, dump
 from support.daemon import Daemon
 from support.disks import NoDisk, fill, small_disk
 from support.jetstream import STREAM
@@ -86,6 +87,28 @@ def test_any_bit_of_the_manifest_counts(made: Path, tmp_path: Path, at: int) -> 
     path.write_bytes(data)
     with pytest.raises(DamagedBackup, match=r"MANIFEST\.yml is damaged"):
         Folder(path.parent).manifest()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "streams/../../outside"])
+def test_a_file_outside_of_the_folder_is_none_of_a_backup(made: Path, tmp_path: Path, name: str) -> None:
+    """However right the checksum of the manifest is."""
+    folder = shutil.copytree(made, tmp_path / "backup")
+    manifest = Folder(folder).existing()
+    assert manifest.config is not None
+    manifest.config.name = name
+    (folder / "MANIFEST.yml").write_bytes(dump(manifest))
+    with pytest.raises(DamagedBackup, match=f"{name}' is not inside of the folder"):
+        Folder(folder).existing()
+
+
+def test_a_link_in_the_place_of_a_new_file_is_not_followed(tmp_path: Path) -> None:
+    victim, folder = tmp_path / "victim", Folder(tmp_path / "backup")
+    victim.write_bytes(b"dear")
+    with folder.writing():
+        (folder.path / "config-1.yml.part").symlink_to(victim)
+        folder.add("config-1.yml", b"new")
+    assert victim.read_bytes() == b"dear"
+    assert not (folder.path / "config-1.yml").is_symlink()
 
 
 def test_a_restore_refuses_by_name_and_changes_nothing(made: Path, tmp_path: Path, site: Site) -> None:
@@ -190,6 +213,26 @@ def test_a_restore_that_is_killed_is_finished_by_another(site: Site, other: Site
     restored = other.restore(folder)[STREAM]
     assert (restored["there"], restored["restored"]) == (there, 300 - there)
     assert [m.body for m in other.streams.read()] == [m.body for m in site.streams.read()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_restore_that_is_ended_leaves_no_events_behind(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """A server of its own has a snapshot unpacked by then."""
+    scratch = folder.with_name("t")
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    site.emit(1, 20)
+    site.backup(folder)
+    site.streams.purge()
+    broken = f"""
+import os
+from eventd.backup import putting
+putting.Putter.put = lambda *args: os.kill(os.getpid(), {int(number)}) or {{}}
+"""
+    assert site.run_broken(broken, "restore", folder).returncode == 130
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_disk_that_is_full(site: Site, short_tmp: Path) -> None:

@@ -149,6 +149,52 @@ def test_what_others_wrote_without_ids_goes_by_its_place(nats_server: NatsServer
         assert not streams.info()["config"].get("allow_atomic"), "it was not changed"
 
 
+@pytest.fixture
+def aged(nats_server: NatsServer, short_tmp: Path) -> Iterator[Site]:
+    """A site whose index lets go of everything at once, and says that it is being built where a file is."""
+    mutation = f"""
+import pathlib
+from eventd.indexing import indexer
+indexer.TIDY_INTERVAL = 0.05
+caught_up = indexer.Indexer.caught_up.fget
+building = pathlib.Path({str(short_tmp / "building")!r})
+indexer.Indexer.caught_up = property(lambda self: not building.exists() and caught_up(self))
+"""
+    settings = {"url": nats_server.url, "outbox": {"retain": "0s"}, "index": {"maxAge": "1s"}}
+    with Daemon(short_tmp / "d", settings, mutation=mutation) as daemon:
+        daemon.wait_for(lambda status: status["index"]["state"] == "ready", what="the index is ready")
+        yield Site(daemon, JetStream(nats_server.url))
+
+
+def _emit_old(site: Site) -> list[str]:
+    secrets, _ = emit_some(site.daemon, 10)
+    site.daemon.wait_shipped()
+    wait_until(lambda: not shown(site.daemon), what="the index has let go of them")
+    site.daemon.wait_for(lambda status: not status["outbox"]["retained_rows"], what="so has the outbox")
+    return secrets
+
+
+def test_what_is_too_old_for_the_index_goes_by_its_place(aged: Site) -> None:
+    """Where that is the event's indeed, and whoever knows its id still."""
+    secrets = _emit_old(aged)
+    with admin(aged.daemon) as client:
+        wrong = client.forget("main", [Selected("nobodys", STREAM, 2), Selected("other", "a.b", 2)])
+        assert (wrong["tombstones"], len(wrong["unknown"])) == ([], 2)
+        answer = client.forget("main", [Selected(secrets[0], STREAM, 1), Selected(secrets[1], STREAM, 6)])
+    assert (answer["events"], answer["places"]) == (2, 2)
+    wait_forgotten(aged.daemon, answer)
+    assert [message.seq for message in aged.streams.read()][:-1] == [2, 3, 4, 5, 7, 8, 9, 10]
+
+
+def test_where_an_event_stands_has_to_be_known(aged: Site, short_tmp: Path) -> None:
+    """As long as the index may come to it: else it would be said to be gone from its stream."""
+    secrets = _emit_old(aged)
+    (short_tmp / "building").touch()
+    with pytest.raises(Refused, match="is being built"):
+        forget(aged.daemon, secrets)
+    assert tombstones_of(aged.streams.read()) == []
+
+
 def test_what_is_unknown_or_forgotten_before_makes_no_tombstone(site: Site) -> None:
     secrets, _ = emit_some(site.daemon, 20, agent="ann")
     first = forget(site.daemon, secrets[:2], agent="ann")

@@ -221,7 +221,8 @@ def test_wiping_goes_on_after_a_restart(store: Store, path: Path) -> None:
 def test_a_body_that_is_no_tombstone_does_nothing(store: Store, reads: Reads) -> None:
     """Whoever writes into the stream may write what they like."""
     accept(store, own(1))
-    for at, held in enumerate(({}, {"forgotten": "id-1"}, {"forgotten": [7]}, {"forgotten": [{}]}), 5):
+    huge = {"forgotten": [{"id": "id-1", "stream": "s", "seq": 2**63}]}
+    for at, held in enumerate(({}, {"forgotten": "id-1"}, {"forgotten": [7]}, {"forgotten": [{}]}, huge), 5):
         odd = foreign(at, type=TOMBSTONE, payload=held)
         read_stream(store, odd._replace(body=body_of(at, type=TOMBSTONE, payload=held)))
     assert "id-1" in everything(reads)

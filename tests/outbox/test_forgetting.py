@@ -384,3 +384,5 @@ def test_what_a_tombstone_names_is_read_back() -> None:
     ):
         assert forgotten_in(bad) == []
     assert forgotten_in(b'{"payload":{"forgotten":[{},{"stream":"S"},{"seq":4}]}}') == []
+    huge = b'{"payload":{"forgotten":[{"id":"a","seq":9223372036854775808},{"id":"b","time":-1},{"id":"c"}]}}'
+    assert forgotten_in(huge) == [Forgotten("c")]

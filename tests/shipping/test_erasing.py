@@ -147,6 +147,7 @@ async def test_only_what_is_meant_is_erased(
             Forgotten("1", STREAM, 5),  # bob's
             Forgotten("9", STREAM, 6),  # has another id
             Forgotten("8", STREAM, 99), Forgotten("8", "no-such-stream", 1),
+            Forgotten("8", "no.stream", 1), Forgotten("8", "no stream", 1), Forgotten("8", ">", 1),
         )  # fmt: skip
         await settled(shipper)
         assert [message.seq for message in await stored(jetstream)] == [2, 3, 5, 6, 7]

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -16,8 +17,11 @@ CHUNK = 1024 * 1024  # bytes read at once
 PART = ".part"
 """Ends the name of a file while it is written."""
 
-OURS = ("streams", "secrets", "outbox-", "config-", NAME)
-"""What the paths of our files begin with."""
+_is_ours = re.compile(
+    rf"({re.escape(NAME)}|config-\d+\.yml|outbox-\d+\.ndjson\.zst|secrets/\d+-\d+-[^/]+"
+    rf"|streams/[^/]+/\d+-(full\.snapshot|\d+-\d+\.ndjson\.zst))({re.escape(PART)})?"
+).fullmatch
+"""Whether a path is one that we give: any other file is somebody else's, and never removed."""
 
 Advance = Callable[[int], None]
 """Told of bytes that were looked at or written."""
@@ -122,7 +126,8 @@ class Folder:
         path = self.path / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = path.with_name(path.name + PART)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        part.unlink(missing_ok=True)  # one that was killed has left it, or somebody a link to another file
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield NewFile(file, self._advance)
@@ -181,14 +186,14 @@ class Folder:
 
     def _strange(self) -> str:
         """Return the name of something in the folder that is not ours, "" where there is nothing."""
-        names = sorted(entry.name for entry in self.path.iterdir())
-        return next((name for name in names if not name.startswith(OURS)), "")
+        files = (path.relative_to(self.path) for path in self.path.rglob("*") if not path.is_dir())
+        return next((str(name) for name in files if not _is_ours(str(name))), "")
 
     def _sweep(self, kept: set[str]) -> None:
         """Remove what earlier backups, or one that was killed, have left."""
         for path in sorted(self.path.rglob("*")):
             name = str(path.relative_to(self.path))
-            if path.is_file() and name not in kept and name.startswith(OURS):
+            if path.is_file() and name not in kept and _is_ours(name):
                 path.unlink()
 
 

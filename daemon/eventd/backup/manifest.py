@@ -4,6 +4,7 @@ import hashlib
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -50,6 +51,11 @@ class File(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     events: int | None = None
     first: int | None = None
     last: int | None = None
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{self.name!r} is not inside of the folder")
 
 
 class Part(File, kw_only=True):

@@ -7,12 +7,14 @@ from eventd_ipc.blocking import Client
 from eventd_ipc.errors import CODES, ClientAction, EventdClientError, Refused
 from eventd_ipc.messages import MAX_KNOWN, RawEvent
 
+from ..events.tombstones import TOMBSTONE
+from ..transfer.incoming import Place
+from ..transfer.tombstones import places_gone
 from .source import Connect
 
 FRAME_EVENTS = 500  # events of one frame
 FRAME_BYTES = 512 * 1024  # bytes of their bodies, unless one event alone is larger
 PAUSE = 0.2  # seconds before the next try, where the daemon says nothing about it
-TOMBSTONE = "eventd.tombstone"  # type of the events that say what is forgotten
 PATIENCE = 60.0  # seconds without progress after which it is given up
 
 
@@ -51,6 +53,10 @@ class Putter:
         """Whether anything was ever forgotten here."""
         with self._client.query(agent="*", types=TOMBSTONE, limit=1) as found:
             return any(True for _ in found)
+
+    def places_gone(self) -> set[Place]:
+        """Return where other writers' messages were that are forgotten here."""
+        return places_gone(self._client)
 
     def waiting(self) -> set[str]:
         """Return the `Nats-Msg-Id` of everything that the outbox is still to ship."""

@@ -13,31 +13,35 @@ import anyio.to_thread
 
 from eventd_ipc.messages import RawEvent
 
-from ..errors import NatsError
+from ..errors import ConfigError, NatsError
+from ..jetstream.deleting import erase_message
 from ..jetstream.permissions import PermissionMissing
 from ..jetstream.reading import open_reader
 from ..jetstream.session import ApiError
 from ..jetstream.settings import wanted_settings
 from ..jetstream.snapshots import SnapshotFailed, StreamState, restore_stream
-from ..transfer.incoming import NotTaken, Reader
+from ..transfer import incoming
+from ..transfer.incoming import NotTaken, Reader, Taken
 from ..transfer.record import Record
+from ..transfer.tombstones import Gone
 from .contents import Contents, state_of
 from .folder import Folder
 from .holdings import Held, Holdings
 from .manifest import BackupError, File, Manifest, told
 from .ownership import OwnerOf, owner_of
-from .places import Place, Servers, places
+from .places import Place, Servers, called, places
 from .plan import Step, make_room, put_back
 from .publishing import publish_events
 from .putting import Putter
 from .records import REASON
 from .source import Source
-from .tombstones import forgotten_by
 
 logger = logging.getLogger(__name__)
 
 OWNER = "main"  # whose a message is that names nobody
 FORGOTTEN = "forgotten"
+UNREACHABLE = "unreachable"
+"""Why an event is refused whose route has a server that is not there."""
 PAUSE = 0.2  # seconds between two looks whether what was put has come to its stream
 PATIENCE = 30.0  # seconds without one that has, after which the others are said to be missing
 
@@ -121,7 +125,8 @@ class Restoring:
         self._waiting: set[str] = set()  # the daemon has them to ship
         self._arrived: set[str] = set()  # brought in by us
         self._gone: set[str] = set()  # refused, or forgotten: not to be missed at the end
-        self._tombstones: set[str] = set()  # forgotten, as the backup says itself
+        self._forgotten = Gone()  # as the backup says itself, and the daemon of places
+        self._away: dict[str, str] = {}  # routes that could not be looked at in the beginning, and why
         self._impatient = False
 
     async def run(self, steps: Sequence[Step]) -> list[Restored]:
@@ -139,16 +144,19 @@ class Restoring:
                 elif step.how == "snapshot" and step.place is not None:
                     await self._from_snapshot(step, step.place, restored)
             await self._look()
+            for step, restored in done:
+                if step.how != "none" and step.place is not None and step.place.routes[0] in self._away:
+                    step.how, restored.problem = "none", self._away[step.place.routes[0]]
             await self._read_tombstones(steps)
+            for step, restored in done:  # before the daemon gets the tombstones, and does it, too
+                if restored.how == "snapshot" and step.place is not None and step.how != "none":
+                    await self._forget(step.place, restored)
             for step, restored in done:
                 if step.place is not None and step.how != "none":
                     first = 1 if restored.how == "snapshot" else 0
                     async for page in self._contents.pages(step.generation, self._owner(step), first=first):
                         await self._put(page, step.place, restored)
             outbox = await self._outbox()
-            for step, restored in done:
-                if restored.how == "snapshot" and step.place is not None:
-                    await self._forget(step.place, restored)
             if self._wish.verify:
                 await self._compare(done, outbox)
             return [restored for _, restored in done] + ([outbox] if outbox else [])
@@ -181,17 +189,21 @@ class Restoring:
 
     async def _forget(self, place: Place, restored: Restored) -> None:
         """Delete from a stream that came as a whole what was forgotten since, or is here."""
-        if not self._tombstones and not await anyio.to_thread.run_sync(self._putter.has_tombstones):
+        if not self._forgotten and not await anyio.to_thread.run_sync(self._putter.has_tombstones):
             return
         async with self._servers.session(place.route) as session:
             doomed: list[int] = []
             async with open_reader(session, place.name, headers_only=True) as reader:
                 while page := await reader.page():
-                    named = {message.msg_id: message.seq for message in page if message.msg_id}
-                    _, forgotten = await self._known(named)
-                    doomed += [named[name] for name in forgotten]
+                    _, forgotten = await self._known({message.msg_id for message in page if message.msg_id})
+                    doomed += [
+                        message.seq
+                        for message in page
+                        if message.msg_id in forgotten
+                        or incoming.Place(place.name, message.seq, message.time) in self._forgotten.places
+                    ]
             for seq in doomed:
-                await session.api(f"STREAM.MSG.DELETE.{place.name}", {"seq": seq, "no_erase": False})
+                await erase_message(session, place.name, seq)  # the daemon may be faster: it has tombstones
         restored.forgotten += len(doomed)
         restored.restored -= len(doomed)
 
@@ -206,19 +218,28 @@ class Restoring:
         for file in files:
             async for page in self._contents.records(file):
                 for record in page:
-                    self._tombstones |= forgotten_by(record)
+                    self._forgotten.learn(record)
+        self._forgotten.places |= await anyio.to_thread.run_sync(self._putter.places_gone)
 
     # Events
 
     async def _look(self) -> None:
         """Learn what the daemon is still to ship, then what the streams hold; so nothing is in neither."""
         self._waiting = await anyio.to_thread.run_sync(self._putter.waiting)
-        await self._look_again()
+        for place in places(self._config):
+            try:
+                await self._look_at(place)
+            except (NatsError, ConfigError) as error:
+                self._away |= dict.fromkeys(place.routes, told(error))
 
     async def _look_again(self) -> None:
         for place in places(self._config):
-            async with self._servers.session(place.route) as session:
-                await self._holdings.look(session, place.account, place.name)
+            if place.routes[0] not in self._away:
+                await self._look_at(place)
+
+    async def _look_at(self, place: Place) -> None:
+        async with self._servers.session(place.route) as session:
+            await self._holdings.look(session, place.account, place.name)
 
     async def _put(self, page: Sequence[Record], place: Place | None, restored: Restored) -> None:
         """Bring in those of some messages that are not there.
@@ -228,10 +249,17 @@ class Restoring:
         """
         wanted: dict[str, RawEvent] = {}
         for record in page:
-            event = self._event(record, restored)
-            if event is None:
+            taken = self._taken(record, restored)
+            if taken is None:
                 continue
+            event = taken.event
             name = f"{event.agent}:{event.id}"
+            if taken.place in self._forgotten.places:
+                self._refuse(restored, FORGOTTEN, name)
+                continue
+            if called(self._config.routes.of(event.agent).name) in self._away:  # where it may be already
+                self._refuse(restored, UNREACHABLE, name)
+                continue
             held = self._held(record, place, name)
             if held is Held.NO and name not in self._waiting and name not in self._arrived:
                 wanted[name] = event
@@ -250,14 +278,13 @@ class Restoring:
         self._arrived |= wanted.keys()
         await self._publish([event for name, event in wanted.items() if name in known], restored)
 
-    def _event(self, record: Record, restored: Restored) -> RawEvent | None:
+    def _taken(self, record: Record, restored: Restored) -> Taken | None:
         """Return a message as it is put; None for one that cannot be."""
         try:
-            event = self._reader.read(record.line()).event
+            return self._reader.read(record.line())
         except NotTaken as error:
             self._refuse(restored, error.code, "")
             return None
-        return event
 
     def _held(self, record: Record, place: Place | None, name: str) -> Held:
         account, stream = (place.account, place.name) if place else ("", "")
@@ -269,7 +296,7 @@ class Restoring:
         for agent, _, event_id in (name.partition(":") for name in names):
             by_agent.setdefault(agent, []).append(event_id)
         known: set[str] = set()
-        forgotten = self._tombstones.intersection(names)
+        forgotten = self._forgotten.names.intersection(names)
         for agent, ids in by_agent.items():
             met, gone = await anyio.to_thread.run_sync(self._putter.known, agent, ids)
             known |= {f"{agent}:{event_id}" for event_id in met}

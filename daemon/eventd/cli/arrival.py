@@ -15,6 +15,7 @@ from eventd_ipc.messages import MAX_KNOWN, RawEvent
 from ..transfer.files import DamagedFile, Unpacked
 from ..transfer.incoming import NotTaken, Reader
 from ..transfer.incoming import Place as Origin
+from ..transfer.tombstones import places_gone
 from .bulk import Item, Sender
 from .filters import EVERYBODY
 from .known import ask_known
@@ -97,6 +98,7 @@ class Arrival:
         self._dry_run = dry_run
         self._ahead: deque[_Chunk] = deque()
         self._recent: set[_Name] = set()  # sent with the chunk before
+        self._gone: set[Origin] | None = None  # where messages were that are forgotten, once that was asked
 
     def close(self) -> None:
         """Close the connection, and tell where the input was left when not all of it was sent."""
@@ -196,11 +198,19 @@ class Arrival:
         return None
 
     def _in_place(self, read: Iterable[_Read]) -> dict[_Name, bool]:
-        """Return those of other writers' messages that are where they were: this is the store itself."""
+        """Return those of other writers' messages that are where they were: this is the store itself.
+
+        And those that were, and are forgotten, as `_passed_over` has it.
+        """
         found: dict[_Name, bool] = {}
-        for stretch in _stretches(read):
+        stretches = _stretches(read)
+        if not stretches:
+            return found
+        gone = self._gone = self._sender.ask(places_gone) if self._gone is None else self._gone
+        for stretch in stretches:
             for event in self._sender.ask(partial(_there, stretch)):
                 found[event.agent, event.id] = False
+            found |= {(event.agent, event.id): True for at, event in stretch.items() if at in gone}
         return found
 
 

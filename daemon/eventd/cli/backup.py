@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -63,6 +64,7 @@ def command(
             raise click.UsageError("--verify takes nothing; leave the other options out")
         return verify_folder(folder, as_json=as_json)
     logging.getLogger().addHandler(logging.NullHandler())  # what our parts log is in the report
+    end_in_order()
     report = anyio.run(_take, place, folder, Wish(full, records, secrets))
     failed = [taken for taken in report.taken if taken.problem]
     if as_json:
@@ -83,6 +85,11 @@ def command(
         return ExitCode.FAILED
     notice(f"backup {report.manifest.number} is in {folder}")
     return ExitCode.OK
+
+
+def end_in_order() -> None:
+    """Let SIGTERM end the command as Ctrl-C does: no file and no server stays behind that holds events."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def verify_folder(path: Path, *, as_json: bool) -> ExitCode:

@@ -337,7 +337,7 @@ def _lines(outcome: Outcome) -> Iterable[str]:
             yield f"  {neutral(str(dead['reason']))}; then `eventd deadletter retry {dead['number']}`"
     if outcome.waiting:
         yield (
-            f"{events} forgotten here. Their stream has them until NATS has confirmed it: "
+            f"{events} forgotten here. Their stream may have them until NATS has confirmed it: "
             f"{count(outcome.waiting, 'tombstone')} to go, kept on disk until then; see `eventd status`"
         )
     elif not outcome.clean:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .backup import config_loader, progress, verify_folder
+from .backup import config_loader, end_in_order, progress, verify_folder
 from .exits import ExitCode
 from .figures import count, size
 from .options import json_option, option
@@ -92,6 +92,7 @@ def command(
     if verify_only:
         return verify_folder(folder, as_json=as_json)
     logging.getLogger().addHandler(logging.NullHandler())  # what our parts log is in the report
+    end_in_order()
     wish = Wish(dict(renamed), dead_letters, not no_verify)
     return anyio.run(_restore, place, folder, wish, earlier, dry_run, as_json)
 

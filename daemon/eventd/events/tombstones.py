@@ -17,6 +17,10 @@ STUB = "eventd.forgotten"
 """Type of what takes the place of a forgotten event that is not in its stream yet."""
 
 
+_NUMBERS = range(2**63)
+"""What databases take."""
+
+
 class Forgotten(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a tombstone names: an id, a place, or an id with one of its places.
 
@@ -35,8 +39,8 @@ class Forgotten(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def named(self) -> bool:
-        """Whether it names anything."""
-        return bool(self.id or (self.stream and self.seq > 0))
+        """Whether it names anything that there can be."""
+        return bool(self.id or (self.stream and self.seq)) and self.seq in _NUMBERS and self.time in _NUMBERS
 
 
 class _Payload(msgspec.Struct):

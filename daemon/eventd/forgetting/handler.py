@@ -1,6 +1,7 @@
 """Answers `forget`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import anyio
@@ -20,12 +21,13 @@ from ..index.reads import Reads
 from ..indexing.indexer import Indexer
 from ..jetstream.deleting import DeletionDenied, check_erasing
 from ..jetstream.permissions import PermissionMissing
+from ..jetstream.reading import get_message
 from ..outbox.forgetting import OutboxFull
 from ..outbox.outbox import Outbox
 from ..server.operations import RequestRefused, Responder
 from .tombstones import Tombstones
 
-PATIENCE = 1.0  # seconds that `progress` waits for the index to take in what is in the outbox
+PATIENCE = 1.0  # seconds that is waited for the index to take in what is in the outbox
 CHECK_TIMEOUT = 5.0  # seconds for looking whether erasing is allowed
 
 
@@ -95,6 +97,8 @@ class Forgetting:
 
     async def _look_up(self, agent: str, events: Sequence[Selected]) -> _Meant:
         """Find all that is known of the events: all places where an id stands, and who else has it."""
+        with anyio.move_on_after(PATIENCE):
+            await self._index.wait_taken(await self._outbox.flush())
         complete = self._indexer.caught_up  # before looking: what comes in meanwhile is found
         known = await self._index.read(lambda reads: _known(reads, agent, events))
         if any(one.kind == Kind.TOMBSTONE for found in known for one in found):
@@ -109,8 +113,17 @@ class Forgetting:
         forgotten: dict[Forgotten, None] = {}
         unreachable: dict[str, None] = {}
         unknown: list[Selected] = []
+        left = [one for one, found in zip(events, known, strict=True) if not found and one.id not in already]
+        there = await self._in_streams(agent, left, held)
+        if not complete and any(one.id not in there for one in left):  # accepted once is not known where
+            raise NatsError(
+                "some of the events are not known, and the index, which may have them, is being built",
+                hint="see `eventd index status`, and try again when it is ready",
+            )
         for one, name, found in zip(events, names, known, strict=True):
-            if not found and name not in held:
+            if not found and name in there:
+                forgotten[there[name]] = None
+            elif not found and name not in held:
                 unknown.append(one)
             elif name not in already:
                 near = [place for place in found if place.seq and place.account == account]
@@ -119,13 +132,35 @@ class Forgetting:
                 forgotten.update((_named(place), None) for place in near)
                 if not near and name:
                     forgotten[Forgotten(name)] = None
-        if unknown and not complete:
-            raise NatsError(
-                "some of the events are not known, and the index, which may have them, is being built",
-                hint="see `eventd index status`, and try again when it is ready",
-            )
         gone = [name for name in dict.fromkeys(names) if name in already]
         return _Meant(list(forgotten), gone, unknown, list(unreachable))
+
+    async def _in_streams(
+        self, agent: str, events: Sequence[Selected], held: Collection[str]
+    ) -> dict[str, Forgotten]:
+        """Return those events that stand at the places that are named for them, by their ids.
+
+        Where the index has let go of what is old, or has not come to it yet, who asks may have found it.
+
+        Args:
+            held: Ids of events that were accepted: where NATS is away, it is seen when they are erased.
+        """
+        streams = {stats.stream for stats in self._outbox.stats.routes.values()}
+        shipper = self._tombstones.shipper_of(agent)
+        session = None if shipper is None else shipper.link.session
+        found: dict[str, Forgotten] = {}
+        with anyio.move_on_after(CHECK_TIMEOUT):
+            for one in events:
+                if one.stream not in streams:
+                    continue
+                there = one.id in held
+                if session is not None:
+                    with suppress(NatsError):
+                        message = await get_message(session, one.stream, one.seq)
+                        there = message is not None and message.msg_id == f"{agent}:{one.id}"
+                if there:
+                    found[one.id] = Forgotten(one.id, one.stream, one.seq)
+        return found
 
     async def _check(self, agent: str, forgotten: Sequence[Forgotten]) -> bool:
         """Find out whether erasing is allowed; return False where that cannot be told now.

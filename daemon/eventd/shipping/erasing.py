@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import anyio
 
+from ..config.names import stream_fault
 from ..errors import NatsError
 from ..events.tombstones import forgotten_in
 from ..jetstream.deleting import DeletionDenied, erase_message
@@ -100,7 +101,7 @@ async def _targets(stream: Stream, outbox: Outbox, tombstone: Row) -> list[Targe
     found = [
         Target(one.stream, one.seq, f"{agent}:{one.id}" if one.id else "", one.time)
         for one in named
-        if one.stream and one.seq
+        if one.seq and stream_fault(one.stream) is None  # anything may be named in a tombstone that is put
     ]
     for event_id, place, seq in await outbox.places(agent, ids):
         name, _, server = place.rpartition("@")
