@@ -9,12 +9,14 @@ from typing import Any
 
 import nats
 import nats.aio.client
+import nats.errors
 import nats.js
 from nats.js.api import AckPolicy, ConsumerConfig
 
 STREAM = "openclaw-events"
 PAGE = 500  # messages fetched at once
 TIMEOUT = 10.0  # seconds for an answer
+GONE = 1.0  # seconds for messages that may have been deleted meanwhile
 NANOSECONDS = 1_000_000_000
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -60,22 +62,28 @@ class JetStream:
         self._login = login
 
     def read(self, stream: str = STREAM) -> list[Stored]:
-        """Return everything that a stream holds, oldest first."""
+        """Return what a stream holds now, oldest first; messages may come and go meanwhile."""
 
         async def read(client: nats.aio.client.Client) -> list[Stored]:
             js = client.jetstream(timeout=TIMEOUT)
-            left = (await js.stream_info(stream)).state.messages
             config = ConsumerConfig(ack_policy=AckPolicy.NONE, inactive_threshold=60, mem_storage=True)
             consumer = await js.pull_subscribe("", stream=stream, config=config)
             found: list[Stored] = []
-            while left > len(found):
-                for message in await consumer.fetch(min(PAGE, left - len(found)), timeout=TIMEOUT):
+            end = (await js.stream_info(stream)).state.last_seq
+            while left := (await consumer.consumer_info()).num_pending or 0:
+                try:
+                    page = await consumer.fetch(min(PAGE, left), timeout=GONE)
+                except nats.errors.TimeoutError:
+                    continue
+                for message in page:
                     headers = message.headers or {}
                     sequence = message.metadata.sequence.stream
                     msg_id = headers.get("Nats-Msg-Id", "")
                     time = (message.metadata.timestamp - EPOCH) // timedelta(milliseconds=1)
                     found.append(Stored(sequence, message.subject, msg_id, headers, message.data, time))
-            return found
+                if found[-1].seq >= end:
+                    break
+            return [message for message in found if message.seq <= end]
 
         return self._run(read)
 
