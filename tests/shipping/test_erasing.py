@@ -139,9 +139,11 @@ async def test_only_what_is_meant_is_erased(
     async with shipping(outbox, route, number) as shipper:
         await accept(outbox, new_row(number, 1), new_row(number, 1, "bob"), new_row(number, 2))
         await settled(shipper)
+        times.append(await _time_of(jetstream, 5))
         await forget(
             outbox, number,
             Forgotten("main-0", STREAM, 1, times[0]),  # the very message
+            Forgotten("", STREAM, 5, times[3]),  # that of bob
             Forgotten("", STREAM, 2, times[1] + 7),  # another one stood there
             Forgotten("", STREAM, 3),  # nobody knows
             Forgotten("1", STREAM, 5),  # bob's

@@ -34,19 +34,23 @@ class Target(NamedTuple):
     """A message that may have to be erased.
 
     Attributes:
+        agent: Whose it has to be.
         msg_id: What it has to bear, "" for an event without an id.
         time: When the stream took it, Unix ms; 0 where that is not known.
     """
 
     stream: str
     seq: int
+    agent: str
     msg_id: str
     time: int
 
     def is_meant(self, message: Message) -> bool:
         """Whether a message is the one that is to be erased."""
-        named = bool(self.msg_id) and message.msg_id == self.msg_id
-        return named or (bool(self.time) and message.time == self.time)
+        if self.msg_id and message.msg_id == self.msg_id:
+            return True
+        owner, colon, _ = message.msg_id.partition(":")
+        return bool(self.time) and message.time == self.time and (not colon or owner == self.agent)
 
 
 class Erased(NamedTuple):
@@ -99,14 +103,14 @@ async def _targets(stream: Stream, outbox: Outbox, tombstone: Row) -> list[Targe
     agent = tombstone.msg_id.partition(":")[0]  # an agent's name has no colon
     ids = list(dict.fromkeys(one.id for one in named if one.id))
     found = [
-        Target(one.stream, one.seq, f"{agent}:{one.id}" if one.id else "", one.time)
+        Target(one.stream, one.seq, agent, f"{agent}:{one.id}" if one.id else "", one.time)
         for one in named
         if one.seq and stream_fault(one.stream) is None  # anything may be named in a tombstone that is put
     ]
     for event_id, place, seq in await outbox.places(agent, ids):
         name, _, server = place.rpartition("@")
         if server == stream.server:
-            found.append(Target(name, seq, f"{agent}:{event_id}", 0))
+            found.append(Target(name, seq, agent, f"{agent}:{event_id}", 0))
     return list(dict.fromkeys(found))
 
 
