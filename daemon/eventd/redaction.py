@@ -6,7 +6,10 @@ password. A value is never part of what is reported.
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from .shapes import Shape
 
 BEGIN = "-----BEGIN"
 """What private keys begin with."""
@@ -46,6 +49,7 @@ _PATTERNS: dict[str, str] = {
 """Shape by kind; earlier ones have precedence. A named group is the secret in it, else all of it is."""
 
 _secret = re.compile("|".join(f"(?P<k{n}>{shape})" for n, shape in enumerate(_PATTERNS.values())))
+_line_end = re.compile(r"\r\n|\n|\r")
 _KINDS = tuple(_PATTERNS)
 _VALUES = ("url", "bearer", "word")
 _HINTS = (
@@ -70,8 +74,34 @@ class Secret(NamedTuple):
     kind: str
 
 
-def find(text: str) -> list[Secret]:
-    """Return what looks like a secret, in the order of the text."""
+def find(text: str, own: Sequence[Shape] = ()) -> list[Secret]:
+    """Return what looks like a secret, in the order of the text.
+
+    Args:
+        own: Shapes of a person's own, see `shapes`.
+    """
+    found = _find_known(text)
+    return _with_own(text, found, own) if own else found
+
+
+def _with_own(text: str, found: list[Secret], own: Sequence[Shape]) -> list[Secret]:
+    """Return what was found together with what has one of a person's own shapes; what overlaps is one."""
+    ends = [place.end() for place in _line_end.finditer(text)]
+    for kind, shape in own:
+        for match in shape.finditer(text):
+            start, end = match.span("secret" if "secret" in shape.groupindex else 0)
+            if start < end:
+                found.append(Secret(start, end, 1 + bisect_right(ends, start), kind))
+    together: list[Secret] = []
+    for secret in sorted(found):
+        if together and secret.start < together[-1].end:
+            together[-1] = together[-1]._replace(end=max(secret.end, together[-1].end))
+        else:
+            together.append(secret)
+    return together
+
+
+def _find_known(text: str) -> list[Secret]:
     found: list[Secret] = []
     ends: list[int] | None = None
     at = 0
@@ -81,7 +111,7 @@ def find(text: str) -> list[Secret]:
             value = next((name for name in _VALUES if match[name] is not None), f"k{kind}")
             first, at = match.span(value)
             if ends is None:
-                ends = [place.end() for place in re.finditer(r"\r\n|\n|\r", text)]
+                ends = [place.end() for place in _line_end.finditer(text)]
             found.append(Secret(first, at, 1 + bisect_right(ends, first), _KINDS[kind]))
     return found
 

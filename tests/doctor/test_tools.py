@@ -331,3 +331,15 @@ def test_without_a_daemon(tmp_path: Path, short_tmp: Path, monkeypatch: pytest.M
     assert not of(findings, "tools.firing").made
     assert not of(findings, "tools.context").made
     assert "taken in once the daemon runs" in of(findings, "tools.spool").remedy
+
+
+def test_shapes_of_secrets_are_looked_at(owner: Owner, tmp_path: Path) -> None:
+    """A line that cannot be used is named, since what it means is stored as it is."""
+    file = tmp_path / "redact"
+    owner.environ["EVENTD_REDACT"] = str(file)
+    file.write_text("customer-number KD-\\d+\n")
+    assert "customer-number" in of(owner.look(), "tools.redaction").found
+    file.write_text("customer-number KD-(\n")
+    found = of(owner.look(), "tools.redaction")
+    assert found.level is Level.PROBLEM
+    assert f"{file}:1: missing )" in found.found

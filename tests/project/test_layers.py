@@ -42,6 +42,7 @@ LAYERS = [
     ["logs"],
     ["spool"],
     ["secret", "redaction", "paths", "units", "nkey", "rate"],
+    ["shapes"],
     ["errors", "__init__"],
 ]
 

@@ -1,6 +1,6 @@
 """Agent tools: whether eventd stands in their configuration, may run, and is the one that is installed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from ..connecting import claude_code, codex, hooks, jsonedit, openclaw
 from ..connecting.connector import Connection, Connector
 from ..connecting.model import Program, Scope
 from ..errors import EventdError
+from ..shapes import read_shapes, shapes_file
 from .firing import examine_firing
 from .handing import examine_handing
 from .model import Finding, Findings, Level, unmade
@@ -41,7 +42,18 @@ def examine_tools(tools: Tools, visited: Visit, connect: Connect) -> Findings:
     for name in tools.connector.tools:
         found += _tool(tools, [one for one in connections if one.tool.name == name], visited, connect)
     used = any(one.commands for one in connections if one.tool.name in HOOKED)
-    return [*found, *examine_spool(visited, tools.connector.around.environ, used=used)]
+    environ = tools.connector.around.environ
+    return [*found, *_shapes(environ), *examine_spool(visited, environ, used=used)]
+
+
+def _shapes(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield whether the secrets that a person has told of are looked for."""
+    check, title = "tools.redaction", "secrets of one's own"
+    shapes = read_shapes(shapes_file(environ))
+    for fault in shapes.faults:
+        yield Finding(check, Level.PROBLEM, title, f"not looked for: {fault}", "mend that line")
+    if shapes.known and not shapes.faults:
+        yield Finding(check, Level.OK, title, "looked for: " + ", ".join(kind for kind, _ in shapes.known))
 
 
 def _tool(tools: Tools, places: Sequence[Connection], visited: Visit, connect: Connect) -> Iterator[Finding]:

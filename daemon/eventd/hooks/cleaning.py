@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import re
 
+from ..shapes import own_shapes
+
 TYPE_CHECKING = False  # typing's own takes 3 ms to load
 if TYPE_CHECKING:
     from typing import Any
@@ -58,13 +60,15 @@ def is_all_private(text: str) -> bool:
 
 
 def redacted(text: str) -> str:
-    """Return a text with a typed marker for each key, token or password in it."""
+    """Return a text with a typed marker for each key, token or password in it, and whatever else a person
+    has told to be secret."""
     lower = text.lower()
-    if not any(hint in lower for hint in _HINTS):
+    own = own_shapes().known
+    if not own and not any(hint in lower for hint in _HINTS):
         return text
     from ..redaction import find, mask
 
-    return mask(text, find(text))
+    return mask(text, find(text, own))
 
 
 def clean(value: Any, room: int = MAX_EVENT) -> Any:

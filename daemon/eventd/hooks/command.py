@@ -11,6 +11,7 @@ import signal
 import time
 from importlib import import_module
 
+from ..shapes import own_shapes
 from ..spool.files import Spool, tag_of
 from ..spool.places import spool_folder, state_folder
 from . import consent, given, injection
@@ -101,6 +102,8 @@ class _Call:
         agent = self._environ.get(AGENT_VARIABLE) or self._tool
         now = time.time_ns() // 1_000_000
         events = adapter.events(data, agent, now)
+        for fault in own_shapes().faults:
+            self._notes.add(fault)
         at_start = hook == adapter.START
         if self._environ.get(TRIAL_VARIABLE):
             return self._try(adapter, hook, agent) if at_start else ""

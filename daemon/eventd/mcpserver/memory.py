@@ -17,6 +17,7 @@ from eventd_ipc.messages import StoredEvent
 
 from ..errors import EventdError
 from ..redaction import find, mask
+from ..shapes import own_shapes
 from ..units import parse_time
 
 FACT = "memory.fact"
@@ -115,7 +116,7 @@ class Memory:
 
 
 def _redacted(text: str) -> str:
-    return mask(text, find(text))
+    return mask(text, find(text, own_shapes().known))
 
 
 def _time(text: str | None) -> int | None:

@@ -8,6 +8,7 @@ from eventd_ipc.strict import session_fault
 
 from .. import redaction
 from ..events.types import SECTION
+from ..shapes import own_shapes
 from . import dating, facts, markdown
 from .encoding import BASE64, Text, decode, encode
 from .events import Draft, digest, path_data
@@ -58,7 +59,8 @@ def read(found: Found, content: Content, now: int, *, max_event: int, redact: bo
         redact: Put markers in place of what looks like a secret.
     """
     text = decode(content.data)
-    secrets = redaction.find(text.text) if text.encoding != BASE64 else []
+    own = own_shapes().known
+    secrets = redaction.find(text.text, own) if text.encoding != BASE64 else []
     if secrets and redact:
         text = Text(text.encoding, redaction.mask(text.text, secrets))
     name = shown(found.path).rpartition("/")[2]
