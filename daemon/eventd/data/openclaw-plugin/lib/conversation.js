@@ -13,16 +13,19 @@ export class Conversation {
   #recorder;
   #tidy;
   #turns;
+  #consent;
 
   /**
    * @param {import('./recorder.js').Recorder} recorder
    * @param {import('./tidy.js').Tidy} tidy
    * @param {import('./turns.js').Turns} turns
+   * @param {import('./consent.js').Consent} consent
    */
-  constructor(recorder, tidy, turns) {
+  constructor(recorder, tidy, turns, consent) {
     this.#recorder = recorder;
     this.#tidy = tidy;
     this.#turns = turns;
+    this.#consent = consent;
   }
 
   /** `message_received`: a channel has brought a message. */
@@ -31,6 +34,7 @@ export class Conversation {
     const messageId = event.messageId ?? ctx.messageId;
     const media = mediaOf(event.media ?? event.originalMedia);
     this.#turns.heard(who.session, String(event.content ?? ''));
+    if (this.#consent.listen(who, event.content)) return;
     this.#hear({ ...who, sessionId: '' }, event.content, 'message_received', [messageId ?? minute(Date.now())], {
       time: event.timestamp,
       channel: ctx.channelId,
@@ -53,12 +57,14 @@ export class Conversation {
     const prompt = event.currentUserMessage ?? event.prompt;
     if (run.asked || typeof prompt !== 'string' || !prompt.trim()) return;
     run.asked = true;
-    if (this.#turns.isHeard(who.session, prompt)) return;
+    if (this.#turns.isHeard(who.session, prompt)) return; // and if it was a switch, that is done; since then another may have come
+    const isPersons = isOfPerson(who, ctx);
+    if (isPersons && this.#consent.listen(who, prompt)) return;
     const own = event.currentUserMessageId ?? (who.runId || minute(Date.now()));
     this.#hear(who, prompt, 'before_prompt_build', [own], {
       channel: ctx.messageProvider,
       cwd: ctx.workspaceDir,
-      origin: isOfPerson(who, ctx) ? 'person' : 'agent',
+      origin: isPersons ? 'person' : 'agent',
       more: {},
     });
   }
@@ -138,7 +144,7 @@ export class Conversation {
 }
 
 /** Whether a person has written a prompt, as far as OpenClaw says it; what it says nothing about counts as theirs. */
-function isOfPerson(who, ctx) {
+export function isOfPerson(who, ctx) {
   const { kind } = ctx.inputProvenance ?? {};
   return (kind === undefined || kind === 'external_user') && !BY_ITSELF.has(ctx.trigger) && !isSubagent(who.session);
 }

@@ -1,6 +1,7 @@
 /** Puts the parts together, and says which hook goes where. */
 
-import { Conversation } from './conversation.js';
+import { Consent, workspaces } from './consent.js';
+import { Conversation, isOfPerson } from './conversation.js';
 import { Gateway } from './gateway.js';
 import { sortByGrant } from './grants.js';
 import { identify, isShared } from './identity.js';
@@ -29,6 +30,7 @@ export class Plugin {
   #link;
   #sender;
   #tidy;
+  #consent;
   #openclaw;
   #hasGateway = false;
 
@@ -42,6 +44,7 @@ export class Plugin {
     this.#link = new Link({ socket, speaker, client });
     this.#sender = new Sender(this.#link, this.#log);
     this.#tidy = new Tidy(new Redaction(redact, (text) => this.#log.warn(text)));
+    this.#consent = new Consent(workspaces(api), this.#log);
   }
 
   /** Register the hooks; those that are switched off are not even registered. */
@@ -56,7 +59,11 @@ export class Plugin {
     hooks.gateway_stop = this.#stopping(hooks.gateway_stop);
     for (const [name, handler] of Object.entries(hooks)) {
       const options = name === 'before_prompt_build' ? { timeoutMs: PROMPT_TIMEOUT } : undefined;
-      api.on(name, this.#guarded(name, handler), options);
+      const whole = (event, ctx) => {
+        this.#consent.meet(event, ctx);
+        return handler(event, ctx);
+      };
+      api.on(name, this.#guarded(name, whole), options);
     }
   }
 
@@ -68,8 +75,9 @@ export class Plugin {
   /** The hooks that record. */
   #recording(api) {
     const put = (event) => this.#sender.put(event);
-    const recorder = new Recorder((event) => this.#isWanted(event.agent) && put(event), this.#openclaw);
-    const conversation = new Conversation(recorder, this.#tidy, new Turns());
+    const isSilent = (who) => this.#consent.isSilent(who);
+    const recorder = new Recorder((event) => this.#isWanted(event.agent) && put(event), this.#openclaw, isSilent);
+    const conversation = new Conversation(recorder, this.#tidy, new Turns(), this.#consent);
     const tools = new Tools(recorder, this.#tidy);
     const sessions = new Sessions(recorder, this.#tidy);
     const runs = new Runs(recorder, this.#tidy);
@@ -96,7 +104,10 @@ export class Plugin {
       before_reset: (event, ctx) => sessions.resetting(event, ctx),
       before_compaction: (event, ctx) => sessions.compacting(event, ctx),
       after_compaction: (event, ctx) => sessions.compacted(event, ctx),
-      subagent_spawned: (event, ctx) => runs.spawned(event, ctx),
+      subagent_spawned: (event, ctx) => {
+        this.#consent.follow(ctx.requesterSessionKey, event.childSessionKey);
+        runs.spawned(event, ctx);
+      },
       subagent_ended: (event, ctx) => runs.returned(event, ctx),
     };
     const grants = sortByGrant(Object.keys(hooks), api.config?.plugins?.entries?.[api.id]?.hooks);
@@ -114,14 +125,21 @@ export class Plugin {
   #reminding(before) {
     const { budget, injectInGroups } = this.#settings;
     const reminder = new Reminder(this.#link, this.#log, budget);
-    const first = this.#guarded('before_prompt_build', before ?? (() => {}));
+    const first = this.#guarded('before_prompt_build', before ?? ((event, ctx) => this.#listen(event, ctx)));
     return async (event, ctx) => {
       first(event, ctx);
       const who = identify(event, ctx);
       if (!this.#isWanted(who.agent) || (isShared(who.session) && !injectInGroups)) return undefined;
+      if (this.#consent.isSilent(who)) return undefined;
       const text = await reminder.text(who, this.#tidy.text(event.currentUserMessage ?? event.prompt));
       return text ? { appendSystemContext: text } : undefined;
     };
+  }
+
+  /** Where nothing is recorded, nobody else hears whether a prompt is a switch. */
+  #listen(event, ctx) {
+    const who = identify(event, ctx);
+    if (isOfPerson(who, ctx)) this.#consent.listen(who, event.currentUserMessage ?? event.prompt);
   }
 
   /** The hook after which this plugin is no more; what is held goes to eventd if eventd is there. */

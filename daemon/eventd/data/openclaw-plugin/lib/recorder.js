@@ -21,15 +21,18 @@ const EARLIEST = 1_000_000_000_000; // ms; a time before that is in seconds, or 
 export class Recorder {
   #put;
   #version;
+  #isSilent;
   #ledger = new Ledger();
 
   /**
    * @param {(event: object) => void} put Takes the events.
    * @param {string} version OpenClaw's.
+   * @param {(who: import('./identity.js').Identity) => boolean} isSilent Of whom nothing is recorded.
    */
-  constructor(put, version) {
+  constructor(put, version, isSilent = () => false) {
     this.#put = put;
     this.#version = version;
+    this.#isSilent = isSilent;
   }
 
   /**
@@ -37,6 +40,7 @@ export class Recorder {
    * @param {Telling} telling
    */
   record(who, telling) {
+    if (this.#isSilent(who)) return;
     const { type, stream, data, origin, hook, cwd, meta = {} } = telling;
     const { agent, session } = who;
     const runId = who.runId || undefined; // what is not known is left out
