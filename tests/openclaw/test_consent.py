@@ -13,7 +13,12 @@ from .host import Host, Tree, remember, stored
 
 def place(agent: str, **more: str) -> Tree:
     """Where everything happens."""
-    return {"sessionKey": f"agent:{agent}:telegram:direct:42", "agentId": agent, "channelId": "telegram", **more}
+    return {
+        "sessionKey": f"agent:{agent}:telegram:direct:42",
+        "agentId": agent,
+        "channelId": "telegram",
+        **more,
+    }
 
 
 def say(host: Host, agent: str, text: str, number: int) -> None:
@@ -25,7 +30,9 @@ def run(host: Host, agent: str, prompt: str, number: int, **more: str) -> str:
     """A run of the agent, with all that is told of it; return what the agent was told."""
     ctx = place(agent, sessionId="s-1", runId=f"r-{number}", **more)
     told = host.call("before_prompt_build", {"prompt": prompt, "messages": []}, ctx)
-    host.call("before_tool_call", {"toolName": "exec", "params": {}, "toolCallId": f"c-{number}"}, place(agent))
+    host.call(
+        "before_tool_call", {"toolName": "exec", "params": {}, "toolCallId": f"c-{number}"}, place(agent)
+    )
     host.call("llm_output", {"assistantTexts": [f"answer {number}"]}, ctx)
     host.call("agent_end", {"success": True, "messages": []}, ctx)
     return told["appendSystemContext"] if told else ""
@@ -65,7 +72,11 @@ def test_session_is_off_until_it_is_on(
     host.call("gateway_stop", {})
     assert not session_switch("openclaw", "s-1", environ).is_off
     assert sorted(texts(shared_daemon, agent)) == ["answer 1", "answer 4", "elsewhere", "one"]
-    calls = [event["payload"]["data"]["toolCallId"] for event in stored(shared_daemon, agent) if "call" in event["type"]]
+    calls = [
+        event["payload"]["data"]["toolCallId"]
+        for event in stored(shared_daemon, agent)
+        if "call" in event["type"]
+    ]
     assert calls == ["c-1", "c-4"]
 
 
