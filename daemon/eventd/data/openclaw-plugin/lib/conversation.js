@@ -57,7 +57,8 @@ export class Conversation {
     const prompt = event.currentUserMessage ?? event.prompt;
     if (run.asked || typeof prompt !== 'string' || !prompt.trim()) return;
     run.asked = true;
-    if (this.#turns.isHeard(who.session, prompt)) return; // and if it was a switch, that is done; since then another may have come
+    // A switch that was heard is done; another one may have come since then.
+    if (this.#turns.isHeard(who.session, prompt)) return;
     const isPersons = isOfPerson(who, ctx);
     if (isPersons && this.#consent.listen(who, prompt)) return;
     const own = event.currentUserMessageId ?? (who.runId || minute(Date.now()));

@@ -88,7 +88,7 @@ export class Switches {
   isOff(who) {
     const names = namesOf(who);
     const off = names.filter((name) => this.#isNoted(name));
-    // So that the session is known as one that is off by its other name, too: in the same conversation it may be a new one.
+    // Its other name may be new, as after `/new` in the same conversation: it is off as well.
     if (off.length > 0 && off.length < names.length) this.#add(names);
     return off.length > 0;
   }
