@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,14 @@ def shown(daemon: Daemon, *, agent: str = "*", text: str | None = None) -> list[
 
 
 def holding(*folders: Path) -> list[str]:
-    """Return the files below folders in which a byte of a secret event is left."""
-    files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
+    """Return the files below folders in which a byte of a secret event is left; some may go meanwhile."""
     words = (MARKER.encode(), FOLDED.encode())
-    return [str(file) for file in files if any(word in file.read_bytes() for word in words)]
+    found: list[str] = []
+    for file in (file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()):
+        with suppress(FileNotFoundError):
+            data = file.read_bytes()
+            found += [str(file)] if any(word in data for word in words) else []
+    return found
 
 
 def ids_of(messages: Sequence[Any]) -> list[str]:
