@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..errors import OutboxError
+
 NEARLY_FULL = 0.9  # of what a route may hold
+
+
+class RunGone(OutboxError):
+    """A run, or a part of it, is not retained any more."""
 
 
 class NewRow(msgspec.Struct, gc=False):

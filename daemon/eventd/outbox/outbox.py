@@ -215,7 +215,11 @@ class Outbox:
         return runs
 
     async def row_in_run(self, route: int, run: Run, offset: int) -> tuple[int, str]:
-        """Return outbox number and `Nats-Msg-Id` of the offset-th row of a run, from 0."""
+        """Return outbox number and `Nats-Msg-Id` of the offset-th row of a run, from 0.
+
+        Raises:
+            RunGone: It is not retained any more.
+        """
         row: tuple[int, str] = await self._read(lambda store: settling.row_in_run(store, route, run, offset))
         return row
 

@@ -8,7 +8,7 @@ from ..errors import OutboxError
 from .checks import NEVER_EXPIRES, TOMBSTONE, ledger_key, row_is_sound, seal
 from .connection import DamagedOutbox
 from .deadletters import bury
-from .model import Position, Row, Run, Settlement
+from .model import Position, Row, Run, RunGone, Settlement
 from .store import ROW_OVERHEAD, Store, now_ms
 
 RUN_ROWS = 1000  # rows; runs are merged up to this, because they are pruned as a whole
@@ -195,12 +195,12 @@ def row_in_run(store: Store, route: int, run: Run, offset: int) -> tuple[int, st
     """Return outbox number and `Nats-Msg-Id` of the offset-th row of a run, from 0.
 
     Raises:
-        OutboxError: The run is not that long, or not there any more.
+        RunGone: The run is not there any more.
     """
     values = (route, run.first, run.last, offset)
     found = store.first("row_in_range", values)
     if found is None:
-        raise OutboxError(f"{run} of route {route} has no row {offset}")
+        raise RunGone(f"{run} of route {route} has no row {offset}")
     return found[0], found[1].decode(errors="replace")
 
 

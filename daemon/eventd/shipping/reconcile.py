@@ -22,7 +22,7 @@ from ..jetstream.publishing import BATCH_BYTES, BATCH_ROWS
 from ..jetstream.reading import Message, get_message, open_reader
 from ..jetstream.session import Session
 from ..jetstream.stream import Stream
-from ..outbox.model import Position, Row, Run
+from ..outbox.model import Position, Row, Run, RunGone
 from ..outbox.outbox import Outbox
 
 logger = logging.getLogger(__name__)
@@ -155,7 +155,16 @@ async def find_in(session: Session, stream: Stream, rows: Sequence[Row]) -> set[
 async def _repair(
     session: Session, stream: Stream, outbox: Outbox, route: int, position: Position
 ) -> Repair | None:
-    runs = await outbox.runs(route)
+    while True:
+        try:
+            return await _repair_by(session, stream, outbox, route, position, await outbox.runs(route))
+        except RunGone:
+            continue  # it was let go of while we looked at the stream; what is left tells as well
+
+
+async def _repair_by(
+    session: Session, stream: Stream, outbox: Outbox, route: int, position: Position, runs: Sequence[Run]
+) -> Repair | None:
     recreated = position.stream_created != stream.identity
     reason = await _rollback(session, stream, outbox, route, position, runs)
     if not reason:
