@@ -11,6 +11,7 @@ from eventd.errors import LinkLost
 from eventd.jetstream.endpoint import Endpoint
 from eventd.jetstream.publishing import BATCH_ROWS
 from eventd.jetstream.session import Session, open_session
+from eventd.outbox.model import Run
 from eventd.outbox.outbox import Outbox
 from eventd.outbox.settings import OutboxSettings
 from eventd.shipping.reconcile import MAX_FILTERS, Reconciled, Repair, reconcile
@@ -179,6 +180,27 @@ async def test_what_is_not_retained_any_more_is_counted_as_lost(session: Session
         assert (found.repair.reopened, found.repair.lost_before) == (0, 6)
         assert (found.position.settled, found.position.stream_seq) == (10, 4)
         assert (await look(session, outbox, route)).repair is None
+
+
+async def test_runs_that_are_let_go_of_meanwhile_end_nothing(
+    session: Session, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention does not wait for a look at the stream; then what is left is looked at."""
+    async with Outbox.open(short_tmp / "short.db", OutboxSettings(min_free=0, retain=60.0)) as outbox:
+        route = await claim(session, outbox, [10], held=10)
+        before = [await outbox.runs(route)]
+        await outbox.configure(OutboxSettings(min_free=0, retain=0.0), [route])
+        while await outbox.runs(route):
+            await anyio.sleep(0.01)
+        read_now = outbox.runs
+
+        async def read_before(route: int) -> list[Run]:
+            return before.pop() if before else await read_now(route)
+
+        monkeypatch.setattr(outbox, "runs", read_before)
+        found = await look(session, outbox, route)
+        assert not before
+        assert (found.repair, found.position.settled) == (None, 10)
 
 
 async def test_only_rows_in_doubt_are_looked_up(session: Session, outbox: Outbox) -> None:
