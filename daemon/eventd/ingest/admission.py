@@ -108,9 +108,15 @@ class Admission:
         Args:
             identity: Who sends it; owns the events that name nobody.
         """
-        return self._too_much(emit, identity) or _collected(
-            emit, (self._row(event, identity) for event in self._decode(emit.events))
-        )
+        if (too_much := self._too_much(emit, identity)) is not None:
+            return too_much
+        rows: list[NewRow] = []
+        try:
+            for event in self._decode(emit.events):
+                rows.append(self._row(event, identity))  # noqa: PERF401 - its length is the spoiler's index
+        except (MalformedEvent, _NotAdmitted) as error:
+            return _spoilt(emit, error, len(rows))
+        return Submission(rows)
 
     def admit_put(self, put: Put, identity: Identity) -> Submission | Error:
         """Turn a put into rows whose bodies are what was sent, or into the reply that refuses it.
@@ -125,7 +131,15 @@ class Admission:
                 hint="show the token in dataDir/admin.token, or see `admin.allowUids` in config.yml",
                 request=put.id,
             )
-        return self._too_much(put, identity) or _collected(put, map(self._raw_row, put.events))
+        if (too_much := self._too_much(put, identity)) is not None:
+            return too_much
+        rows: list[NewRow] = []
+        try:
+            for event in put.events:
+                rows.append(self._raw_row(event))  # noqa: PERF401 - as above
+        except (MalformedEvent, _NotAdmitted) as error:
+            return _spoilt(put, error, len(rows))
+        return Submission(rows)
 
     def _too_much(self, request: Emit | Put, identity: Identity) -> Error | None:
         """Return how a request is refused that has more events than may come now, or at all."""
@@ -302,17 +316,11 @@ class _Plan(NamedTuple):
     never_expires: bool
 
 
-def _collected(request: Emit | Put, admitted: Iterable[NewRow]) -> Submission | Error:
-    """Return the rows of a request together, or how the first event that is not admitted refuses it."""
-    rows: list[NewRow] = []
-    try:
-        for row in admitted:
-            rows.append(row)  # noqa: PERF402 - its length is the spoiler's index
-    except MalformedEvent as error:
-        return refusal("malformed", str(error), request=request.id, index=len(rows))
-    except _NotAdmitted as error:
-        return refusal(error.code, str(error), hint=error.hint, request=request.id, index=len(rows))
-    return Submission(rows)
+def _spoilt(request: Emit | Put, error: "MalformedEvent | _NotAdmitted", index: int) -> Error:
+    """Return how an event that is not admitted refuses all of its request."""
+    if isinstance(error, _NotAdmitted):
+        return refusal(error.code, str(error), hint=error.hint, request=request.id, index=index)
+    return refusal("malformed", str(error), request=request.id, index=index)
 
 
 def _is_tombstone(body: bytes) -> bool:
