@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eventd.hooks.cleaning import redacted
+from eventd.hooks.cleaning import clean, redacted
 from eventd.redaction import find, mask
 from eventd.shapes import MAX_BYTES, VARIABLE, Shapes, read_shapes, shapes_file
 
@@ -29,6 +29,20 @@ def test_what_has_the_shape_is_replaced_and_called_by_its_kind(tmp_path: Path) -
         "[redacted:customer-number] has the Door Code [redacted:door-code], and [redacted:github-token]."
     )
     assert masked(tmp_path, lines, text) == expected
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "  \t "], ids=["blank", "tab", "both"])
+def test_any_white_space_parts_a_line(tmp_path: Path, space: str) -> None:
+    """Also before it and behind it."""
+    assert masked(tmp_path, f"  own{space}zebra \r\n", "a zebra") == "a [redacted:own]"
+
+
+def test_a_group_that_has_no_part_in_a_match_hides_nothing_of_it(tmp_path: Path) -> None:
+    """Then all of the match is the secret."""
+    assert (
+        masked(tmp_path, "own pin (?P<secret>\\d+)|zebra", "pin 12, zebra")
+        == "pin [redacted:own], [redacted:own]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,3 +105,4 @@ def test_hooks_look_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     file.write_text("customer-number KD-\\d+\n")
     monkeypatch.setenv(VARIABLE, str(file))
     assert redacted("call KD-12 back") == "call [redacted:customer-number] back"
+    assert clean({"KD-12": 1}) == {"[redacted:customer-number]": 1}

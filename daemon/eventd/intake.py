@@ -26,7 +26,7 @@ from .access.identity import Identity
 from .outbox.model import Submission
 from .server.context import Context
 from .server.peer import Peer
-from .spool.files import Spool, Spooled, Unreadable
+from .spool.files import SETTLED, Spool, Spooled, Unreadable
 from .spool.places import SPOOL_VARIABLE, spool_folder
 
 logger = logging.getLogger(__name__)
@@ -34,9 +34,6 @@ logger = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds between two looks
 BATCH_FILES = 200  # of one session that are taken at once
 BATCH_BYTES = 4 * 1024 * 1024  # likewise
-SETTLED = frozenset({"id_conflict", "forgotten"})
-"""The event is stored already: its id is made of what it is, and only its time may differ. Or somebody had it
-forgotten: then no copy of it is kept aside, either."""
 
 
 @dataclass(slots=True)

@@ -89,7 +89,9 @@ def _with_own(text: str, found: list[Secret], own: Sequence[Shape]) -> list[Secr
     ends = [place.end() for place in _line_end.finditer(text)]
     for kind, shape in own:
         for match in shape.finditer(text):
-            start, end = match.span("secret" if "secret" in shape.groupindex else 0)
+            start, end = match.span()
+            if match.groupdict().get("secret"):
+                start, end = match.span("secret")
             if start < end:
                 found.append(Secret(start, end, 1 + bisect_right(ends, start), kind))
     together: list[Secret] = []

@@ -66,11 +66,11 @@ def read_shapes(path: str | None) -> Shapes:
     for number, line in enumerate(data[:MAX_BYTES].decode("utf-8", "replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        kind, _, shape = line.strip().partition(" ")
+        kind, *rest = line.split(None, 1)
         try:
             if not _is_kind(kind):
                 raise ValueError(f"{kind[:40]!r} is no kind: lower-case letters, digits, - and _")
-            pattern = re.compile(shape.strip())
+            pattern = re.compile(rest[0].strip() if rest else "")
             if pattern.match(""):
                 raise ValueError("the expression is missing, or fits a text of no characters")
         except (ValueError, re.error, OverflowError, RecursionError) as error:

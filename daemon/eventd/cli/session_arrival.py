@@ -95,9 +95,8 @@ class SessionArrival:
         self._less_recent: set[tuple[str, str]] = set()
         self._folders: dict[str, str] = {}  # why a project's events are left out, "" where they are not
         self._sessions: dict[str, bool] = {}
-        self._silences: dict[
-            str, list[tuple[int, float]]
-        ] = {}  # by session, from `eventd off` to `eventd on`
+        # By session, from `eventd off` to `eventd on`.
+        self._silences: dict[str, list[tuple[int, float]]] = {}
         self._moved = 0.0
         self._settle = min(SETTLE, wait)
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from .progress import Bar
 
 
-class Teller:
+class Teller(ABC):
     """Draws a bar on a terminal for as long as it is entered, and says something at the end.
 
     Args:
@@ -45,10 +46,10 @@ class Teller:
         else:
             notice(text)
 
+    @abstractmethod
     def _end(self, error: BaseException | None) -> None:
         """Say what there is to say at the end, without the bar.
 
         Args:
             error: What ended it early.
         """
-        raise NotImplementedError

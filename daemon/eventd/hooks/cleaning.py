@@ -127,9 +127,11 @@ def _clean(value: Any, chars: int, items: int, depth: int, key: str = "") -> Any
 
 
 def _clean_name(name: str) -> str:
-    """Clean a name; a short one is no secret, and looking costs time."""
+    """Clean a name; a short one is no secret, unless a person says so, and looking costs time."""
     name = _sound(name)[:MAX_KEY]
-    return name if len(name) < LONG_NAME else redacted(without_private(name))
+    if len(name) < LONG_NAME and not own_shapes().known:
+        return name
+    return redacted(without_private(name))
 
 
 def _clean_text(text: str, chars: int, key: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..spool.files import Spool, Spooled, Unreadable, tag_of
+from ..spool.files import SETTLED, Spool, Spooled, Unreadable, tag_of
 from .client import Away, Client, Refused
 from .token import admin_token, named_token
 
@@ -33,9 +33,6 @@ FINAL = frozenset(
     }
 )
 """Codes that the same events meet again and again, so they are not kept (`ClientAction.DROP_…`)."""
-
-SETTLED = frozenset({"id_conflict", "forgotten"})
-"""Codes of events that are there already, or were and shall not be again: nothing of them is kept."""
 
 type Event = dict[str, Any]
 
