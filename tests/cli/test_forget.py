@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from cli.support import Ended, Eventd, Terminal
+from eventd.events.normal import MAX_TEXT
+from eventd.events.types import FACT_FILE
+from eventd_ipc.events import Event, Visibility
 from eventd_ipc.messages import End, Error, Forget, Query, Result, StoredEvent
 from ipc.support.scripted import Peer, ScriptedServer
 from support.daemon import Daemon
-from support.forgetting import MARKER, emit_some, shown
+from support.forgetting import MARKER, admin, emit_some, shown
 from support.waiting import wait_until
 
 
@@ -63,6 +66,30 @@ def test_it_is_confirmed(real: Eventd, daemon: Daemon) -> None:
     assert "4 events forgotten: removed from stream, outbox and index" in ended.err
     assert "backups, exports" in ended.err
     assert shown(daemon, agent="ben") == others
+
+
+def test_words_are_found_where_no_search_looks(real: Eventd, daemon: Daemon) -> None:
+    """In secret events, in what is kept for programs, behind the end of what is searched; only as words."""
+    events = [
+        note("secret", "Zebra\nno crossing", visibility="secret"),
+        note("raw", '[{"fact": "a ZEBRA crossing"}]', key="raw", kind=FACT_FILE),
+        note("long", "word " * MAX_TEXT + "zebra crossing"),
+        note("plain", "the zebra is crossing"),
+        note("else", "zebras crossing", visibility="secret"),
+        note("half", "zebra", visibility="secret"),
+    ]
+    with admin(daemon) as client:
+        client.emit(events)
+    ended = real("forget", "--agent", "nan", "--text", "zebra crossing", "--yes", "--json")
+    assert outcome(ended)["forgotten"] == 4, ended.err
+    assert shown(daemon, agent="nan") == ["else", "half"]
+
+
+def note(
+    name: str, text: str, *, key: str = "text", kind: str = "note", visibility: Visibility = "internal"
+) -> Event:
+    payload = {"data": {"path": "x", key: text}}
+    return Event(kind, id=name, session="agent:nan:s", visibility=visibility, payload=payload)
 
 
 def test_by_ids_and_what_was_not_there_is_said(real: Eventd, daemon: Daemon) -> None:

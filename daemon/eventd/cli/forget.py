@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,17 +21,15 @@ from .filters import (
     text_option,
     type_option,
     until_option,
-    whose,
 )
 from .options import json_option, option
 from .output import is_terminal, neutral, notice, print_json, print_line
 from .place import Place
+from .selection import Selection, selected
 
 if TYPE_CHECKING:
     from eventd_ipc.blocking import Client
-    from eventd_ipc.messages import Selected, StoredEvent
 
-SAMPLE = 5  # events that are shown
 GROUPS = 20  # lines of the table
 STEP = 500  # events in a request
 INTERVAL = 0.2  # seconds between two looks how far it is
@@ -54,69 +51,6 @@ rebuild, no other host. Copies that eventd does not know of stay: backups, expor
 UNREACHED = (
     "not reached: backups, exports, mirrors and other copies of a stream, damaged outboxes in the quarantine"
 )
-
-
-@dataclass(slots=True)
-class Selection:
-    """What would go.
-
-    Attributes:
-        by_agent: What is asked for, by the agent whose it is.
-        groups: How many events there are of each agent, type and stream.
-        first, last: When the oldest and the newest of them happened, Unix ms.
-    """
-
-    by_agent: "dict[str, list[Selected]]" = field(default_factory=dict)
-    groups: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    sample: "list[StoredEvent]" = field(default_factory=list)
-    bytes: int = 0
-    first: int | None = None
-    last: int | None = None
-
-    @property
-    def events(self) -> int:
-        """How many there are."""
-        return self.groups.total()
-
-    def add(self, stored: "StoredEvent", agent: str | None) -> None:
-        """Take an event in, unless it is a tombstone.
-
-        Args:
-            agent: Whose it is, where that is known.
-        """
-        from eventd_ipc.messages import Selected
-
-        from ..events.identity import agent_of_session
-        from ..events.normal import normalise
-        from ..events.types import Kind
-
-        event = normalise(stored.body)
-        if event is not None and event.kind is Kind.TOMBSTONE:
-            return
-        named = (event.agent or agent_of_session(event.session)) if event is not None else ""
-        owner = agent or named or stored.subject.split(".")[-2:][0]
-        at = stored.time if event is None or event.time is None else event.time
-        selected = Selected(
-            event.id if event is not None else "", stored.stream if stored.seq else "", stored.seq
-        )
-        self.by_agent.setdefault(owner, []).append(selected)
-        self.groups[owner, event.type if event is not None else "", stored.stream] += 1
-        self.bytes += len(stored.body)
-        self.first = at if self.first is None else min(self.first, at)
-        self.last = at if self.last is None else max(self.last, at)
-        if len(self.sample) < SAMPLE:
-            self.sample.append(stored)
-
-    def document(self) -> dict[str, Any]:
-        """Return what programs are shown."""
-        groups = [
-            {"agent": agent, "type": of_type, "stream": stream, "events": events}
-            for (agent, of_type, stream), events in sorted(self.groups.items())
-        ]
-        return {
-            "events": self.events, "bytes": self.bytes, "first": self.first, "last": self.last,
-            "groups": groups,
-        }  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -175,7 +109,7 @@ def command(
     _check(ids, agent, conditions)
     with place.connect(admin=True) as client:
         found = Selection()
-        for stored, owner in _selected(client, ids, agent, conditions):
+        for stored, owner in selected(client, ids, agent, conditions):
             found.add(stored, owner)
         if not found.events:
             notice("nothing found that could be forgotten")
@@ -205,31 +139,6 @@ def _check(ids: tuple[str, ...], agent: str | None, conditions: dict[str, Any]) 
         raise click.UsageError("give either ids or conditions; --agent goes with both")
     if not ids and not given and agent in (None, EVERYBODY):
         raise click.UsageError("say what is to be forgotten: ids, or at least one condition")
-
-
-def _selected(
-    client: "Client", ids: tuple[str, ...], agent: str | None, conditions: dict[str, Any]
-) -> "Iterator[tuple[StoredEvent, str | None]]":
-    """Yield the events that are meant, with whose they are where that was said."""
-    from eventd_ipc.errors import NotFound
-
-    asked = whose(client, agent) or client.welcome.agent
-    owner = None if asked == EVERYBODY else asked
-    for event_id in ids:
-        try:
-            yield client.get(event_id, agent=asked), owner
-        except NotFound:
-            notice(f"no event {neutral(event_id)} is stored")
-    if ids:
-        return
-    with client.query(**conditions, agent=asked, order="oldest") as events:
-        for stored in events:
-            yield stored, owner
-        if events.incomplete:
-            raise click.ClickException(
-                "the index is being built, so not all that is meant can be found; try again when "
-                "`eventd index status` says ready"
-            )
 
 
 def _show(found: Selection, as_json: bool) -> None:

@@ -35,8 +35,8 @@ MAX_ASIDE = 1000  # files that are kept aside
 STALE = 60.0  # seconds after which a file that is not finished has no writer any more
 
 SETTLED = frozenset({"id_conflict", "forgotten"})
-"""Codes of refused events of which nothing is kept. They are there already: an id is made of what an event is,
-and only its time may differ. Or somebody had them forgotten."""
+"""Codes of refused events of which nothing is kept. They are there already: an id is made of what an event
+is, and only its time may differ. Or somebody had them forgotten."""
 
 _LOCK, _LOST, _ASIDE = "lock", "lost", "aside"
 _UNFINISHED = "."  # before the name of a file that is being written
