@@ -285,6 +285,21 @@ def test_a_stream_that_is_emptied_has_nothing(make: Callable[..., Place]) -> Non
     assert "not_found" in ended.err
 
 
+def test_a_stream_that_is_gone_leaves_no_file(make: Callable[..., Place], tmp_path: Path) -> None:
+    """Without what was in it an export must not look whole; a stream that was never made has nothing."""
+    place = make()
+    place.export(tmp_path / "none.ndjson")
+    fill(place, 2)
+    place.daemon.wait_for(
+        lambda status: all(one["last"] for one in status["index"]["streams"]), what="both were looked at"
+    )
+    JetStream(place.server.url).delete(CAROLS)
+    ended = place.eventd("export", tmp_path / "all.ndjson")
+    assert ended.code == 4
+    assert "not_found" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["none.ndjson"]
+
+
 def test_import_into_the_store_it_comes_from(make: Callable[..., Place], tmp_path: Path) -> None:
     """Its own events are known by their ids; others' by the place where they are."""
     place = make()

@@ -77,11 +77,11 @@ def sources(client: Client, stream: str | None = None) -> list[Source]:
 def records(client: Client, source: Source, wanted: Wanted) -> Iterator[Record]:
     """Yield the messages of a stream that are wanted, in its order, up to what is its end now.
 
-    A stream of a route that does not exist yet has none.
+    A stream that its route has not made yet has none.
 
     Raises:
         IndexIncomplete: Words are looked for, and the index is being built.
-        NotFound: No route goes to the stream.
+        NotFound: No route goes to the stream, or it is gone.
         Refused: NATS is away; or goes away, so that the stream cannot be read to its end.
     """
     chosen = None if wanted.text is None else _with_words(client, source, wanted)
@@ -98,7 +98,7 @@ def records(client: Client, source: Source, wanted: Wanted) -> Iterator[Record]:
         headers=True,
         credit=CREDIT,
     )
-    with events, suppress(*(() if source.last is None else (NotFound,))):
+    with events, suppress(*((NotFound,) if source.last == 0 else ())):
         for event in events:
             if chosen is not None and event.seq not in chosen:
                 continue
